@@ -1,0 +1,53 @@
+# Needs git, make and Python >= 3.11 with pip and venv. Every target sets up what it needs and can be run again.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+# Prefect and MLflow stay on this machine, and what a demo or a test leaves behind stays in this folder
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_HOME := $(CURDIR)/.prefect
+
+.PHONY: help env env-dev demo test check lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+env: $(BIN)/.env ## the environment that Dethrone runs in
+env-dev: $(BIN)/.env-dev ## the same with what tests and checks need
+
+$(BIN)/uv: requirements-uv.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(BIN)/.env: $(BIN)/uv requirements.lock
+	$(BIN)/uv pip install --require-hashes -r requirements.lock
+	@touch $@
+
+$(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock
+	$(BIN)/uv pip install --require-hashes -r requirements-dev.lock
+	@touch $@ $(BIN)/.env
+
+demo: env ## play a season of 2013 New York flights (again: goes on where it stands)
+	$(BIN)/python -m demo
+	$(BIN)/python -m flows.season flights
+
+test: env-dev ## run the tests
+	$(BIN)/python -m pytest
+
+check: env-dev ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(BIN)/uv ## resolve the dependencies anew into the lock files
+	echo "uv==0.13.9" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -o requirements-uv.lock -
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## remove what demo, tests and tools left behind, and the environment
+	rm -rf .demo .prefect .venv .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache

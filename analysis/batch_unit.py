@@ -1,0 +1,67 @@
+"""Batches as the unit of evidence: the check for shocks that a whole batch shares, and the test that survives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from analysis.counts import PairedOutcomes, Undefined
+
+__all__ = ["Overdispersion", "log_e_batch_unit", "log_e_symmetric", "overdispersion"]
+
+_RHO = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Overdispersion:
+    """Chi-square of the batches' win shares around the common one."""
+
+    statistic: float
+    degrees_of_freedom: int
+    p_value: float
+
+
+def overdispersion(batches: Sequence[PairedOutcomes]) -> Overdispersion | Undefined:
+    """Test whether the win share varies more between batches than binomial chance allows.
+
+    X2 = sum_t (w_t - D_t p)^2 / (D_t p (1 - p)) with p = (W + 1/2) / (D + 1) on T - 1 degrees of freedom, over the T
+    batches that have a disagreement.
+    """
+    informative = [b for b in batches if b.discordant]
+    if len(informative) < 2:
+        return Undefined("fewer than two batches with a disagreement")
+    wins = np.array([b.wins for b in informative], dtype=np.float64)
+    d = np.array([b.discordant for b in informative], dtype=np.float64)
+    p = (wins.sum() + 0.5) / (d.sum() + 1)
+    statistic = float(np.sum((wins - d * p) ** 2 / (d * p * (1 - p))))
+    df = len(informative) - 1
+    return Overdispersion(statistic, df, float(stats.chi2.sf(statistic, df)))
+
+
+def log_e_batch_unit(batches: Sequence[PairedOutcomes], *, null_gain: float = 0.0) -> float:
+    """Log of the batch-unit e-value against H0: the mean gain is at most ``null_gain``.
+
+    One number a batch, x = (wins - losses - null_gain * rows) / sqrt(disagreements), symmetric about 0 given the past
+    at the boundary of H0; batches without rows say nothing.
+    """
+    x = [(b.wins - b.losses - null_gain * b.n) / math.sqrt(max(b.discordant, 1)) for b in batches if b.n]
+    values = np.array(x, dtype=np.float64)
+    return float(log_e_symmetric(values.sum(), (values**2).sum()))
+
+
+def log_e_symmetric(total: ArrayLike, total_square: ArrayLike, *, rho: float = _RHO) -> np.ndarray:
+    """Log of the self-normalised e-value of symmetric increments with sum S and sum of squares V (de la Pena 1999).
+
+    E = 2 (1 + r V)^(-1/2) exp(r S^2 / (2 (1 + r V))) Phi(S sqrt(r / (1 + r V))), the half-normal mixture of
+    exp(lambda S - lambda^2 V / 2) with scale r = ``rho``.
+    """
+    s, v = np.asarray(total, dtype=np.float64), np.asarray(total_square, dtype=np.float64)
+    spread = 1 + rho * v
+    return np.asarray(
+        math.log(2) - np.log(spread) / 2 + rho * s**2 / (2 * spread) + special.log_ndtr(s * np.sqrt(rho / spread))
+    )

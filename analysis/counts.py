@@ -1,0 +1,118 @@
+"""The counts that every test of a champion/challenger pair is a function of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BinaryMetric", "Confusion", "PairedCounts", "PairedOutcomes", "Undefined"]
+
+BinaryMetric = Literal["recall", "specificity", "accuracy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """A number that does not exist for these counts, and why. Never NaN."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """The confusion matrix of one model: counts of rows."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairedOutcomes:
+    """Rows on which only the challenger was right, only the champion was right, or both fared the same."""
+
+    wins: int
+    losses: int
+    ties: int
+
+    def __post_init__(self) -> None:
+        if min(self.wins, self.losses, self.ties) < 0:
+            msg = f"counts cannot be negative: {self}"
+            raise ValueError(msg)
+
+    @property
+    def n(self) -> int:
+        """Rows compared."""
+        return self.wins + self.losses + self.ties
+
+    @property
+    def discordant(self) -> int:
+        """Rows on which exactly one of the two was right."""
+        return self.wins + self.losses
+
+    def swap(self) -> PairedOutcomes:
+        """The same rows with the roles of the two models exchanged."""
+        return PairedOutcomes(self.losses, self.wins, self.ties)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedCounts:
+    """The 2x2x2 table (label, champion, challenger) of one pair, with its unlabelled rows.
+
+    ``labelled[4 * label + 2 * champion + challenger]`` and ``unlabelled[2 * champion + challenger]`` count rows. Counts
+    of disjoint sets of rows add, so order and split of the rows never matter.
+    """
+
+    labelled: tuple[int, int, int, int, int, int, int, int] = (0,) * 8
+    unlabelled: tuple[int, int, int, int] = (0,) * 4
+
+    def __post_init__(self) -> None:
+        if len(self.labelled) != 8 or len(self.unlabelled) != 4 or min(*self.labelled, *self.unlabelled) < 0:
+            msg = f"need 8 labelled and 4 unlabelled counts, none negative: {self}"
+            raise ValueError(msg)
+
+    def __add__(self, other: PairedCounts) -> PairedCounts:
+        labelled = tuple(a + b for a, b in zip(self.labelled, other.labelled, strict=True))
+        unlabelled = tuple(a + b for a, b in zip(self.unlabelled, other.unlabelled, strict=True))
+        return PairedCounts(labelled, unlabelled)  # type: ignore[arg-type]
+
+    @property
+    def n(self) -> int:
+        """Labelled rows."""
+        return sum(self.labelled)
+
+    @property
+    def positives(self) -> int:
+        return sum(self.labelled[4:])
+
+    @property
+    def negatives(self) -> int:
+        return sum(self.labelled[:4])
+
+    @property
+    def champion(self) -> Confusion:
+        n = self.labelled
+        return Confusion(tp=n[6] + n[7], fp=n[2] + n[3], fn=n[4] + n[5], tn=n[0] + n[1])
+
+    @property
+    def challenger(self) -> Confusion:
+        n = self.labelled
+        return Confusion(tp=n[5] + n[7], fp=n[1] + n[3], fn=n[4] + n[6], tn=n[0] + n[2])
+
+    def swap(self) -> PairedCounts:
+        """The same rows with the roles of the two models exchanged."""
+        n, u = self.labelled, self.unlabelled
+        return PairedCounts((n[0], n[2], n[1], n[3], n[4], n[6], n[5], n[7]), (u[0], u[2], u[1], u[3]))
+
+    def outcomes(self, metric: BinaryMetric) -> PairedOutcomes:
+        """Wins, losses and ties over the rows that ``metric`` is a share of: positives, negatives, or all."""
+        n = self.labelled
+        positives = PairedOutcomes(n[5], n[6], n[4] + n[7])
+        negatives = PairedOutcomes(n[2], n[1], n[0] + n[3])
+        if metric == "recall":
+            return positives
+        if metric == "specificity":
+            return negatives
+        return PairedOutcomes(
+            positives.wins + negatives.wins, positives.losses + negatives.losses, positives.ties + negatives.ties
+        )

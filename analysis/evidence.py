@@ -1,0 +1,119 @@
+"""Evidence: the sum of the tallies of all closed batches, for one champion/challenger pair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import polars as pl
+
+from analysis.counts import PairedCounts
+from analysis.tally import pair_counts, pair_exclusions, segment_counts
+
+__all__ = [
+    "ANOTHER_CONTENDER",
+    "BEFORE_TRAINED_THROUGH",
+    "NOT_CLOSED",
+    "BatchTally",
+    "Contender",
+    "Evidence",
+    "PairedBatch",
+    "closing_date",
+    "gather",
+]
+
+BEFORE_TRAINED_THROUGH = "before trained_through"
+NOT_CLOSED = "batch not closed"
+ANOTHER_CONTENDER = "scored with another model or threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model version as a judgement sees it."""
+
+    version: str
+    digest: str
+    threshold: float
+    trained_through: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTally:
+    """The tally of one closed batch, and the contenders as they were when it was scored."""
+
+    batch: str
+    date: date
+    frame: pl.DataFrame
+    scored: Mapping[str, Contender]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedBatch:
+    """What one closed batch says about one pair."""
+
+    batch: str
+    date: date
+    counts: PairedCounts
+    segments: Mapping[tuple[str, str], PairedCounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What all closed batches of a reign say about one pair, oldest first, and the rows that were left out, by reason."""
+
+    champion: Contender
+    challenger: Contender
+    batches: tuple[PairedBatch, ...]
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> PairedCounts:
+        return sum((b.counts for b in self.batches), PairedCounts())
+
+    @property
+    def segments(self) -> dict[tuple[str, str], PairedCounts]:
+        total: dict[tuple[str, str], PairedCounts] = {}
+        for batch in self.batches:
+            for key, counts in batch.segments.items():
+                total[key] = total.get(key, PairedCounts()) + counts
+        return dict(sorted(total.items()))
+
+
+def closing_date(batch_date: date, maturity_days: int) -> date:
+    """The first day on which the batch is closed: by the calendar, never by its content."""
+    return batch_date + timedelta(days=maturity_days)
+
+
+def gather(
+    champion: Contender,
+    challenger: Contender,
+    closed: Sequence[BatchTally],
+    open_rows: int = 0,
+) -> Evidence:
+    """The evidence on one pair from the closed batches of a reign.
+
+    A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
+    what they learned from. Neither does one that a version scored with another threshold than now: that was another
+    contender. ``open_rows`` are the rows of batches that are not closed yet. Batches without one labelled row of the
+    pair do not become batches of evidence.
+    """
+    learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
+    excluded: Counter[str] = Counter()
+    batches = []
+    for tally in sorted(closed, key=lambda t: (t.date, t.batch)):
+        if learned and tally.date <= max(learned):
+            excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
+            continue
+        if any(tally.scored.get(v.version, v) != v for v in (champion, challenger)):
+            excluded[ANOTHER_CONTENDER] += int(tally.frame["n"].sum())
+            continue
+        pair = champion.version, challenger.version
+        excluded.update(pair_exclusions(tally.frame, *pair))
+        counts = pair_counts(tally.frame, *pair)
+        if counts.n:
+            batches.append(PairedBatch(tally.batch, tally.date, counts, segment_counts(tally.frame, *pair)))
+    if open_rows:
+        excluded[NOT_CLOSED] = open_rows
+    return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())))

@@ -1,0 +1,62 @@
+"""How long it may take until the evidence decides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.counts import PairedOutcomes, Undefined
+from analysis.eprocess import log_e_array
+
+__all__ = ["Forecast", "forecast"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Simulated batches until the e-process reaches its threshold; ``None`` where it does not within the horizon."""
+
+    batches_50: int | None
+    batches_80: int | None
+    probability: float
+    horizon: int
+
+
+def forecast(
+    pairs: PairedOutcomes,
+    *,
+    rows_per_batch: float,
+    null_gain: float,
+    alpha: float,
+    prior: float,
+    rng: np.random.Generator,
+    horizon: int = 26,
+    n_paths: int = 1000,
+) -> Forecast | Undefined:
+    """Continue the counts at hand for ``horizon`` more batches of the size seen so far.
+
+    Every path draws its share of disagreements from Beta(D + 1/2, n - D + 1/2) and its win share from Beta(w + 5, l +
+    5), which pulls a short record towards a tie. ``probability`` is the share of paths that reach E >= 1/alpha.
+    """
+    if pairs.n == 0 or rows_per_batch < 1:
+        return Undefined("no labelled row to extrapolate from")
+    d, n = pairs.discordant, pairs.n
+    size = round(rows_per_batch)
+    share = rng.beta(d + 0.5, n - d + 0.5, size=(n_paths, 1))
+    win_share = rng.beta(pairs.wins + 5, pairs.losses + 5, size=(n_paths, 1))
+    disagreements = rng.binomial(size, np.broadcast_to(share, (n_paths, horizon)))
+    wins = rng.binomial(disagreements, np.broadcast_to(win_share, (n_paths, horizon)))
+    total_wins = pairs.wins + wins.cumsum(axis=1)
+    total_losses = pairs.losses + (disagreements - wins).cumsum(axis=1)
+    total = n + size * np.arange(1, horizon + 1)
+    e = log_e_array(total_wins, total_losses, total - total_wins - total_losses, null_gain=null_gain, prior=prior)
+    reached = np.maximum.accumulate(e >= -math.log(alpha), axis=1)
+    shares = reached.mean(axis=0)
+    return Forecast(_first(shares, 0.5), _first(shares, 0.8), float(shares[-1]), horizon)
+
+
+def _first(shares: np.ndarray, level: float) -> int | None:
+    """The first batch by which at least ``level`` of the paths have been decided."""
+    at = np.flatnonzero(shares >= level)
+    return int(at[0]) + 1 if len(at) else None

@@ -1,0 +1,51 @@
+"""The interval of a paired difference at one look."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from statsmodels.stats.proportion import proportion_confint
+
+from analysis.counts import PairedOutcomes, Undefined
+
+__all__ = ["Interval", "newcombe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided interval; ``confidence_level`` is that of both sides together."""
+
+    low: float
+    high: float
+    confidence_level: float
+
+
+def newcombe(pairs: PairedOutcomes, both_right: int, *, confidence_level: float) -> Interval | Undefined:
+    """Newcombe's square-and-add interval for a paired difference of shares (1998, Statistics in Medicine 17:2635, method 10).
+
+    ``both_right`` of the ``pairs.ties`` rows were right under both models. Challenger minus champion.
+    """
+    n, w, l = pairs.n, pairs.wins, pairs.losses
+    if n == 0:
+        return Undefined("no row to compare on")
+    new, old = both_right + w, both_right + l
+    alpha = 1 - confidence_level
+    l1, u1 = proportion_confint(new, n, alpha, method="wilson")
+    l2, u2 = proportion_confint(old, n, alpha, method="wilson")
+    p1, p2 = new / n, old / n
+    phi = _correlation(both_right, w, l, n - both_right - w - l)
+    low = (p1 - p2) - math.sqrt(max((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2, 0.0))
+    high = (p1 - p2) + math.sqrt(max((u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2, 0.0))
+    return Interval(float(low), float(high), confidence_level)
+
+
+def _correlation(n11: int, n10: int, n01: int, n00: int) -> float:
+    """Newcombe's continuity-corrected phi of the paired table; 0 where a margin is empty."""
+    margins = (n11 + n10) * (n01 + n00) * (n11 + n01) * (n10 + n00)
+    if margins == 0:
+        return 0.0
+    cross: float = n11 * n00 - n10 * n01
+    if cross > 0:
+        cross = max(cross - (n11 + n10 + n01 + n00) / 2, 0)
+    return cross / math.sqrt(margins)

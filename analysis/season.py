@@ -1,0 +1,159 @@
+"""A season played again: who would have led, batch by batch, if another rule had decided."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from analysis.bootstrap import Bootstrap, bootstrap
+from analysis.counts import Confusion, PairedCounts, Undefined
+from analysis.eprocess import log_e
+from analysis.evidence import BatchTally, Evidence, closing_date, gather
+from analysis.judge import Verdict, judge
+from analysis.mcnemar import mcnemar
+from analysis.metrics import difference, metric
+from analysis.policy import Policy
+from analysis.tally import confusion
+
+__all__ = [
+    "NAIVE_RULES", "Outcome", "Rule", "Switch", "Tape", "bootstrap_rule", "leader_on", "mcnemar_rule", "policy_rule", "seed_rule",
+]  # fmt: skip
+
+Rule = Callable[[Evidence], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A change of champion at the end of a day, and what the rule had to say for it."""
+
+    date: date
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a season under one rule was worth. Shares are over all labelled rows of the season, each scored by who led then."""
+
+    switches: tuple[Switch, ...]
+    not_better: int
+    broke_guardrail: int
+    recall: float | Undefined
+    precision: float | Undefined
+
+
+def seed_rule(evidence: Evidence) -> str | None:
+    """Promote whoever has the higher recall so far."""
+    found = difference("recall", evidence.counts)
+    if isinstance(found, Undefined) or found.value <= 0:
+        return None
+    return f"recall {found.challenger:.4f} > {found.champion:.4f}"
+
+
+def mcnemar_rule(evidence: Evidence) -> str | None:
+    """Promote at McNemar's one-sided mid-p below 0.05."""
+    p = mcnemar(evidence.counts.outcomes("recall")).p_value
+    return f"McNemar p = {p:.2g}" if p < 0.05 else None
+
+
+def bootstrap_rule(evidence: Evidence) -> str | None:
+    """Promote when the 95 % percentile interval of a row bootstrap of the recall difference is above 0."""
+    counts = evidence.counts
+    rng = np.random.default_rng(counts.labelled)
+    found = bootstrap(counts, ["recall"], rng=rng, confidence_level=0.95, n_resamples=2000, method="multinomial")[
+        "recall"
+    ]
+    if isinstance(found, Bootstrap) and found.interval.low > 0:
+        return f"bootstrap 95% interval from {found.interval.low:.4f}"
+    return None
+
+
+def policy_rule(policy: Policy) -> Rule:
+    """Promote when ``judge`` would, for a challenger that stands alone."""
+
+    def rule(evidence: Evidence) -> str | None:
+        pairs = evidence.counts.outcomes(policy.primary)
+        if log_e(pairs, null_gain=policy.min_gain, prior=policy.prior) < -math.log(policy.alpha):
+            return None  # the condition that fails most often, before the costly ones
+        (assessment,) = judge([evidence], policy, seed=0).assessments
+        proven = assessment.verdict is Verdict.PROMOTE
+        return f"proven better by at least {assessment.measured.interval.low:.4f}" if proven else None
+
+    return rule
+
+
+NAIVE_RULES: Mapping[str, Rule] = {
+    "recall > recall_live": seed_rule,
+    "McNemar p < 0.05 each week": mcnemar_rule,
+    "bootstrap 95% interval > 0 each week": bootstrap_rule,
+}
+
+
+class Tape:
+    """The closed batches of a season, to be played under one rule after another; each pair of each batch is counted once."""
+
+    def __init__(self, closed: Sequence[BatchTally], looks: Sequence[date], maturity_days: int) -> None:
+        self.closed = sorted(closed, key=lambda t: (t.date, t.batch))
+        self.looks = looks
+        self._maturity_days = maturity_days
+        self._counted = functools.cache(self._count)
+
+    def _count(self, index: int, leader: str, version: str) -> Evidence:
+        scored = self.closed[index].scored
+        return gather(scored[leader], scored[version], [self.closed[index]])
+
+    def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence:
+        """The evidence of these batches on one pair; both have scored all of them."""
+        parts = [self._counted(i, leader, version) for i in indices]
+        return Evidence(parts[-1].champion, parts[-1].challenger, tuple(b for p in parts for b in p.batches))
+
+    def replay(self, versions: Sequence[str], rule: Rule, *, first: str) -> list[Switch]:
+        """Let ``rule`` decide on every look day, from the batches scored since the last switch and closed by then.
+
+        All versions scored all batches, so the tallies tell what any other course of the season would have seen. Of
+        several challengers that the rule would promote, the one with the highest recall is.
+        """
+        leader, since, switches = first, date.min, []
+        for day in self.looks:
+            seen = [
+                i
+                for i, t in enumerate(self.closed)
+                if t.date > since and closing_date(t.date, self._maturity_days) <= day
+            ]
+            proven = []
+            for version in versions if seen else ():
+                if version != leader:
+                    evidence = self.evidence(seen, leader, version)
+                    reason = rule(evidence)
+                    if reason:
+                        proven.append((evidence.counts.challenger.tp, version, reason))
+            if proven:
+                _, version, reason = max(proven)
+                switches.append(Switch(day, leader, version, reason))
+                leader, since = version, day
+        return switches
+
+    def outcome(self, switches: Sequence[Switch], policy: Policy, *, first: str) -> Outcome:
+        """Judge the switches by what the rest of the season showed."""
+        not_better = broke = 0
+        for switch in switches:
+            later = [i for i, t in enumerate(self.closed) if t.date > switch.date]
+            rest = self.evidence(later, switch.before, switch.after).counts if later else PairedCounts()
+            gain = difference(policy.primary, rest)
+            not_better += isinstance(gain, Undefined) or gain.value < policy.min_gain
+            harms = [(difference(name, rest), margin) for name, margin in policy.guardrails.items()]
+            broke += any(not isinstance(harm, Undefined) and harm.value < -margin for harm, margin in harms)
+        total = [confusion(t.frame, leader_on(t.date, switches, first)) for t in self.closed]
+        served = Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn")))
+        return Outcome(tuple(switches), not_better, broke, metric("recall", served), metric("precision", served))
+
+
+def leader_on(day: date, switches: Sequence[Switch], first: str) -> str:
+    """Who scored the batch of this day: a switch takes effect the day after."""
+    return next((s.after for s in reversed(switches) if s.date < day), first)

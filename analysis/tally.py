@@ -1,0 +1,151 @@
+"""Tallies: the count of every combination of (segment, label, decision of each version) in one batch.
+
+A tally is a polars frame with the columns ``excluded`` (why the rows count for nothing, null if they count), one
+``segment.<column>`` for each segment column, ``label`` (0, 1, or null where none arrived), one ``v<version>`` a
+version (0, 1, or null where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from analysis.counts import Confusion, PairedCounts
+
+__all__ = [
+    "CONFLICTING_LABELS",
+    "DUPLICATE_ID",
+    "LABEL_NOT_BINARY",
+    "NOT_SCORED_BY_BOTH",
+    "UNLABELLED",
+    "add_tallies",
+    "confusion",
+    "decision_column",
+    "pair_counts",
+    "pair_exclusions",
+    "segment_column",
+    "segment_counts",
+    "tally",
+]
+
+DUPLICATE_ID = "duplicate id"
+LABEL_NOT_BINARY = "label not 0/1"
+CONFLICTING_LABELS = "conflicting labels"
+UNLABELLED = "unlabelled"
+NOT_SCORED_BY_BOTH = "not scored by both"
+
+
+def decision_column(version: str) -> str:
+    return f"v{version}"
+
+
+def segment_column(column: str) -> str:
+    return f"segment.{column}"
+
+
+def tally(
+    rows: pl.DataFrame, labels: pl.DataFrame, *, segments: Sequence[str], versions: Sequence[str]
+) -> pl.DataFrame:
+    """Count one batch.
+
+    ``rows`` has ``id``, the segment columns, and ``v<version>`` (0/1 or null) for each version. ``labels`` has
+    ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed. Of
+    several labels of an id the last observed counts; an id whose last labels contradict each other, or whose label is
+    neither 0 nor 1, counts for nothing, and neither does an id that occurs twice among the rows.
+    """
+    last = (
+        labels.filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
+        .group_by("id")
+        .agg(pl.col("label").min().alias("label"), (pl.col("label").n_unique() > 1).alias("conflict"))
+    )
+    binary = pl.col("label").is_in([0.0, 1.0])
+    joined = rows.join(last, on="id", how="left").with_columns(
+        excluded=pl.when(pl.col("id").is_duplicated())
+        .then(pl.lit(DUPLICATE_ID))
+        .when(pl.col("conflict"))
+        .then(pl.lit(CONFLICTING_LABELS))
+        .when(pl.col("label").is_not_null() & ~binary)
+        .then(pl.lit(LABEL_NOT_BINARY)),
+        label=pl.when(binary).then(pl.col("label")).cast(pl.Int8),
+    )
+    keys = [
+        pl.col("excluded"),
+        *(pl.col(s).cast(pl.String).alias(segment_column(s)) for s in segments),
+        pl.col("label"),
+        *(pl.col(decision_column(v)).cast(pl.Int8) for v in versions),
+    ]
+    return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
+
+
+def add_tallies(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The tally of the union of disjoint sets of rows."""
+    return _count(pl.concat(tallies, how="vertical"))
+
+
+def _count(frame: pl.DataFrame) -> pl.DataFrame:
+    keys = [c for c in frame.columns if c != "n"]
+    return frame.group_by(keys).agg(pl.col("n").sum()).sort(keys, nulls_last=True)
+
+
+def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
+    """The counts of the rows that a judgement of the pair may use: scored by both and not excluded."""
+    return sum((counts for _, counts in _pair_cells(frame, champion, challenger)), PairedCounts())
+
+
+def segment_counts(frame: pl.DataFrame, champion: str, challenger: str) -> dict[tuple[str, str], PairedCounts]:
+    """The counts of the pair within each value of each segment column."""
+    columns = [c.removeprefix("segment.") for c in frame.columns if c.startswith("segment.")]
+    found: dict[tuple[str, str], PairedCounts] = {}
+    for values, counts in _pair_cells(frame, champion, challenger):
+        for column, value in zip(columns, values, strict=True):
+            key = column, "(missing)" if value is None else value
+            found[key] = found.get(key, PairedCounts()) + counts
+    return dict(sorted(found.items()))
+
+
+def _pair_cells(
+    frame: pl.DataFrame, champion: str, challenger: str
+) -> list[tuple[tuple[str | None, ...], PairedCounts]]:
+    """The counts of the pair, cell by cell, each with its values of the segment columns."""
+    c, h = decision_column(champion), decision_column(challenger)
+    if c not in frame.columns or h not in frame.columns:
+        return []
+    segments = [s for s in frame.columns if s.startswith("segment.")]
+    usable = frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    cells = usable.select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
+    cells = cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
+    found = []
+    for *values, label, old, new, n in cells.iter_rows():
+        labelled, unlabelled = [0] * 8, [0] * 4
+        if label is None:
+            unlabelled[2 * old + new] = n
+        else:
+            labelled[4 * label + 2 * old + new] = n
+        found.append((tuple(values), PairedCounts(tuple(labelled), tuple(unlabelled))))  # type: ignore[arg-type]
+    return found
+
+
+def confusion(frame: pl.DataFrame, version: str) -> Confusion:
+    """The confusion matrix of one version over the rows that count and are labelled."""
+    name = decision_column(version)
+    if name not in frame.columns:
+        return Confusion(0, 0, 0, 0)
+    cells = frame.filter(pl.col("excluded").is_null() & pl.col("label").is_not_null() & pl.col(name).is_not_null())
+    n = {(y, d): k for y, d, k in cells.group_by("label", name).agg(pl.col("n").sum()).iter_rows()}
+    return Confusion(tp=n.get((1, 1), 0), fp=n.get((0, 1), 0), fn=n.get((1, 0), 0), tn=n.get((0, 0), 0))
+
+
+def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, int]:
+    """Rows of the batch that do not count for the pair, by reason; zero counts are left out."""
+    excluded = dict(
+        frame.filter(pl.col("excluded").is_not_null())
+        .group_by("excluded")
+        .agg(pl.col("n").sum())
+        .sort("excluded")
+        .iter_rows()
+    )
+    counts = pair_counts(frame, champion, challenger)
+    unlabelled = sum(counts.unlabelled)
+    missing = int(frame["n"].sum()) - sum(excluded.values()) - counts.n - unlabelled
+    return {reason: n for reason, n in {**excluded, UNLABELLED: unlabelled, NOT_SCORED_BY_BOTH: missing}.items() if n}

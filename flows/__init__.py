@@ -1,0 +1,1 @@
+"""The story of Dethrone: gather, decide, apply. One flow a file."""

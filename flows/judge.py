@@ -1,0 +1,54 @@
+"""Judge the challengers on every batch that has closed, and promote the one that has earned it.
+
+**Requires:** scored batches (``flows.score``) and labels below ``<store>/<project>/labels/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from prefect import flow
+
+from flows.promote import promote
+from tasks.command import run, today
+from tasks.project import load_project
+from tasks.report import sentence
+from tasks.steps import close_step, heal_step, judge_step, record_step, report_step
+
+
+@flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
+def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str:
+    """Close batches, judge the evidence, record and report the decision, promote if it says so; returns it as a sentence.
+
+    Args:
+        project: Name of a file in deployments/.
+        as_of: The day to take for today: decides which batches are closed.
+        dry_run: Judge and say what would happen; decide, report and promote nothing.
+    """
+    settings = load_project(project)
+    day = as_of or today()
+    closed = close_step(settings, day)
+
+    look = judge_step(settings, closed, day)
+    if look is None:
+        return f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
+
+    if not dry_run:
+        record_step(settings, look)
+        report_step(settings, look, closed)
+        if look.promote:
+            promote(project, look.id)
+        else:
+            heal_step(settings)
+    return f"{sentence(settings, look)} Decision {look.id}{', not recorded (dry run)' if dry_run else ''}."
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.judge", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="judge and say what would happen; record and promote nothing"
+    )
+    print(run(judge, parser))

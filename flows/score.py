@@ -1,0 +1,50 @@
+"""Score batches by the champion and all challengers, so that every row is a paired comparison.
+
+**Requires:** a champion (``flows.enthrone``) and rows below ``<store>/<project>/batches/<batch>/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+from prefect import flow
+
+from tasks.command import run, today
+from tasks.project import load_project
+from tasks.rows import batch_date
+from tasks.steps import heal_step, score_step, unscored_batches
+
+
+@flow(name="score", flow_run_name="score {project}", validate_parameters=True)
+def score(
+    project: str, batch: str | None = None, batch_dated: date | None = None, as_of: date | None = None
+) -> list[str]:
+    """Score one batch, or every batch in the store that is not scored yet; returns the ids of those scored.
+
+    Args:
+        project: Name of a file in deployments/.
+        batch: Id of the batch. Without it, all unscored batches whose id is a date up to as_of.
+        batch_dated: Date of the batch where its id is not a date.
+        as_of: The day to take for today.
+    """
+    settings = load_project(project)
+    heal_step(settings)
+
+    batches = [batch] if batch else unscored_batches(settings, as_of or today())
+
+    for one in batches:
+        score_step(settings, one, batch_date(one, batch_dated))
+    return batches
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.score", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    parser.add_argument("batch", nargs="?", help="id of the batch; without it, all that are not scored yet")
+    parser.add_argument(
+        "--batch-dated", type=date.fromisoformat, metavar="DATE", help="date of the batch where its id is not a date"
+    )
+    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
+    done = run(score, parser)
+    print("scored:", ", ".join(done) or "nothing new")

@@ -1,0 +1,44 @@
+"""Play a season: batch after batch on a simulated calendar, score, close, judge, promote; then tell how it went.
+
+**Requires:** batches whose ids are dates, with labels that say when each was observed. For the demo: ``python -m
+demo``.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect import flow
+
+from flows.enthrone import enthrone
+from flows.judge import judge
+from flows.score import score
+from tasks.command import run
+from tasks.project import load_project
+from tasks.steps import season_days_step, season_report_step
+
+
+@flow(name="season", flow_run_name="season of {project}", validate_parameters=True)
+def season(project: str, first: str = "1") -> str:
+    """Play the season from where it stands; returns the season's report as markdown.
+
+    Args:
+        project: Name of a file in deployments/.
+        first: Version that leads when the season begins.
+    """
+    settings = load_project(project)
+    days = season_days_step(settings)
+
+    enthrone(project, first, author="season", as_of=days[0])
+    for day in days:
+        score(project, as_of=day)
+        print(f"{day}  {judge(project, as_of=day)}", flush=True)
+
+    return season_report_step(settings)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.season", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    parser.add_argument("--first", help="version that leads when the season begins (default 1)")
+    print(run(season, parser))

@@ -1,0 +1,41 @@
+"""Running a flow from the command line: parse, run, and end with one sentence where the user can put something right."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tasks.errors import DethroneError
+
+__all__ = ["run", "today"]
+
+
+def today() -> date:
+    """The day in UTC: the one clock of Dethrone, read by flows alone."""
+    return datetime.now(UTC).date()
+
+
+def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:
+    """Call the flow with what the parser finds; exit with status 1 and the error's sentence if it raises a DethroneError."""
+    parser.description = (parser.description or "").replace("``", "").replace("**", "")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    arguments = {k: v for k, v in vars(parser.parse_args()).items() if v is not None}
+    try:
+        with _without_heartbeats():
+            return flow(**arguments)
+    except DethroneError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _without_heartbeats() -> Iterator[None]:
+    """On a temporary server nobody waits for heartbeats, and every flow run would wait a second for its heartbeat to end."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    updates = {} if PREFECT_API_URL.value() else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(updates=updates):
+        yield

@@ -1,0 +1,144 @@
+"""Decisions: one look at the evidence of the reign in force, recorded with everything that went into it and came out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from analysis.evidence import Contender, Evidence, gather
+from analysis.judge import Judgement, judge
+from analysis.record import canonical_json, digest, plain
+from tasks.errors import DethroneError
+from tasks.predictions import Manifest
+from tasks.project import Project
+from tasks.reigns import Reign
+from tasks.store import AlreadyThereError, NotThereError, Store
+from tasks.tallying import Closed, ClosedBatch
+
+__all__ = ["Look", "UnknownDecisionError", "decisions", "look", "read_decision", "record"]
+
+
+class UnknownDecisionError(DethroneError):
+    """No decision has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One judgement: its evidence in full, and the record of it that is, or would be, kept."""
+
+    id: str
+    evidence: tuple[Evidence, ...]
+    judgement: Judgement
+    record: dict[str, Any]
+
+    @property
+    def promote(self) -> str | None:
+        return self.judgement.promote
+
+
+def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: date) -> Look | None:
+    """Judge the evidence of ``reign``; None while no batch of it is closed, or nobody challenges.
+
+    The same evidence under the same policy is not a new look: the decision that exists is found again, with its id.
+    Nothing is written.
+    """
+    batches = [b for b in closed.batches if b.manifest.reign == reign.number]
+    waiting = [m for m in closed.waiting if m.reign == reign.number]
+    if not batches:
+        return None
+    contenders = _contenders([*(b.manifest for b in batches), *waiting])
+    champion = contenders.pop(reign.version)
+    if not contenders:
+        return None
+    tallies = [b.tally for b in batches]
+    open_rows = sum(m.rows for m in waiting)
+    evidence = tuple(gather(champion, c, tallies, open_rows) for c in contenders.values())
+    basis = _basis(project, reign, champion, list(contenders.values()), batches)
+    evidence_digest = digest(basis)
+    seed = int(evidence_digest[:12], 16)
+    judgement = judge(evidence, project.policy, seed=seed)
+    found = _find(store, project, evidence_digest)
+    decision_id = found or f"{as_of.isoformat()}-{evidence_digest[:12]}"
+    content = {
+        "schema": 1,
+        "id": decision_id,
+        "project": project.name,
+        "as_of": as_of,
+        "evidence_digest": evidence_digest,
+        "basis": basis,
+        "seed": seed,
+        "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
+        "judgement": judgement,
+        "promote": judgement.promote,
+    }
+    kept = read_decision(store, project, found) if found else plain(content)
+    return Look(decision_id, evidence, judgement, kept)
+
+
+def record(store: Store, project: Project, taken: Look) -> bool:
+    """Keep the decision; False if it was kept already."""
+    try:
+        store.create(_key(project, taken.id), canonical_json(taken.record))
+    except AlreadyThereError:
+        return False
+    return True
+
+
+def read_decision(store: Store, project: Project, decision_id: str) -> dict[str, Any]:
+    """The record of a decision. Raises UnknownDecisionError."""
+    try:
+        content: dict[str, Any] = json.loads(store.read(_key(project, decision_id)))
+    except NotThereError:
+        msg = f"project {project.name} has no decision {decision_id}; they lie below {store.uri}/{project.name}/decisions/"
+        raise UnknownDecisionError(msg) from None
+    return content
+
+
+def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
+    """The records of all decisions, in the order of their days and reigns."""
+    prefix = f"{project.name}/decisions"
+    found = [json.loads(store.read(key)) for key in store.keys(prefix)]
+    return sorted(found, key=lambda d: (d["as_of"], d["basis"]["reign"]))
+
+
+def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
+    """The contenders of the newest batch, as they were when they last scored; one that failed there still competes."""
+    found: dict[str, Contender] = {}
+    newest = max(scored, key=lambda m: (m.date, m.batch))
+    for manifest in sorted(scored, key=lambda m: (m.date, m.batch)):
+        found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
+    live = {s.version for s in newest.scored}
+    return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
+
+
+def _basis(
+    project: Project, reign: Reign, champion: Contender, challengers: list[Contender], batches: list[ClosedBatch]
+) -> dict[str, Any]:
+    """All that a judgement is a function of."""
+    value = plain(
+        {
+            "reign": reign.number,
+            "champion": champion,
+            "challengers": challengers,
+            "policy": project.policy.model_dump(mode="json"),
+            "maturity_days": project.maturity_days,
+            "batches": [
+                {"batch": b.manifest.batch, "date": b.manifest.date, "tally": b.key, "sha256": b.sha256}
+                for b in batches
+            ],
+        }
+    )
+    assert isinstance(value, dict)
+    return value
+
+
+def _key(project: Project, decision_id: str) -> str:
+    return f"{project.name}/decisions/{decision_id}.json"
+
+
+def _find(store: Store, project: Project, evidence_digest: str) -> str | None:
+    """The decision that rests on this evidence, if it was taken before."""
+    ids = (k.rpartition("/")[2].removesuffix(".json") for k in store.keys(f"{project.name}/decisions"))
+    return next((i for i in ids if i.endswith(f"-{evidence_digest[:12]}")), None)

@@ -1,0 +1,45 @@
+"""Numbers, text and tables as markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from analysis.intervals import Interval
+
+__all__ = ["e_value", "escape", "interval_text", "level_text", "p_value", "table"]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A markdown table; cells are markdown already."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Text from data or models, so that it stays text in markdown, also inside a table."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!~$&])", r"\\\1", " ".join(text.split()))
+
+
+def e_value(log_e: float) -> str:
+    """An e-value for a reader: as a number, or as a power of ten where it would overflow."""
+    if log_e == -math.inf:
+        return "0"
+    exponent = log_e / math.log(10)
+    return f"{math.exp(log_e):.3g}" if -4 < exponent < 6 else f"10^{exponent:.0f}"
+
+
+def p_value(p: float) -> str:
+    """A p-value for a reader."""
+    return f"= {p:.2g}" if p >= 1e-6 else "< 1e-6"
+
+
+def interval_text(interval: Interval) -> str:
+    """Both ends of an interval, with their signs."""
+    return f"{interval.low:+.4f} to {interval.high:+.4f}"
+
+
+def level_text(level: float) -> str:
+    """A confidence level in per cent."""
+    return f"{100 * level:g} %"

@@ -1,0 +1,187 @@
+"""The plots of a report, as SVG that is the same to the last byte whenever it is drawn again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from analysis.bootstrap import Bootstrap
+from analysis.evidence import BatchTally, Evidence
+from analysis.judge import Assessment
+from analysis.metrics import METRICS, Difference
+from analysis.policy import Policy
+from analysis.trajectory import evidence_path, metric_path
+from tasks.reigns import Reign
+
+__all__ = [
+    "STYLE",
+    "difference_forest",
+    "evidence_over_looks",
+    "save_svg",
+    "segment_forest",
+    "version_color",
+    "weekly_metrics",
+]
+
+_INK, _FAINT, _GOOD, _BAD = "#1f2933", "#9aa5b1", "#2f855a", "#c53030"
+_VERSIONS = ["#3e4c59", "#2b6cb0", "#d97706", "#7c3aed", "#0f766e", "#be185d", "#4d7c0f", "#b91c1c"]
+STYLE = {
+    "svg.hashsalt": "dethrone",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+}
+
+
+def version_color(version: str) -> str:
+    """One colour a version, the same in every plot."""
+    return _VERSIONS[(int(version) - 1) % len(_VERSIONS)]
+
+
+def save_svg(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
+    return buffer.getvalue()
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, count, squeeze=False, sharey=True)
+    return figure, list(axes[0])
+
+
+def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure:
+    """Challenger minus champion for every metric, with the margins that the policy sets."""
+    names = [n for n in METRICS if n != "alert_rate"]
+    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 3.4)
+    for axes, a in zip(panels, assessments, strict=True):
+        for row, name in enumerate(reversed(names)):
+            found, interval = a.measured.metrics[name], a.measured.bootstrap[name]
+            if not isinstance(found, Difference) or not isinstance(interval, Bootstrap):
+                continue
+            main = name == policy.primary or name in policy.guardrails
+            _whisker(axes, row, found.value, interval.interval.low, interval.interval.high, _INK if main else _FAINT)
+            if name == policy.primary and policy.min_gain:
+                _margin(axes, row, policy.min_gain, _GOOD)
+            elif name in policy.guardrails:
+                _margin(axes, row, -policy.guardrails[name], _BAD)
+        axes.axvline(0, color=_FAINT, linewidth=0.8)
+        axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in reversed(names)])
+        axes.set_title(f"version {a.evidence.challenger.version}: {a.verdict.value}")
+        axes.set_xlabel("challenger − champion")
+        axes.locator_params(axis="x", nbins=5)
+    return figure
+
+
+def _whisker(axes: Axes, row: float, value: float, low: float, high: float, color: str) -> None:
+    axes.plot([low, high], [row, row], color=color, linewidth=2, solid_capstyle="round")
+    axes.plot([value], [row], "o", color=color, markersize=5)
+
+
+def _margin(axes: Axes, row: float, at: float, color: str) -> None:
+    axes.plot([at, at], [row - 0.38, row + 0.38], color=color, linewidth=1.6)
+
+
+def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure | None:
+    """The primary difference in every segment; None without segments."""
+    labels = sorted({f"{s.column}: {s.value}" for a in assessments for s in a.measured.segments})
+    if not labels:
+        return None
+    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.26 * len(labels))
+    rows = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
+    for axes, a in zip(panels, assessments, strict=True):
+        for s in a.measured.segments:
+            _whisker(axes, rows[f"{s.column}: {s.value}"], s.difference, s.interval.low, s.interval.high, _INK)
+        total = a.measured.metrics[policy.primary]
+        if isinstance(total, Difference):
+            axes.axvline(total.value, color=version_color(a.evidence.challenger.version), linewidth=1.2, linestyle="--")
+        axes.axvline(0, color=_FAINT, linewidth=0.8)
+        axes.set_yticks(list(rows.values()), list(rows))
+        axes.set_ylim(-0.6, len(labels) - 0.4)
+        axes.set_title(f"version {a.evidence.challenger.version}")
+        axes.set_xlabel(f"difference in {policy.primary}")
+        axes.locator_params(axis="x", nbins=4)
+    return figure
+
+
+def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
+    """The e-value of every challenger after each closed batch, against its threshold."""
+    paths = evidence_path(evidence, policy)
+    figure, (axes,) = _panels(1, 7.4, 3.0)
+    threshold = -math.log10(policy.alpha)
+    top, bottom = 3 * threshold, -2 * threshold
+    for version, path in paths.items():
+        days: list[Any] = [p.date for p in path]
+        heights = [min(max(p.log_e_adjusted / math.log(10), bottom), top) for p in path]
+        axes.plot(
+            days, heights, "o-", color=version_color(version), markersize=3, linewidth=1.4, label=f"version {version}"
+        )
+    axes.axhline(threshold, color=_GOOD, linewidth=1.2, linestyle="--")
+    axes.text(
+        0.995,
+        threshold,
+        f" E = {1 / policy.alpha:g} promotes",
+        color=_GOOD,
+        ha="right",
+        va="bottom",
+        transform=axes.get_yaxis_transform(),
+    )
+    axes.axhline(0, color=_FAINT, linewidth=0.8)
+    axes.set_ylim(bottom * 1.05, top * 1.05)
+    axes.set_ylabel("log10 E (beyond the frame: at its edge)")
+    axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {policy.primary}")
+    _dates(axes)
+    axes.legend(loc="lower left", ncols=4)
+    return figure
+
+
+def weekly_metrics(
+    closed: Sequence[BatchTally], versions: Sequence[str], reigns: Sequence[Reign], policy: Policy
+) -> Figure:
+    """The primary metric and precision of every version in each closed batch; lines mark the beginning of a reign."""
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True)
+    for axes, name in zip(panels, dict.fromkeys([policy.primary, "precision"]), strict=True):
+        for version in versions:
+            path = metric_path(closed, version, name)  # type: ignore[arg-type]
+            axes.plot(
+                [d for d, _ in path], [v for _, v in path], "o-",
+                color=version_color(version), markersize=2.5, linewidth=1.2, label=f"version {version}",
+            )  # fmt: skip
+        for reign in reigns:
+            axes.axvline(reign.since, color=version_color(reign.version), linewidth=1.2, linestyle="--")
+        axes.set_title(name)
+        axes.set_ylim(0, 1)
+    for reign in reigns:
+        panels[0].text(
+            reign.since, 1.0, f" {reign.version} leads", color=version_color(reign.version), fontsize=8, va="top"
+        )
+    _dates(panels[-1])
+    panels[-1].legend(loc="upper left", ncols=4)
+    return figure
+
+
+def _dates(axes: Axes) -> None:
+    low, high = axes.get_xlim()
+    if high - low < 14:  # two batches or fewer: give them room
+        axes.set_xlim(low - 7, high + 7)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))

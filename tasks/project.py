@@ -1,0 +1,118 @@
+"""The project file ``deployments/<project>.yaml``: one decision that models compete for."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from analysis.policy import Policy
+from tasks.errors import DethroneError
+
+__all__ = ["Columns", "Project", "ProjectFileError", "load_project"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class ProjectFileError(DethroneError):
+    """The project file is missing or makes no sense."""
+
+
+class Columns(BaseModel):
+    """What the user's own files call the columns that Dethrone needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field("id", description="Identifies a row, in the batches and in the labels.")
+    label: str = Field("label", description="0 or 1, in the labels.")
+    observed_at: str = Field("observed_at", description="Date or time when the label was seen, in the labels.")
+
+
+class Project(BaseModel):
+    """A validated project file. Relative paths start at the root of the clone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    store: str = Field(description="A directory.")
+    mlflow: str = Field(description="MLflow's tracking URI.")
+    model: str = Field(min_length=1, description="The registered model whose versions compete.")
+    columns: Columns = Columns()
+    segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
+    maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
+    policy: Policy = Policy()
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            msg = f"'{value}' cannot be a project's name: letters, digits, '-' and '_' only"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("store", "mlflow")
+    @classmethod
+    def _rooted(cls, value: str) -> str:
+        """Relative paths, also those inside sqlite URIs, start at the root of the clone and not where somebody stands."""
+        if value.startswith("sqlite:///") and not value.startswith("sqlite:////"):
+            return f"sqlite:///{_ROOT / value.removeprefix('sqlite:///')}"
+        return value if "://" in value else str(_ROOT / value)
+
+    @field_validator("segments")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            msg = "a segment column is named twice"
+            raise ValueError(msg)
+        return value
+
+
+_PARTS: dict[str, type[BaseModel]] = {"columns": Columns, "policy": Policy}
+
+
+def load_project(name: str, folder: Path | None = None) -> Project:
+    """Read and validate ``deployments/<name>.yaml``. Raises ProjectFileError with one sentence for each fault."""
+    folder = folder or _ROOT / "deployments"
+    path = folder / f"{name}.yaml"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        msg = f"there is no project '{name}' in {folder}; known are: {', '.join(known) or 'none'}"
+        raise ProjectFileError(msg)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path}: is not YAML: {error}"
+        raise ProjectFileError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path}: must hold keys and values, such as 'model: my-model'"
+        raise ProjectFileError(msg)
+    if "name" in content:
+        msg = f"{path}: remove the key 'name': a project is called as its file is, '{name}'"
+        raise ProjectFileError(msg)
+    try:
+        return Project(**{"name": name, **content})
+    except ValidationError as error:
+        faults = [_sentence(e) for e in error.errors()]  # type: ignore[arg-type]
+        msg = f"{path}: " + "; ".join(faults)
+        raise ProjectFileError(msg) from None
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    *parents, key = error["loc"] or ("the file",)
+    where = ".".join(str(p) for p in error["loc"])
+    if error["type"] == "extra_forbidden":
+        model: type[BaseModel] = Project
+        for parent in parents:
+            model = _PARTS[str(parent)]
+        known = [k for k in model.model_fields if k != "name"]
+        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+        return f"unknown key '{where}'; {hint}"
+    if error["type"] == "missing":
+        return f"the key '{where}' is missing"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')} (it is {error['input']!r})"

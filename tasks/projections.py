@@ -1,0 +1,65 @@
+"""Projections of the promotion log: what other systems read to know who leads. Written after the commit, healed by any later run."""
+
+from __future__ import annotations
+
+import logging
+
+from tasks.project import Project
+from tasks.registry import Registry
+from tasks.reigns import Reign, reigns
+from tasks.store import NotThereError, Store
+
+__all__ = ["project_log"]
+
+log = logging.getLogger("dethrone")
+
+
+def project_log(store: Store, registry: Registry, project: Project) -> list[str]:
+    """Write what is not as the log says, until the log's head has not moved meanwhile; returns what had to be put right.
+
+    ``live_model_run`` holds the champion's run id; ``live_model_run_history`` those of its predecessors, newest
+    first, one a line. MLflow gets the aliases ``champion`` and ``previous`` and, on every version that ever led, the
+    tags ``dethrone.reign`` and ``dethrone.decision``.
+    """
+    corrected: list[str] = []
+    entries = reigns(store, project)
+    while entries:
+        corrected += _write(store, registry, project, entries)
+        after = reigns(store, project)
+        if len(after) == len(entries):
+            break
+        entries = after
+    return corrected
+
+
+def _write(store: Store, registry: Registry, project: Project, entries: list[Reign]) -> list[str]:
+    corrected = []
+    prefix = f"{project.name}/mlflow/{project.name}"
+    champion, *before = reversed(entries)
+    for name, content in (
+        ("live_model_run", champion.run_id),
+        ("live_model_run_history", "\n".join(r.run_id for r in before)),
+    ):
+        if _text(store, f"{prefix}/{name}") != content:
+            store.write(f"{prefix}/{name}", content.encode())
+            corrected.append(name)
+    aliases = registry.aliases()
+    previous = before[0].version if before else None
+    for alias, version in (("champion", champion.version), ("previous", previous)):
+        if aliases.get(alias) != version:
+            registry.set_alias(alias, version)
+            corrected.append(f"alias {alias}: {aliases.get(alias, 'none')} -> {version or 'none'}")
+    latest = {r.version: r for r in entries}
+    for version, reign in latest.items():
+        tags = {"dethrone.reign": str(reign.number), "dethrone.decision": reign.decision or reign.kind}
+        if any(registry.version(version).tags.get(k) != v for k, v in tags.items()):
+            registry.set_tags(version, tags)
+            corrected.append(f"tags of version {version}")
+    return corrected
+
+
+def _text(store: Store, key: str) -> str | None:
+    try:
+        return store.read(key).decode()
+    except NotThereError:
+        return None

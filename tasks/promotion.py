@@ -1,0 +1,117 @@
+"""Changing the champion: by a decision, by rollback, or for the first time. Each is one more reign in the log."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tasks.decisions import read_decision
+from tasks.errors import DethroneError
+from tasks.project import Project
+from tasks.registry import Registry
+from tasks.reigns import LogError, Reign, SupersededError, commit, following, reigns
+from tasks.store import Store
+
+__all__ = ["NotPromotedError", "enthrone", "promote", "roll_back"]
+
+
+class NotPromotedError(DethroneError):
+    """The decision promotes nobody."""
+
+
+def enthrone(
+    store: Store, registry: Registry, project: Project, *, version: str, since: date, author: str, reason: str
+) -> Reign:
+    """Found the first reign. Enthroning the version that founded it again is a no-op. Raises LogError if another one did."""
+    entries = reigns(store, project)
+    if entries:
+        if entries[0].version == version:
+            return entries[0]
+        msg = f"project {project.name} has champions already; version {version} has to earn a promotion, or be rolled back to"
+        raise LogError(msg)
+    run_id = registry.version(version).run_id
+    return commit(
+        store,
+        project,
+        following(
+            None,
+            version=version,
+            run_id=run_id,
+            since=since,
+            kind="enthronement",
+            decision=None,
+            author=author,
+            reason=reason,
+        ),
+    )
+
+
+def promote(store: Store, registry: Registry, project: Project, decision_id: str) -> Reign:
+    """Commit the reign that a decision calls for; doing so again is a no-op.
+
+    Raises NotPromotedError if it calls for none, SupersededError if the champion it was judged against no longer leads.
+    """
+    decision = read_decision(store, project, decision_id)
+    version = decision["promote"]
+    if version is None:
+        msg = f"decision {decision_id} promotes nobody; read why in {project.name}/reports/{decision_id}/report.md"
+        raise NotPromotedError(msg)
+    entries = reigns(store, project)
+    done = next((r for r in entries if r.decision == decision_id), None)
+    if done:
+        return done
+    _require_same_champion(decision, entries)
+    reign = following(
+        entries[-1],
+        version=version,
+        run_id=registry.version(version).run_id,
+        since=date.fromisoformat(decision["as_of"]),
+        kind="promotion",
+        decision=decision_id,
+        author="dethrone",
+        reason=f"proven better than version {entries[-1].version}",
+    )
+    return commit(store, project, reign)
+
+
+def roll_back(
+    store: Store, registry: Registry, project: Project, *, since: date, author: str, reason: str, to: int | None = None
+) -> Reign:
+    """Make the champion of an earlier reign champion again: of the one before, or of reign number ``to``. Raises LogError."""
+    entries = reigns(store, project)
+    if not entries or (to is None and len(entries) < 2):
+        msg = f"project {project.name} has no earlier champion to roll back to"
+        raise LogError(msg)
+    target = entries[-2] if to is None else next((r for r in entries if r.number == to), None)
+    if target is None:
+        msg = f"project {project.name} has no reign {to}; the log ends with reign {entries[-1].number}"
+        raise LogError(msg)
+    if target.version == entries[-1].version:
+        msg = f"version {target.version} leads already; name another reign to roll back to"
+        raise LogError(msg)
+    run_id = registry.version(target.version).run_id
+    return commit(
+        store,
+        project,
+        following(
+            entries[-1],
+            version=target.version,
+            run_id=run_id,
+            since=since,
+            kind="rollback",
+            decision=None,
+            author=author,
+            reason=reason,
+        ),
+    )
+
+
+def _require_same_champion(decision: dict[str, Any], entries: list[Reign]) -> None:
+    basis = decision["basis"]
+    head = entries[-1]
+    if (head.number, head.version) != (basis["reign"], basis["champion"]["version"]):
+        msg = (
+            f"decision {decision['id']} was judged against version {basis['champion']['version']} in reign {basis['reign']}, but reign "
+            f"{head.number} of version {head.version} is in force; judge again"
+        )
+        raise SupersededError(msg)

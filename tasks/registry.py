@@ -1,0 +1,201 @@
+"""The model registry: which versions compete, and how one of them scores rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+from numpy.typing import NDArray
+
+from tasks.errors import DethroneError
+from tasks.project import Project
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+__all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
+
+RETIRED_TAG = "retired"
+
+
+class RegistryError(DethroneError):
+    """The registry does not hold what is asked of it, or a version of it is not fit to compete."""
+
+
+class ScoringError(DethroneError):
+    """A model gave something that is not one score in [0, 1] for each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of the registered model, as MLflow knows it."""
+
+    version: str
+    run_id: str
+    tags: dict[str, str]
+
+    @property
+    def threshold(self) -> float:
+        """The operating threshold: a row is flagged if its score is at least this. Raises RegistryError."""
+        text = self.tags.get("threshold")
+        if text is None:
+            msg = f"version {self.version} has no tag 'threshold'; set it to the score from which a row is flagged"
+            raise RegistryError(msg)
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            msg = f"version {self.version}: its tag 'threshold' is '{text}'; it must be a number from 0 to 1"
+            raise RegistryError(msg)
+        return value
+
+    @property
+    def trained_through(self) -> date | None:
+        """The last day whose data the version learned from, if it is tagged. Raises RegistryError."""
+        text = self.tags.get("trained_through")
+        if text is None:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            msg = f"version {self.version}: its tag 'trained_through' is '{text}'; it must be a date such as 2013-02-28"
+            raise RegistryError(msg) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A loaded model: ``columns`` it reads, its content digest, and rows in, scores out."""
+
+    version: str
+    columns: tuple[str, ...]
+    digest: str
+    _predict: Callable[[Any], Any]
+
+    def __call__(self, rows: pl.DataFrame) -> NDArray[np.float64]:
+        """One score in [0, 1] for each row. Raises ScoringError."""
+        given = np.asarray(self._predict(rows.select(self.columns).to_pandas()))
+        if given.ndim == 2 and given.shape[1] in (1, 2):
+            given = given[:, -1]  # one column, or the probabilities of the classes 0 and 1
+        if given.shape != (rows.height,):
+            msg = f"version {self.version} gave an output of shape {given.shape} for {rows.height} rows; one score a row is needed"
+            raise ScoringError(msg)
+        try:
+            scores = given.astype(np.float64)
+        except (TypeError, ValueError):
+            msg = f"version {self.version} gave {given.dtype} values such as {given[0]!r}; scores must be numbers from 0 to 1"
+            raise ScoringError(msg) from None
+        bad = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
+        if len(bad):
+            msg = f"version {self.version} gave the score {scores[bad[0]]} (row {bad[0]} of a chunk); scores must be numbers from 0 to 1"
+            raise ScoringError(msg)
+        return scores
+
+
+class Registry:
+    """The versions of a project's registered model in MLflow."""
+
+    def __init__(self, project: Project) -> None:
+        import mlflow
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(project.mlflow)  # loading by a models:/ URI knows no other way
+        self._client = mlflow.MlflowClient(project.mlflow)
+        self._model = project.model
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
+        found = self._client.search_model_versions(f"name = '{self._model}'")
+        if not found:
+            msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
+            raise RegistryError(msg)
+        versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags)) for v in found]
+        live = [v for v in versions if v.tags.get(RETIRED_TAG, "").lower() not in ("true", "1", "yes")]
+        return sorted(live, key=lambda v: int(v.version))
+
+    def version(self, number: str) -> ModelVersion:
+        """One version, retired or not. Raises RegistryError."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            v = self._client.get_model_version(self._model, number)
+        except MlflowException as error:
+            msg = f"the registry holds no version {number} of the model '{self._model}'"
+            raise RegistryError(msg) from error
+        return ModelVersion(str(v.version), v.run_id or "", dict(v.tags))
+
+    def load(self, number: str) -> Scorer:
+        """Load a version for scoring: class probabilities of the sklearn flavour where it has them, else pyfunc's output."""
+        import mlflow
+
+        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{self._model}/{number}"))
+        description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
+        if not description.get("signature") or not description["signature"].get("inputs"):
+            msg = f"version {number} has no signature; log it with one that names the columns it reads"
+            raise RegistryError(msg)
+        columns = tuple(str(c["name"]) for c in json.loads(description["signature"]["inputs"]) if "name" in c)
+        if not columns:
+            msg = f"version {number}: its signature names no columns; log it with a data frame as input"
+            raise RegistryError(msg)
+        predict: Callable[[Any], Any]
+        if "sklearn" in description["flavors"]:
+            model = mlflow.sklearn.load_model(str(path))
+            predict = getattr(model, "predict_proba", model.predict)
+        else:
+            predict = mlflow.pyfunc.load_model(str(path)).predict
+        return Scorer(number, columns, _content_digest(path, description), predict)
+
+    def aliases(self) -> dict[str, str]:
+        """Alias to version, as they are now."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return {a: str(v) for a, v in self._client.get_registered_model(self._model).aliases.items()}
+        except MlflowException as error:
+            msg = f"the registry holds no model '{self._model}'"
+            raise RegistryError(msg) from error
+
+    def set_alias(self, alias: str, version: str | None) -> None:
+        """Point the alias at a version, or remove it."""
+        if version is None:
+            self._client.delete_registered_model_alias(self._model, alias)
+        else:
+            self._client.set_registered_model_alias(self._model, alias, version)
+
+    def set_tags(self, version: str, tags: dict[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self._model, version, key, value)
+
+    def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
+        """Keep a report with the run that made the model."""
+        self._client.log_artifacts(run_id, str(folder), artifact_path)
+
+
+def _content_digest(path: Path, description: dict[str, Any]) -> str:
+    """SHA-256 of what makes the model behave as it does.
+
+    Every file counts, and of ``MLmodel`` the flavours and the signature; its run, time and identity differ between
+    two registrations of one model.
+    """
+    total = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        name = file.relative_to(path).as_posix()
+        if name == "registered_model_meta":
+            continue
+        total.update(name.encode() + b"\0")
+        if name == "MLmodel":
+            lasting = {k: description.get(k) for k in ("flavors", "signature")}
+            total.update(hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).digest())
+        else:
+            with file.open("rb") as content:
+                total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()

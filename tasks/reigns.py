@@ -1,0 +1,121 @@
+"""The promotion log: one create-only entry for each reign, oldest first, never rewritten."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from analysis.record import canonical_json, digest
+from tasks.errors import DethroneError
+from tasks.project import Project
+from tasks.store import AlreadyThereError, Store
+
+__all__ = ["LogError", "Reign", "SupersededError", "commit", "following", "head", "reigns"]
+
+Kind = Literal["enthronement", "promotion", "rollback"]
+
+
+class LogError(DethroneError):
+    """The promotion log does not allow what is asked, or is not a log any more."""
+
+
+class SupersededError(LogError):
+    """Somebody else's reign was committed first; nothing was changed. Decide anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """One entry of the log: which version leads, since when, and by which evidence.
+
+    ``predecessor`` is the digest of the entry before, so that a removed or edited entry shows.
+    """
+
+    number: int
+    version: str
+    run_id: str
+    since: date
+    kind: Kind
+    decision: str | None
+    author: str
+    reason: str
+    predecessor: str | None
+
+
+def reigns(store: Store, project: Project) -> list[Reign]:
+    """The whole log. Raises LogError if an entry is missing or does not follow the one before."""
+    prefix = f"{project.name}/reigns"
+    entries = [_read(store, key) for key in store.keys(prefix)]
+    before: Reign | None = None
+    for number, entry in enumerate(entries, start=1):
+        if entry.number != number or entry.predecessor != (digest(before) if before else None):
+            msg = f"{store.uri}/{prefix}: entry {number} is missing or was changed; restore the log from a backup"
+            raise LogError(msg)
+        before = entry
+    return entries
+
+
+def head(store: Store, project: Project) -> Reign:
+    """The reign in force. Raises LogError if there is none yet."""
+    entries = reigns(store, project)
+    if not entries:
+        msg = f"project {project.name} has no champion yet; name the first with: python -m flows.enthrone {project.name} VERSION"
+        raise LogError(msg)
+    return entries[-1]
+
+
+def following(
+    before: Reign | None,
+    *,
+    version: str,
+    run_id: str,
+    since: date,
+    kind: Kind,
+    decision: str | None,
+    author: str,
+    reason: str,
+) -> Reign:
+    """The reign that would follow ``before``. Raises LogError if it would begin before it."""
+    if before and since < before.since:
+        msg = f"a reign since {since} cannot follow reign {before.number}, which began on {before.since}; correct the date"
+        raise LogError(msg)
+    return Reign(
+        number=before.number + 1 if before else 1,
+        version=version,
+        run_id=run_id,
+        since=since,
+        kind=kind,
+        decision=decision,
+        author=author,
+        reason=reason,
+        predecessor=digest(before) if before else None,
+    )
+
+
+def commit(store: Store, project: Project, reign: Reign) -> Reign:
+    """Write the next entry of the log: the one act that makes a champion.
+
+    Committing the same reign again is a no-op. Raises SupersededError if another entry has its number.
+    """
+    key = f"{project.name}/reigns/{reign.number:08}.json"
+    try:
+        store.create(key, canonical_json(reign))
+    except AlreadyThereError:
+        there = _read(store, key)
+        if there != reign:
+            msg = (
+                f"reign {reign.number} of project {project.name} already belongs to version {there.version} "
+                f"({there.kind} by {there.author}); version {reign.version} was not made champion"
+            )
+            raise SupersededError(msg) from None
+    return reign
+
+
+def _read(store: Store, key: str) -> Reign:
+    try:
+        value: dict[str, Any] = json.loads(store.read(key))
+        return Reign(**{**value, "since": date.fromisoformat(value["since"])})
+    except (ValueError, TypeError, KeyError) as error:
+        msg = f"{store.uri}/{key} is not an entry of the promotion log; restore it from a backup"
+        raise LogError(msg) from error

@@ -1,0 +1,106 @@
+"""Reading a batch: only the columns that are needed, in bounded memory, with a digest of what was read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from tasks.errors import DethroneError
+from tasks.project import Project
+from tasks.store import Store
+
+__all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "open_batch"]
+
+CHUNK_ROWS = 131_072
+
+
+class BatchError(DethroneError):
+    """A batch that cannot be scored as it is."""
+
+
+def batch_date(batch: str, given: date | None = None) -> date:
+    """The date of a batch: given, or its id where that is an ISO date."""
+    if given:
+        return given
+    try:
+        return date.fromisoformat(batch)
+    except ValueError:
+        msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it"
+        raise BatchError(msg) from None
+
+
+def batches_in(store: Store, project: Project) -> list[str]:
+    """The ids of the batches that lie in the store, sorted."""
+    prefix = f"{project.name}/batches/"
+    return sorted({k.removeprefix(prefix).split("/", 1)[0] for k in store.keys(prefix) if k.endswith(".parquet")})
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRows:
+    """The rows of one batch as they lie in the store, not read yet."""
+
+    batch: str
+    columns: tuple[str, ...]
+    _frame: pl.LazyFrame
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The rows in order, ``CHUNK_ROWS`` at a time, of these columns alone. Raises BatchError."""
+        missing = [repr(c) for c in columns if c not in self.columns]
+        if missing:
+            msg = (
+                f"batch {self.batch}: its rows have no column {', '.join(missing)}; they have {', '.join(self.columns)}"
+            )
+            raise BatchError(msg)
+        try:
+            yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
+        except pl.exceptions.PolarsError as error:
+            msg = f"batch {self.batch}: its Parquet files cannot be read as one table: {error}"
+            raise BatchError(msg) from error
+
+
+def open_batch(store: Store, project: Project, batch: str) -> BatchRows:
+    """The batch below ``batches/<batch>/``. Raises BatchError."""
+    prefix = f"{project.name}/batches/{batch}"
+    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
+    if not keys:
+        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/"
+        raise BatchError(msg)
+    frame = store.scan_parquet(keys)
+    try:
+        columns = tuple(frame.collect_schema().names())
+    except pl.exceptions.PolarsError as error:
+        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet: {error}"
+        raise BatchError(msg) from error
+    return BatchRows(batch, columns, frame)
+
+
+class RowDigest:
+    """SHA-256 of the columns of a batch: equal for equal rows in equal order, however they lie in files."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._hashes = {c: tuple(hashlib.sha256() for _ in range(3)) for c in columns}
+        self.rows = 0
+
+    def update(self, chunk: pl.DataFrame) -> None:
+        self.rows += chunk.height
+        for column, (kind, missing, values) in self._hashes.items():
+            series = chunk[column]
+            missing.update(np.packbits(series.is_null().to_numpy()).tobytes())
+            if series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean:
+                physical = series.to_physical().cast(pl.UInt8) if series.dtype == pl.Boolean else series.to_physical()
+                values.update(physical.fill_null(0).to_numpy().tobytes())
+            else:
+                text = series.cast(pl.String).fill_null("")
+                kind.update(text.str.len_bytes().to_numpy().tobytes())
+                values.update("".join(text).encode())
+
+    def hexdigest(self) -> str:
+        total = hashlib.sha256()
+        for column, parts in sorted(self._hashes.items()):
+            total.update(column.encode() + b"\0" + b"".join(p.digest() for p in parts))
+        return total.hexdigest()

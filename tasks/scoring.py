@@ -1,0 +1,163 @@
+"""Scoring a batch by the champion and its challengers, in one read of its rows."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from analysis.evidence import Contender
+from analysis.record import digest
+from tasks.errors import DethroneError
+from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest
+from tasks.project import Project
+from tasks.registry import ModelVersion, Registry, Scorer
+from tasks.reigns import Reign
+from tasks.rows import BatchError, BatchRows, RowDigest, open_batch
+from tasks.store import AlreadyThereError, Store
+
+__all__ = ["ChampionFailedError", "score_batch"]
+
+log = logging.getLogger("dethrone")
+
+
+class ChampionFailedError(DethroneError):
+    """The champion could not score the batch, so the batch is not scored."""
+
+
+@dataclass
+class _Run:
+    """One version on its way through the batch."""
+
+    version: str
+    scorer: Scorer | None = None
+    contender: Contender | None = None
+    parts: list[Part] = field(default_factory=list)
+    failure: str | None = None
+
+
+def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
+    """Score one batch and commit its manifest; a batch that is scored already is checked and left alone.
+
+    A challenger that fails to load or to score is recorded with its error and does not harm the rest. Raises
+    ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those scored
+    before; then nothing is written.
+    """
+    rows = open_batch(store, project, batch)
+    done = read_manifest(store, project, batch)
+    if done is None:
+        runs = _load(registry, reign, rows)
+        with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
+            staging = Staging(Path(folder))
+            manifest = _score(staging, project, reign, rows, day, runs)
+            staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
+        try:
+            commit_manifest(store, project, manifest)
+        except AlreadyThereError:  # another run was first
+            done = read_manifest(store, project, batch)
+        else:
+            return manifest
+    assert done is not None
+    _check_same_rows(rows, done)
+    return done
+
+
+def _load(registry: Registry, reign: Reign, rows: BatchRows) -> list[_Run]:
+    known = {v.version: v for v in registry.versions()}
+    if reign.version not in known:  # tagged as retired, and yet it leads
+        known[reign.version] = registry.version(reign.version)
+    runs = []
+    for version in sorted(known, key=int):
+        run = _Run(version)
+        try:
+            run.scorer = registry.load(version)
+            run.contender = _contender(known[version], run.scorer)
+            _require_columns(run.scorer, rows)
+        except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
+            _fail(run, reign, "load", error)
+        runs.append(run)
+    return runs
+
+
+def _require_columns(scorer: Scorer, rows: BatchRows) -> None:
+    lacking = [repr(c) for c in scorer.columns if c not in rows.columns]
+    if lacking:
+        msg = f"its signature names the column {', '.join(lacking)}, which batch {rows.batch} does not have"
+        raise BatchError(msg)
+
+
+def _contender(version: ModelVersion, scorer: Scorer) -> Contender:
+    """The threshold belongs to the identity: the same model with another threshold is another contender."""
+    identity = digest({"model": scorer.digest, "threshold": version.threshold})
+    return Contender(version.version, identity, version.threshold, version.trained_through)
+
+
+def _fail(run: _Run, reign: Reign, verb: str, error: Exception) -> None:
+    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {error}"
+    if run.version == reign.version:
+        msg = f"the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
+        raise ChampionFailedError(msg) from error
+    log.warning("challenger %s failed to %s and is left out of this batch: %s", run.version, verb, text)
+    run.failure = f"failed to {verb}: {text}"
+
+
+def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, day: date, runs: list[_Run]) -> Manifest:
+    id_column, segments = project.columns.id, project.segments
+    wanted = {c for run in runs if run.scorer and not run.failure for c in run.scorer.columns} | set(segments)
+    columns = (id_column, *sorted(wanted - {id_column}))
+    prefix = f"{project.name}/predictions/{rows.batch}"
+    total, row_parts = RowDigest(columns), []
+    for number, chunk in enumerate(rows.chunks(columns)):
+        total.update(chunk)
+        ids = chunk[id_column].alias("id")
+        if ids.null_count():
+            msg = f"batch {rows.batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
+            raise BatchError(msg)
+        row_parts.append(staging.add(f"{prefix}/rows", number, chunk.select(ids, *segments)))
+        for run in runs:
+            if run.failure is None:
+                predictions = _predict(run, reign, ids, chunk)
+                if predictions is not None:
+                    run.parts.append(staging.add(f"{prefix}/{run.version}", number, predictions))
+    if total.rows == 0:
+        msg = f"batch {rows.batch}: its files hold no rows"
+        raise BatchError(msg)
+    return Manifest(
+        batch=rows.batch,
+        date=day,
+        reign=reign.number,
+        champion=reign.version,
+        rows=total.rows,
+        columns=columns,
+        rows_digest=total.hexdigest(),
+        parts=tuple(row_parts),
+        scored=tuple(Scored(r.version, r.contender, () if r.failure else tuple(r.parts), r.failure) for r in runs),
+    )
+
+
+def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame) -> pl.DataFrame | None:
+    assert run.scorer is not None
+    assert run.contender is not None
+    try:
+        scores = run.scorer(chunk)
+    except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
+        _fail(run, reign, "score", error)
+        return None
+    decision = pl.Series("decision", scores >= run.contender.threshold).cast(pl.Int8)
+    return pl.DataFrame([ids, pl.Series("score", scores), decision])
+
+
+def _check_same_rows(rows: BatchRows, manifest: Manifest) -> None:
+    total = RowDigest(manifest.columns)
+    for chunk in rows.chunks(manifest.columns):
+        total.update(chunk)
+    if total.hexdigest() != manifest.rows_digest:
+        msg = (
+            f"batch {manifest.batch} was scored with {manifest.rows} rows and now holds other ones ({total.rows}); "
+            "what was scored stays: give the new rows a batch id of their own"
+        )
+        raise BatchError(msg)

@@ -1,0 +1,111 @@
+"""The steps of the flows as Prefect shows them: a thin skin on the plain functions of this room, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from tasks import promotion
+from tasks.decisions import Look, look, record
+from tasks.predictions import Manifest
+from tasks.project import Project
+from tasks.projections import project_log
+from tasks.publish import publish
+from tasks.registry import Registry
+from tasks.reigns import Reign, head, reigns
+from tasks.report import sentence
+from tasks.rows import batch_date, batches_in
+from tasks.scoring import score_batch
+from tasks.season import remaining_days, tell
+from tasks.store import open_store
+from tasks.tallying import Closed, close_batches
+
+__all__ = [
+    "close_step", "enthrone_step", "heal_step", "judge_step", "promote_step", "record_step", "report_step",
+    "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches",
+]  # fmt: skip
+
+
+def unscored_batches(project: Project, as_of: date) -> list[str]:
+    """Batches in the store that are dated by their id, on or before ``as_of``, and have no manifest yet."""
+    store = open_store(project.store)
+    scored = {k.split("/")[2] for k in store.keys(f"{project.name}/predictions") if k.endswith("/manifest.json")}
+    return [b for b in batches_in(store, project) if b not in scored and batch_date(b) <= as_of]
+
+
+@task(task_run_name="score {batch}", cache_policy=NO_CACHE)
+def score_step(project: Project, batch: str, day: date) -> Manifest:
+    store = open_store(project.store)
+    manifest = score_batch(store, Registry(project), project, head(store, project), batch, day)
+    failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
+    get_run_logger().info(
+        "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
+    )
+    for failure in failures:
+        get_run_logger().warning("batch %s: %s", batch, failure)
+    return manifest
+
+
+@task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
+def close_step(project: Project, as_of: date) -> Closed:
+    return close_batches(open_store(project.store), project, as_of)
+
+
+@task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
+def judge_step(project: Project, closed: Closed, as_of: date) -> Look | None:
+    store = open_store(project.store)
+    return look(store, project, head(store, project), closed, as_of)
+
+
+@task(cache_policy=NO_CACHE)
+def record_step(project: Project, taken: Look) -> bool:
+    return record(open_store(project.store), project, taken)
+
+
+@task(cache_policy=NO_CACHE)
+def report_step(project: Project, taken: Look, closed: Closed) -> None:
+    store = open_store(project.store)
+    markdown = publish(store, Registry(project), project, taken, closed, reigns(store, project))
+    key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
+    create_markdown_artifact(markdown, key=key, description=sentence(project, taken))
+
+
+@task(cache_policy=NO_CACHE)
+def promote_step(project: Project, decision_id: str) -> Reign:
+    return promotion.promote(open_store(project.store), Registry(project), project, decision_id)
+
+
+@task(cache_policy=NO_CACHE)
+def enthrone_step(project: Project, version: str, since: date, author: str, reason: str) -> Reign:
+    store, registry = open_store(project.store), Registry(project)
+    return promotion.enthrone(store, registry, project, version=version, since=since, author=author, reason=reason)
+
+
+@task(cache_policy=NO_CACHE)
+def rollback_step(project: Project, since: date, author: str, reason: str, to: int | None) -> Reign:
+    store, registry = open_store(project.store), Registry(project)
+    return promotion.roll_back(store, registry, project, since=since, author=author, reason=reason, to=to)
+
+
+@task(cache_policy=NO_CACHE)
+def heal_step(project: Project) -> list[str]:
+    """Make the live pointer, its history, the aliases and the tags say what the promotion log says."""
+    corrected = project_log(open_store(project.store), Registry(project), project)
+    for item in corrected:
+        get_run_logger().info("put right from the promotion log: %s", item)
+    return corrected
+
+
+@task(cache_policy=NO_CACHE)
+def season_days_step(project: Project) -> list[date]:
+    return remaining_days(open_store(project.store), project)
+
+
+@task(cache_policy=NO_CACHE)
+def season_report_step(project: Project) -> str:
+    return tell(open_store(project.store), project)

@@ -1,0 +1,129 @@
+"""Closing batches: joining predictions with the labels that arrived in time, once and for good."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+
+import polars as pl
+
+from analysis.evidence import BatchTally, closing_date
+from analysis.tally import decision_column, tally
+from tasks.errors import DethroneError
+from tasks.predictions import Manifest, manifests, read_parts
+from tasks.project import Project
+from tasks.store import AlreadyThereError, NotThereError, Store
+
+__all__ = ["Closed", "ClosedBatch", "LabelError", "close_batches"]  # fmt: skip
+
+
+class LabelError(DethroneError):
+    """The labels cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A closed batch: its manifest, its tally, and the digest of the tally's file."""
+
+    manifest: Manifest
+    tally: BatchTally
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The closed batches by date, and the scored ones that are still open."""
+
+    batches: tuple[ClosedBatch, ...]
+    waiting: tuple[Manifest, ...]
+
+
+def close_batches(store: Store, project: Project, as_of: date) -> Closed:
+    """Tally every batch whose maturity window has passed by ``as_of``; a tally that exists stays as it is.
+
+    Batches dated after ``as_of`` are left out. Raises LabelError, DamagedError.
+    """
+    closed, waiting = [], []
+    for manifest in manifests(store, project):
+        if manifest.date > as_of:
+            continue
+        if as_of < closing_date(manifest.date, project.maturity_days):
+            waiting.append(manifest)
+        else:
+            closed.append(_close(store, project, manifest))
+    return Closed(tuple(closed), tuple(waiting))
+
+
+def _close(store: Store, project: Project, manifest: Manifest) -> ClosedBatch:
+    key = f"{project.name}/tallies/{manifest.batch}.parquet"
+    try:
+        data = store.read(key)
+    except NotThereError:
+        buffer = BytesIO()
+        _tally(store, project, manifest).write_parquet(buffer)
+        data = buffer.getvalue()
+        try:
+            store.create(key, data)
+        except AlreadyThereError:
+            data = store.read(key)
+    frame = pl.read_parquet(BytesIO(data))
+    scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
+    batch = BatchTally(manifest.batch, manifest.date, frame, scored)
+    return ClosedBatch(manifest, batch, key, hashlib.sha256(data).hexdigest())
+
+
+def _tally(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
+    """All file sets of a batch hold its rows in one order, so decisions stand side by side without a join."""
+    rows = read_parts(store, manifest.parts)
+    for scored in manifest.scored:
+        name = decision_column(scored.version)
+        if scored.failure is None:
+            rows = rows.with_columns(read_parts(store, scored.parts)["decision"].alias(name))
+        else:
+            rows = rows.with_columns(pl.lit(None, dtype=pl.Int8).alias(name))
+    rows = rows.with_columns(pl.col("id").cast(pl.String))
+    deadline = closing_date(manifest.date, project.maturity_days)
+    labels = _labels(store, project, rows["id"], deadline)
+    return tally(rows, labels, segments=project.segments, versions=[s.version for s in manifest.scored])
+
+
+def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:
+    """The labels of these ids that were observed by the deadline; null labels are no labels."""
+    prefix = f"{project.name}/labels"
+    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
+    if not keys:
+        msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
+        raise LabelError(msg)
+    names = project.columns
+    frame = store.scan_parquet(keys)
+    try:
+        schema = frame.collect_schema()
+        _check_schema(schema, [names.id, names.label, names.observed_at], names.observed_at, keys)
+        number = pl.col(names.label).cast(pl.Float64, strict=False)
+        return (
+            frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline, pl.col(names.label).is_not_null())
+            .select(
+                id=pl.col(names.id).cast(pl.String),
+                label=pl.when(number.is_null()).then(float("nan")).otherwise(number),
+                observed_at=pl.col(names.observed_at),
+            )
+            .join(ids.unique().to_frame("id").lazy(), on="id", how="semi")
+            .collect()
+        )
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: the labels below {prefix}/ cannot be read as one table: {error}"
+        raise LabelError(msg) from error
+
+
+def _check_schema(schema: pl.Schema, needed: Sequence[str], observed_at: str, keys: Sequence[str]) -> None:
+    missing = [repr(c) for c in needed if c not in schema]
+    if missing:
+        msg = f"{keys[0]}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}"
+        raise LabelError(msg)
+    if not schema[observed_at].is_temporal():
+        msg = f"{keys[0]}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
+        raise LabelError(msg)
