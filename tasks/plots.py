@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from io import BytesIO
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.dates import ConciseDateFormatter
+from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from analysis.bootstrap import Bootstrap
@@ -21,18 +23,20 @@ from analysis.trajectory import evidence_path, metric_path
 from tasks.reigns import Reign
 
 __all__ = [
-    "STYLE",
+    "_STYLE",
     "difference_forest",
     "evidence_over_looks",
-    "save_svg",
     "segment_forest",
+    "styled",
     "version_color",
     "weekly_metrics",
 ]
 
+P = ParamSpec("P")
+
 _INK, _FAINT, _GOOD, _BAD = "#1f2933", "#9aa5b1", "#2f855a", "#c53030"
 _VERSIONS = ["#3e4c59", "#2b6cb0", "#d97706", "#7c3aed", "#0f766e", "#be185d", "#4d7c0f", "#b91c1c"]
-STYLE = {
+_STYLE = {
     "svg.hashsalt": "dethrone",
     "font.size": 9,
     "axes.spines.top": False,
@@ -54,20 +58,31 @@ def version_color(version: str) -> str:
     return _VERSIONS[(int(version) - 1) % len(_VERSIONS)]
 
 
-def save_svg(figure: Figure) -> bytes:
+def styled(draw: Callable[P, Figure | None]) -> Callable[P, bytes | None]:
+    """Draw in the house style and save as SVG, which is the same to the last byte whenever it is drawn again."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes | None:
+        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+            figure = draw(*args, **kwargs)
+            return _svg(figure) if figure else None
+
+    return drawn
+
+
+def _svg(figure: Figure) -> bytes:
     buffer = BytesIO()
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
     return buffer.getvalue()
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(1, count, squeeze=False, sharey=True)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, count, squeeze=False, sharey=True)
     return figure, list(axes[0])
 
 
+@styled
 def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure:
     """Challenger minus champion for every metric, with the margins that the policy sets."""
     names = [n for n in METRICS if n != "alert_rate"]
@@ -100,6 +115,7 @@ def _margin(axes: Axes, row: float, at: float, color: str) -> None:
     axes.plot([at, at], [row - 0.38, row + 0.38], color=color, linewidth=1.6)
 
 
+@styled
 def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure | None:
     """The primary difference in every segment; None without segments."""
     labels = sorted({f"{s.column}: {s.value}" for a in assessments for s in a.measured.segments})
@@ -122,6 +138,7 @@ def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure 
     return figure
 
 
+@styled
 def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
     """The e-value of every challenger after each closed batch, against its threshold."""
     paths = evidence_path(evidence, policy)
@@ -130,10 +147,11 @@ def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
     top, bottom = 3 * threshold, -2 * threshold
     for version, path in paths.items():
         days: list[Any] = [p.date for p in path]
-        heights = [min(max(p.log_e_adjusted / math.log(10), bottom), top) for p in path]
-        axes.plot(
-            days, heights, "o-", color=version_color(version), markersize=3, linewidth=1.4, label=f"version {version}"
-        )
+        rows = [_clip(p.log_e_adjusted, bottom, top) for p in path]
+        units = [_clip(p.log_e_batch_unit, bottom, top) for p in path]
+        color = version_color(version)
+        axes.plot(days, rows, "o-", color=color, markersize=3, linewidth=1.4, label=f"version {version}")
+        axes.plot(days, units, "--", color=color, linewidth=1)
     axes.axhline(threshold, color=_GOOD, linewidth=1.2, linestyle="--")
     axes.text(
         0.995,
@@ -148,18 +166,19 @@ def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
     axes.set_ylim(bottom * 1.05, top * 1.05)
     axes.set_ylabel("log10 E (beyond the frame: at its edge)")
     axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {policy.primary}")
-    _dates(axes)
-    axes.legend(loc="lower left", ncols=4)
+    _dates(axes, [p.date for path in paths.values() for p in path])
+    axes.plot([], [], "--", color=_FAINT, label="batches as units")
+    figure.legend(loc="outside upper right", ncols=5)
     return figure
 
 
+@styled
 def weekly_metrics(
     closed: Sequence[BatchTally], versions: Sequence[str], reigns: Sequence[Reign], policy: Policy
 ) -> Figure:
     """The primary metric and precision of every version in each closed batch; lines mark the beginning of a reign."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(7.4, 4.4), layout="constrained")
-        panels = figure.subplots(2, 1, sharex=True)
+    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
     for axes, name in zip(panels, dict.fromkeys([policy.primary, "precision"]), strict=True):
         for version in versions:
             path = metric_path(closed, version, name)  # type: ignore[arg-type]
@@ -175,13 +194,18 @@ def weekly_metrics(
         panels[0].text(
             reign.since, 1.0, f" {reign.version} leads", color=version_color(reign.version), fontsize=8, va="top"
         )
-    _dates(panels[-1])
-    panels[-1].legend(loc="upper left", ncols=4)
+    _dates(panels[-1], [*(t.date for t in closed), *(r.since for r in reigns)])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=5)
     return figure
 
 
-def _dates(axes: Axes) -> None:
-    low, high = axes.get_xlim()
-    if high - low < 14:  # two batches or fewer: give them room
-        axes.set_xlim(low - 7, high + 7)
+def _clip(log_e: float, bottom: float, top: float) -> float:
+    """Natural to common logarithm, kept inside the frame."""
+    return min(max(log_e / math.log(10), bottom), top)
+
+
+def _dates(axes: Axes, days: Sequence[date]) -> None:
+    """A date axis over these days with a week to spare, also where there is only one."""
+    if days:
+        axes.set_xlim(date2num(min(days)) - 7, date2num(max(days)) + 7)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))

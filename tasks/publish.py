@@ -30,7 +30,7 @@ def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> d
         "segments": plots.segment_forest(assessments, project.policy),
         "trend": plots.weekly_metrics(tallies, sorted(versions, key=int), reigns, project.policy),
     }
-    return {name: plots.save_svg(figure) for name, figure in figures.items() if figure}
+    return {name: svg for name, svg in figures.items() if svg}
 
 
 def publish(store: Store, registry: Registry, project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> str:

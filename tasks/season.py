@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import matplotlib as mpl
 from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -19,7 +19,7 @@ from analysis.season import NAIVE_RULES, Outcome, Switch, Tape, leader_on, polic
 from tasks.decisions import decisions
 from tasks.errors import DethroneError
 from tasks.markdown import escape, table
-from tasks.plots import STYLE, save_svg, version_color
+from tasks.plots import styled, version_color
 from tasks.predictions import manifests
 from tasks.project import Project
 from tasks.reigns import Reign, reigns
@@ -93,7 +93,7 @@ def tell(store: Store, project: Project) -> str:
     told = _Told(first, versions, tuple(t.date for t in closed), outcomes, duels)
     markdown = _markdown(store, project, told, entries)
     prefix = f"{project.name}/reports/season"
-    store.write(f"{prefix}/season.svg", save_svg(_timeline(told)))
+    store.write(f"{prefix}/season.svg", _timeline(told) or b"")
     store.write(
         f"{prefix}/season.json",
         canonical_json({"project": project.name, "first": first, "rules": outcomes, "duels": duels}),
@@ -206,17 +206,18 @@ def _last_verdicts(store: Store, project: Project) -> dict[str, str]:
     return found
 
 
+@styled
 def _timeline(told: _Told) -> Figure:
     """One bar a rule, coloured by who scored each batch."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(7.4, 2.6), layout="constrained")
-        axes = figure.subplots()
+    figure = Figure(figsize=(7.4, 2.6), layout="constrained")
+    axes = figure.subplots()
     names = list(told.outcomes)
     for row, name in enumerate(reversed(names)):
-        switches = told.outcomes[name].switches
-        for day in told.days:
-            leader = leader_on(day, switches, told.first)
-            axes.barh(row, 7, left=date2num(day) - 7, height=0.62, color=version_color(leader), linewidth=0)
+        leaders = functools.partial(leader_on, switches=told.outcomes[name].switches, first=told.first)
+        for leader, days in itertools.groupby(told.days, key=leaders):
+            scored = list(days)
+            begin, end = date2num(scored[0]) - 7, date2num(scored[-1])
+            axes.barh(row, end - begin, left=begin, height=0.62, color=version_color(leader), linewidth=0)
     axes.set_yticks(range(len(names)), list(reversed(names)))
     axes.xaxis_date()
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
