@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test check lock clean
+.PHONY: help env env-dev demo test mutants check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ demo: env ## play a season of 2013 New York flights (again: goes on where it sta
 
 test: env-dev ## run the tests
 	$(BIN)/python -m pytest
+
+mutants: env-dev ## take out each rule of an honest verdict and see the tests fail
+	$(BIN)/python tests/mutate_rules.py
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -24,11 +24,11 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
     Args:
         project: Name of a file in deployments/.
         as_of: The day to take for today: decides which batches are closed.
-        dry_run: Judge and say what would happen; decide, report and promote nothing.
+        dry_run: Judge and say what would happen; write nothing.
     """
     settings = load_project(project)
     day = as_of or today()
-    closed = close_step(settings, day)
+    closed = close_step(settings, day, keep=not dry_run)
 
     look = judge_step(settings, closed, day)
     if look is None:
@@ -41,14 +41,12 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
             promote(project, look.id)
         else:
             heal_step(settings)
-    return f"{sentence(settings, look)} Decision {look.id}{', not recorded (dry run)' if dry_run else ''}."
+    return f"{sentence(settings, look)} Decision {look.id}{' (dry run: nothing was written)' if dry_run else ''}."
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m flows.judge", description=__doc__)
     parser.add_argument("project", help="name of a file in deployments/")
     parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="judge and say what would happen; record and promote nothing"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="judge and say what would happen; write nothing")
     print(run(judge, parser))

@@ -70,6 +70,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "basis": basis,
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
+        "failures": _failures([*(b.manifest for b in batches), *waiting]),
         "judgement": judgement,
         "promote": judgement.promote,
     }
@@ -111,6 +112,16 @@ def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
         found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
     live = {s.version for s in newest.scored}
     return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
+
+
+def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
+    """The last failure of each version that failed in a batch of the reign, with the batch."""
+    last: dict[str, dict[str, str]] = {}
+    for manifest in sorted(scored, key=lambda m: (m.date, m.batch)):
+        for s in manifest.scored:
+            if s.failure:
+                last[s.version] = {"version": s.version, "batch": manifest.batch, "failure": s.failure}
+    return [last[v] for v in sorted(last, key=int)]
 
 
 def _basis(

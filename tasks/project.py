@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,12 @@ class Project(BaseModel):
 _PARTS: dict[str, type[BaseModel]] = {"columns": Columns, "policy": Policy}
 
 
-def load_project(name: str, folder: Path | None = None) -> Project:
-    """Read and validate ``deployments/<name>.yaml``. Raises ProjectFileError with one sentence for each fault."""
-    folder = folder or _ROOT / "deployments"
+def load_project(name: str) -> Project:
+    """Read and validate ``deployments/<name>.yaml``; ``DETHRONE_PROJECTS`` names another folder.
+
+    Raises ProjectFileError with one sentence for each fault.
+    """
+    folder = Path(os.environ.get("DETHRONE_PROJECTS") or _ROOT / "deployments")
     path = folder / f"{name}.yaml"
     if not _NAME.fullmatch(name) or not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml"))

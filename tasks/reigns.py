@@ -12,7 +12,7 @@ from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["LogError", "Reign", "SupersededError", "commit", "following", "head", "reigns"]
+__all__ = ["LogError", "Reign", "SupersededError", "commit", "following", "head", "judged_on", "reigns"]
 
 Kind = Literal["enthronement", "promotion", "rollback"]
 
@@ -57,12 +57,25 @@ def reigns(store: Store, project: Project) -> list[Reign]:
 
 
 def head(store: Store, project: Project) -> Reign:
-    """The reign in force. Raises LogError if there is none yet."""
+    """The newest reign: who leads now. Raises LogError if there is none yet."""
+    return _not_empty(store, project)[-1]
+
+
+def _not_empty(store: Store, project: Project) -> list[Reign]:
     entries = reigns(store, project)
     if not entries:
         msg = f"project {project.name} has no champion yet; name the first with: python -m flows.enthrone {project.name} VERSION"
         raise LogError(msg)
-    return entries[-1]
+    return entries
+
+
+def judged_on(store: Store, project: Project, day: date) -> Reign:
+    """The reign whose champion is on trial on this day: a promotion takes effect after its own day.
+
+    So a judgement can be repeated at any time, also on the day of the promotion that it led to. Raises LogError.
+    """
+    entries = _not_empty(store, project)
+    return next(r for r in reversed(entries) if r.since < day or r.number == 1)
 
 
 def following(

@@ -70,6 +70,10 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
         _identity(project, look, reigns),
         "## Which rows count",
         _accounting(assessments),
+        *(
+            f"Version {f['version']} has no decisions in batch {escape(f['batch'])}: it {escape(f['failure'])}."
+            for f in record["failures"]
+        ),
         _image(plots, "differences", "paired differences with the margins of the policy"),
         *(_challenger(a, policy) for a in assessments),
         "## Segments and trend",

@@ -17,7 +17,7 @@ from tasks.project import Project
 from tasks.projections import project_log
 from tasks.publish import publish
 from tasks.registry import Registry
-from tasks.reigns import Reign, head, reigns
+from tasks.reigns import Reign, head, judged_on, reigns
 from tasks.report import sentence
 from tasks.rows import batch_date, batches_in
 from tasks.scoring import score_batch
@@ -52,14 +52,14 @@ def score_step(project: Project, batch: str, day: date) -> Manifest:
 
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
-def close_step(project: Project, as_of: date) -> Closed:
-    return close_batches(open_store(project.store), project, as_of)
+def close_step(project: Project, as_of: date, keep: bool = True) -> Closed:
+    return close_batches(open_store(project.store), project, as_of, keep=keep)
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
 def judge_step(project: Project, closed: Closed, as_of: date) -> Look | None:
     store = open_store(project.store)
-    return look(store, project, head(store, project), closed, as_of)
+    return look(store, project, judged_on(store, project, as_of), closed, as_of)
 
 
 @task(cache_policy=NO_CACHE)

@@ -42,10 +42,10 @@ class Closed:
     waiting: tuple[Manifest, ...]
 
 
-def close_batches(store: Store, project: Project, as_of: date) -> Closed:
+def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = True) -> Closed:
     """Tally every batch whose maturity window has passed by ``as_of``; a tally that exists stays as it is.
 
-    Batches dated after ``as_of`` are left out. Raises LabelError, DamagedError.
+    With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises LabelError, DamagedError.
     """
     closed, waiting = [], []
     for manifest in manifests(store, project):
@@ -54,11 +54,11 @@ def close_batches(store: Store, project: Project, as_of: date) -> Closed:
         if as_of < closing_date(manifest.date, project.maturity_days):
             waiting.append(manifest)
         else:
-            closed.append(_close(store, project, manifest))
+            closed.append(_close(store, project, manifest, keep=keep))
     return Closed(tuple(closed), tuple(waiting))
 
 
-def _close(store: Store, project: Project, manifest: Manifest) -> ClosedBatch:
+def _close(store: Store, project: Project, manifest: Manifest, *, keep: bool) -> ClosedBatch:
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
     try:
         data = store.read(key)
@@ -66,10 +66,11 @@ def _close(store: Store, project: Project, manifest: Manifest) -> ClosedBatch:
         buffer = BytesIO()
         _tally(store, project, manifest).write_parquet(buffer)
         data = buffer.getvalue()
-        try:
-            store.create(key, data)
-        except AlreadyThereError:
-            data = store.read(key)
+        if keep:
+            try:
+                store.create(key, data)
+            except AlreadyThereError:
+                data = store.read(key)
     frame = pl.read_parquet(BytesIO(data))
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
     batch = BatchTally(manifest.batch, manifest.date, frame, scored)

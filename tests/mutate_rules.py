@@ -1,0 +1,123 @@
+"""Take out each rule that keeps a verdict honest, one at a time, in a copy of the project, and see the tests fail: ``make mutants``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Mutant(NamedTuple):
+    """A rule, and the text whose replacement takes it out."""
+
+    rule: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant(
+        "rows not scored by both do not count",
+        "analysis/tally.py",
+        'frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())',
+        'frame.filter(pl.col("excluded").is_null()).with_columns(pl.col(c, h).fill_null(0))',
+    ),
+    Mutant(
+        "unlabelled rows do not count",
+        "analysis/tally.py",
+        "if label is None:",
+        "label = label or 0\n        if label is None:",
+    ),
+    Mutant("every row left out is counted", "analysis/tally.py", "missing = int(", "return {}\n    missing = int("),
+    Mutant("open batches are counted as left out", "analysis/evidence.py", "if open_rows:", "if False:"),
+    Mutant(
+        "a batch is closed by the calendar",
+        "tasks/tallying.py",
+        "if as_of < closing_date(manifest.date, project.maturity_days):",
+        "if False:",
+    ),
+    Mutant(
+        "trained_through of the champion",
+        "analysis/evidence.py",
+        "for v in (champion, challenger) if v.trained_through",
+        "for v in (challenger,) if v.trained_through",
+    ),
+    Mutant(
+        "trained_through of the challenger",
+        "analysis/evidence.py",
+        "for v in (champion, challenger) if v.trained_through",
+        "for v in (champion,) if v.trained_through",
+    ),
+    Mutant(
+        "trained_through, its own day",
+        "analysis/evidence.py",
+        "tally.date <= max(learned)",
+        "tally.date < max(learned)",
+    ),
+    Mutant("a failing challenger does no harm", "tasks/scoring.py", "if run.version == reign.version:", "if True:"),
+    Mutant(
+        "the same evidence is no new look",
+        "tasks/decisions.py",
+        "found = _find(store, project, evidence_digest)",
+        "found = None",
+    ),
+    Mutant(
+        "a promotion restarts the evidence",
+        "tasks/decisions.py",
+        "batches = [b for b in closed.batches if b.manifest.reign == reign.number]",
+        "batches = list(closed.batches)",
+    ),
+    Mutant(
+        "the champion's own model is never promoted",
+        "analysis/judge.py",
+        "if evidence.champion.digest == evidence.challenger.digest:",
+        "if False:",
+    ),
+    Mutant(
+        "no promotion without disagreement",
+        "analysis/judge.py",
+        '"disagreement", d > 0,',
+        '"disagreement", True,',
+    ),
+    Mutant(
+        "the demoted champion stays a challenger",
+        "tasks/scoring.py",
+        "for v in registry.versions()}",
+        'for v in registry.versions() if reign.number == 1 or v.version != "1"}',
+    ),
+]
+
+
+def main() -> None:
+    survivors = []
+    for mutant in MUTANTS:
+        killed = _killed(mutant)
+        print(f"{'killed  ' if killed else 'SURVIVED'}  {mutant.rule} ({mutant.file})", flush=True)
+        if not killed:
+            survivors.append(mutant.rule)
+    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants killed")
+    sys.exit(1 if survivors else 0)
+
+
+def _killed(mutant: Mutant) -> bool:
+    with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        path = copy / mutant.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(mutant.old) != 1:
+            sys.exit(f"{mutant.rule}: {mutant.file} holds {text.count(mutant.old)} times: {mutant.old}")
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "tests/test_honesty.py", "-x", "-q", "-n0", "-p", "no:cacheprovider"]
+        run = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+        return run.returncode == 1 and "failed" in run.stdout
+
+
+if __name__ == "__main__":
+    main()
