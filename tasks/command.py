@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.errors import DethroneError
 
-__all__ = ["run", "today"]
+__all__ = ["run", "today", "without_heartbeats"]
 
 
 def today() -> date:
@@ -25,14 +25,14 @@ def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     arguments = {k: v for k, v in vars(parser.parse_args()).items() if v is not None}
     try:
-        with _without_heartbeats():
+        with without_heartbeats():
             return flow(**arguments)
     except DethroneError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
-def _without_heartbeats() -> Iterator[None]:
+def without_heartbeats() -> Iterator[None]:
     """On a temporary server nobody waits for heartbeats, and every flow run would wait a second for its heartbeat to end."""
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 

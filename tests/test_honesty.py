@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import mlflow
 import polars as pl
 import pytest
-from conftest import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
+from parcels import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
 
 from analysis.judge import Assessment, Verdict
 from tasks.decisions import Look, look, record

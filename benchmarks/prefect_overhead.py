@@ -1,0 +1,105 @@
+"""What Prefect costs: the same season by plain functions and by flows, in one process.
+
+Run ``make demo`` first, then ``python benchmarks/prefect_overhead.py [WEEKS]``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from tasks import decisions, projections, promotion, publish, scoring, season
+from tasks.command import without_heartbeats
+from tasks.project import Project, load_project
+from tasks.registry import Registry
+from tasks.reigns import head, judged_on, reigns
+from tasks.store import Store, open_store
+from tasks.tallying import close_batches
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(weeks: int) -> None:
+    import mlflow.sklearn  # noqa: F401  so that neither way pays for the import
+
+    demo = load_project("flights")
+    with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
+        times = {}
+        for way in ("plain", "flows"):
+            name = _copy(demo, Path(folder), way, weeks)
+            os.environ["DETHRONE_PROJECTS"] = folder
+            times[way] = _plain(load_project(name)) if way == "plain" else _flows(name)
+    loop = times["flows"] - times["plain"]
+    print(f"plain functions {times['plain']:.1f} s, flows {times['flows']:.1f} s, {weeks} weeks")
+    print(
+        f"Prefect: {loop:.1f} s, {loop / times['flows']:.0%} of the whole; ratio {times['flows'] / times['plain']:.2f}"
+    )
+
+
+def _copy(demo: Project, folder: Path, name: str, weeks: int) -> str:
+    """The demo's rows, labels and models as a project of its own."""
+    source = Path(demo.store) / demo.name
+    batches = sorted((source / "batches").iterdir())[:weeks]
+    target = folder / "store" / name
+    for batch in batches:
+        shutil.copytree(batch, target / "batches" / batch.name)
+    shutil.copytree(source / "labels", target / "labels")
+    database = folder / f"{name}.db"
+    shutil.copy(demo.mlflow.removeprefix("sqlite:///"), database)
+    content = yaml.safe_load((ROOT / "deployments" / "flights.yaml").read_text())
+    content |= {"store": str(folder / "store"), "mlflow": f"sqlite:///{database}"}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return name
+
+
+def _plain(project: Project) -> float:
+    store, registry = open_store(project.store), Registry(project)
+    start = time.perf_counter()
+    days = season.calendar(store, project)
+    promotion.enthrone(store, registry, project, version="1", since=days[0], author="season", reason="first champion")
+    for day in days:
+        _week(store, registry, project, day)
+    season.tell(store, project)
+    return time.perf_counter() - start
+
+
+def _week(store: Store, registry: Registry, project: Project, day: date) -> None:
+    projections.project_log(store, registry, project)
+    if store.keys(f"{project.name}/batches/{day}"):
+        scoring.score_batch(store, registry, project, head(store, project), str(day), day)
+    closed = close_batches(store, project, day)
+    look = decisions.look(store, project, judged_on(store, project, day), closed, day)
+    if look:
+        decisions.record(store, project, look)
+        publish.publish(store, registry, project, look, closed, reigns(store, project))
+        if look.promote:
+            promotion.promote(store, registry, project, look.id)
+    projections.project_log(store, registry, project)
+
+
+def _flows(name: str) -> float:
+    """The flows on a temporary server that runs already: its start is not what is measured."""
+    from prefect import flow
+
+    from flows.season import season as play
+
+    flow(lambda: None, name="warm-up")()
+    logging.disable(logging.CRITICAL)
+    start = time.perf_counter()
+    with without_heartbeats(), contextlib.redirect_stdout(io.StringIO()):
+        play(name)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 43)

@@ -1,0 +1,58 @@
+"""A project file beside weeks of batches in which version 2 is the better model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from parcels import decisions_frame, put_batch, put_labels, register_version
+
+from tasks.project import Project
+from tasks.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST = date(2024, 1, 7)
+BETTER = {(1, 0, 1): 30, (1, 1, 0): 5, (1, 1, 1): 20, (0, 0, 0): 400, (0, 1, 1): 20}
+
+
+@pytest.fixture
+def parcels(project: Project, store: Store, tmp_path: Path) -> Path:
+    """The folder of project files with ``parcels.yaml`` in it; six weekly batches with labels lie in the store."""
+    for column in ("x1", "x2"):
+        register_version(project, column)
+    for week in range(6):
+        day = FIRST + timedelta(days=7 * week)
+        frame = decisions_frame(BETTER, prefix=f"{day}-")
+        put_batch(store, project, str(day), frame.drop("label"))
+        put_labels(store, project, frame["id"].to_list(), frame["label"].to_list(), day, name=str(day))
+    folder = tmp_path / "projects"
+    folder.mkdir()
+    content = {"store": project.store, "mlflow": project.mlflow, "model": project.model, "maturity_days": 14}
+    (folder / "parcels.yaml").write_text(yaml.safe_dump({**content, "segments": ["region"]}))
+    return folder
+
+
+@pytest.fixture
+def command(parcels: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a flow as a user does, ``python -m flows.<name> ...``, on a temporary Prefect server of its own."""
+    environment = {**os.environ, "DETHRONE_PROJECTS": str(parcels), "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment.pop("PREFECT_API_URL", None)
+
+    def start(flow: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"flows.{flow}", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start

@@ -1,0 +1,126 @@
+"""Every flow, run by Prefect on a temporary server, on a real store and a real MLflow."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from flows.enthrone import enthrone
+from flows.judge import judge
+from flows.promote import promote
+from flows.rollback import rollback
+from flows.score import score
+from tasks.decisions import UnknownDecisionError, decisions
+from tasks.project import Project
+from tasks.reigns import head, reigns
+from tasks.store import Store
+
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.xdist_group("prefect")]
+
+LATER = date(2024, 3, 1)
+
+
+@pytest.fixture(autouse=True)
+def projects(parcels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETHRONE_PROJECTS", str(parcels))
+
+
+@pytest.fixture
+def scored() -> list[str]:
+    enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
+    return score("parcels", as_of=LATER)
+
+
+def test_score_takes_every_batch_that_is_not_scored_and_a_second_run_finds_none(scored: list[str]) -> None:
+    assert len(scored) == 6
+    assert score("parcels", as_of=LATER) == []
+
+
+def test_score_takes_one_batch_by_name_and_none_from_the_future(store: Store) -> None:
+    enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
+    assert score("parcels", as_of=date(2024, 1, 10)) == ["2024-01-07"]
+    assert score("parcels", batch="2024-02-11") == ["2024-02-11"]
+    assert len([k for k in store.keys("parcels/predictions") if k.endswith("manifest.json")]) == 2
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(scored: list[str], store: Store) -> None:
+    before = {k: store.read(k) for k in store.keys("parcels")}
+    said = judge("parcels", as_of=LATER, dry_run=True)
+    assert said.startswith(
+        "Version 2 takes over from version 1 in parcels: its recall is proven to be higher by at least"
+    )
+    assert said.endswith("(dry run: nothing was written).")
+    assert {k: store.read(k) for k in store.keys("parcels")} == before
+
+
+def test_judge_promotes_reports_and_can_be_run_again(scored: list[str], store: Store, project: Project) -> None:
+    said = judge("parcels", as_of=LATER)
+    after = {k: store.read(k) for k in store.keys("parcels")}
+    (decision,) = decisions(store, project)
+    assert decision["promote"] == "2"
+    assert head(store, project).decision == decision["id"]
+    assert f"parcels/reports/{decision['id']}/report.md" in after
+    client = mlflow.MlflowClient(project.mlflow)
+    assert client.get_model_version_by_alias(project.model, "champion").version == 2
+    assert judge("parcels", as_of=LATER) == said
+    assert {k: store.read(k) for k in store.keys("parcels")} == after
+
+
+def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: list[str]) -> None:
+    from prefect.artifacts import Artifact
+
+    judge("parcels", as_of=LATER)
+    artifact = Artifact.get("parcels-verdict")
+    assert artifact is not None
+    assert isinstance(artifact.data, str)
+    assert artifact.data.startswith("# parcels: who leads, judged as of 2024-03-01")
+    assert artifact.data.count("](data:image/svg+xml;base64,") == 4
+
+
+def test_judge_says_so_when_nothing_is_closed_yet(scored: list[str], store: Store) -> None:
+    assert judge("parcels", as_of=date(2024, 1, 8)).startswith("Nothing to judge in parcels as of 2024-01-08")
+    assert store.keys("parcels/decisions") == []
+
+
+def test_promote_again_is_a_no_op_and_an_unknown_decision_is_refused(
+    scored: list[str], store: Store, project: Project
+) -> None:
+    judge("parcels", as_of=LATER)
+    (decision,) = decisions(store, project)
+    assert promote("parcels", decision["id"]).startswith("Reign 2 of parcels: version 2 leads since 2024-03-01")
+    assert len(reigns(store, project)) == 2
+    with pytest.raises(UnknownDecisionError, match="has no decision 2024-01-01-000000000000"):
+        promote("parcels", "2024-01-01-000000000000")
+
+
+def test_rollback_is_one_more_reign_with_author_and_reason(scored: list[str], store: Store, project: Project) -> None:
+    judge("parcels", as_of=LATER)
+    said = rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
+    assert said == "Reign 3 of parcels: version 1 leads again since 2024-03-02."
+    last = head(store, project)
+    assert (last.kind, last.author, last.reason) == ("rollback", "risk", "complaints")
+    history = store.read("parcels/mlflow/parcels/live_model_run_history").decode().split("\n")
+    assert history == [r.run_id for r in reversed(reigns(store, project)[:-1])]
+
+
+def test_the_command_line_judges_without_any_server(
+    scored: list[str], command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = command("judge", "parcels", "--as-of", str(LATER), "--dry-run")
+    out, _ = run.communicate(timeout=120)
+    assert run.returncode == 0
+    assert out.startswith("Version 2 takes over from version 1 in parcels")
+
+
+def test_the_command_line_ends_a_users_mistake_with_one_sentence(command: Callable[..., subprocess.Popen[str]]) -> None:
+    run = command("judge", "parcel", "--dry-run")
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 1
+    sentence = next(line for line in reversed(err.splitlines()) if line.startswith("ProjectFileError"))
+    assert sentence.startswith("ProjectFileError: there is no project 'parcel' in ")
+    assert sentence.endswith("; known are: parcels")
