@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test mutants check lock clean
+.PHONY: help env env-dev demo test mutants docs benchmark check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,12 @@ test: env-dev ## run the tests
 
 mutants: env-dev ## take out each rule of an honest verdict and see the tests fail
 	$(BIN)/python tests/mutate_rules.py
+
+docs: env ## copy the demo's season and one of its reports into README and docs/
+	$(BIN)/python -m docs.refresh
+
+benchmark: env ## what Prefect costs: the demo's season by plain functions and by flows
+	$(BIN)/python -m benchmarks.prefect_overhead
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -13,7 +13,6 @@ from analysis.bootstrap import Bootstrap, bootstrap
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
 from analysis.eprocess import confidence_sequence, log_e
 from analysis.evidence import Evidence
-from analysis.forecast import Forecast, forecast
 from analysis.intervals import Interval
 from analysis.labels import label_selection_p_value
 from analysis.mcnemar import McNemar, mcnemar
@@ -55,7 +54,6 @@ class Measured:
     label_selection_p_value: float | Undefined
     segments: tuple[Segment, ...]
     homogeneity_p_value: Mapping[str, float | Undefined]
-    forecast: Forecast | Undefined
 
 
 def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> Measured:
@@ -81,14 +79,6 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         label_selection_p_value=label_selection_p_value(counts),
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
-        forecast=forecast(
-            pairs,
-            rows_per_batch=pairs.n / max(len(evidence.batches), 1),
-            null_gain=policy.min_gain,
-            alpha=policy.alpha,
-            prior=policy.prior,
-            rng=rng,
-        ),
     )
 
 

@@ -40,8 +40,8 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
         return 0.0
     if null_gain == 0.0:
         tail = float(special.betaincc(prior + w, prior + l, 0.5))
-        if tail == 0.0:  # underflow: so far on the losing side that no evidence is left
-            return -math.inf
+        if tail == 0.0:  # underflow, far on the losing side: the integral itself still has a logarithm
+            return _quadrature(pairs, 0.0, prior)
         ratio = float(special.betaln(prior + w, prior + l) - special.betaln(prior, prior))
         return (w + l + 1) * math.log(2) + ratio + math.log(tail)
     return _quadrature(pairs, null_gain, prior)
@@ -73,18 +73,24 @@ def log_e_array(
 ) -> Floats:
     """``log_e`` for arrays of counts, for simulation: exact at ``null_gain`` 0, else a fixed quadrature.
 
-    The fixed nodes lie in octaves towards u = 0, where decisions near the threshold are made: within 1e-3 of ``log_e``
-    while |log E| < 30, and too low beyond.
+    The fixed nodes lie in octaves towards u = 0, where decisions near the threshold are made: within 1e-3 of
+    ``log_e`` while |log E| < 30 and there are fewer than 1e5 rows. At ``null_gain`` 0 a hopeless record may give
+    -inf.
     """
     _check(null_gain, prior)
-    w, l, t = (np.asarray(x, dtype=np.float64) for x in (wins, losses, ties))
-    if null_gain == 0.0:
-        with np.errstate(divide="ignore"):
-            tail = np.log(special.betaincc(prior + w, prior + l, 0.5))
-        value: Floats = (
-            (w + l + 1) * math.log(2) + special.betaln(prior + w, prior + l) - special.betaln(prior, prior) + tail
-        )
-        return np.where(w + l == 0, 0.0, value)
+    w, l, t = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (wins, losses, ties)))
+    if null_gain != 0.0:
+        return _octave_quadrature(w, l, t, null_gain, prior)
+    tail = special.betaincc(prior + w, prior + l, 0.5)
+    hopeless = tail == 0.0
+    ratio = special.betaln(prior + w, prior + l) - special.betaln(prior, prior)
+    value: Floats = np.where(w + l == 0, 0.0, (w + l + 1) * math.log(2) + ratio + np.log(np.where(hopeless, 1.0, tail)))
+    if hopeless.any():
+        value[hopeless] = _octave_quadrature(w[hopeless], l[hopeless], t[hopeless], 0.0, prior)
+    return value
+
+
+def _octave_quadrature(w: Floats, l: Floats, t: Floats, null_gain: float, prior: float) -> Floats:
     u, log_weight = _octave_nodes(prior)
     win, loss, tie = _log_factors(u, null_gain)
     exponent = w[..., None] * win + l[..., None] * loss + t[..., None] * tie + log_weight

@@ -106,7 +106,7 @@ def gather(
         if learned and tally.date <= max(learned):
             excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
             continue
-        if any(tally.scored.get(v.version, v) != v for v in (champion, challenger)):
+        if any(tally.scored.get(v.version, v).digest != v.digest for v in (champion, challenger)):
             excluded[ANOTHER_CONTENDER] += int(tally.frame["n"].sum())
             continue
         pair = champion.version, challenger.version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +27,7 @@ def forecast(
     *,
     rows_per_batch: float,
     null_gain: float,
-    alpha: float,
+    threshold: float,
     prior: float,
     rng: np.random.Generator,
     horizon: int = 26,
@@ -37,7 +36,8 @@ def forecast(
     """Continue the counts at hand for ``horizon`` more batches of the size seen so far.
 
     Every path draws its share of disagreements from Beta(D + 1/2, n - D + 1/2) and its win share from Beta(w + 5, l +
-    5), which pulls a short record towards a tie. ``probability`` is the share of paths that reach E >= 1/alpha.
+    5), which pulls a short record towards a tie. ``probability`` is the share of paths whose log e-value reaches
+    ``threshold``.
     """
     if pairs.n == 0 or rows_per_batch < 1:
         return Undefined("no labelled row to extrapolate from")
@@ -51,7 +51,7 @@ def forecast(
     total_losses = pairs.losses + (disagreements - wins).cumsum(axis=1)
     total = n + size * np.arange(1, horizon + 1)
     e = log_e_array(total_wins, total_losses, total - total_wins - total_losses, null_gain=null_gain, prior=prior)
-    reached = np.maximum.accumulate(e >= -math.log(alpha), axis=1)
+    reached = np.maximum.accumulate(e >= threshold, axis=1)
     shares = reached.mean(axis=0)
     return Forecast(_first(shares, 0.5), _first(shares, 0.8), float(shares[-1]), horizon)
 

@@ -27,6 +27,9 @@ def newcombe(pairs: PairedOutcomes, both_right: int, *, confidence_level: float)
     ``both_right`` of the ``pairs.ties`` rows were right under both models. Challenger minus champion.
     """
     n, w, l = pairs.n, pairs.wins, pairs.losses
+    if not 0 <= both_right <= pairs.ties or not 0 < confidence_level < 1:
+        msg = f"both_right lies in [0, ties] and confidence_level in (0, 1), not {both_right} and {confidence_level}"
+        raise ValueError(msg)
     if n == 0:
         return Undefined("no row to compare on")
     new, old = both_right + w, both_right + l

@@ -14,11 +14,14 @@ from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
-from analysis.forecast import Forecast
+from analysis.forecast import Forecast, forecast
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
 
 __all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge"]
+
+
+CHECK_LEVEL = 0.05  # of the tests that can only forbid a promotion; a stricter alpha must not make them laxer
 
 
 class Verdict(StrEnum):
@@ -46,6 +49,7 @@ class Assessment:
     evidence: Evidence
     measured: Measured
     log_e_adjusted: float
+    forecast: Forecast | Undefined | None
     checks: tuple[Check, ...]
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -67,14 +71,18 @@ def judge(evidence: Sequence[Evidence], policy: Policy, *, seed: int) -> Judgeme
     """
     measured = [measure(e, policy, rng=np.random.default_rng([seed, i])) for i, e in enumerate(evidence)]
     adjusted = e_closure([m.log_e for m in measured])
-    assessments = tuple(_assess(e, m, a, policy) for e, m, a in zip(evidence, measured, adjusted, strict=True))
+    assessments = tuple(
+        _assess(e, m, a, policy, np.random.default_rng([seed, i, 1]))
+        for i, (e, m, a) in enumerate(zip(evidence, measured, adjusted, strict=True))
+    )
     proven = [a for a in assessments if a.verdict is Verdict.PROMOTE]
     best = max(proven, key=lambda a: a.measured.interval.low, default=None)
     return Judgement(assessments, best.evidence.challenger.version if best else None)
 
 
-def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> Assessment:
+def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator) -> Assessment:
     checks = _checks(evidence, m, adjusted, policy)
+    outlook = _forecast(evidence, m, adjusted, policy, rng)
     invalid, retire = _invalid(evidence, m, policy), _retire(evidence, m, policy)
     failed = tuple(c.finding for c in checks if not c.passed)
     if invalid:
@@ -82,10 +90,10 @@ def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     elif retire:
         verdict, reasons = Verdict.RETIRE, retire
     elif failed:
-        verdict, reasons = Verdict.WAIT, (*failed, _outlook(m.forecast))
+        verdict, reasons = Verdict.WAIT, (*failed, *_outlook(outlook))
     else:
         verdict, reasons = Verdict.PROMOTE, tuple(c.finding for c in checks)
-    return Assessment(evidence, m, adjusted, checks, verdict, reasons)
+    return Assessment(evidence, m, adjusted, outlook, checks, verdict, reasons)
 
 
 def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]
     if evidence.champion.digest == evidence.challenger.digest:
         reasons.append("the challenger is the champion's own model with the champion's own threshold")
     p = m.label_selection_p_value
-    if isinstance(p, float) and p < policy.alpha:
+    if isinstance(p, float) and p < CHECK_LEVEL:
         reasons.append(
             f"labels depend on the decisions: rows flagged by one model alone are labelled at different rates (p = {p:.2g})"
         )
@@ -114,7 +122,7 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
         if g.status == "broken"
     ]
     high = m.interval.high
-    if _uneven(m, policy) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
+    if _uneven(m) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
         return tuple(reasons)  # rows alone do not prove anything about the next batch
     if high < 0:
         reasons.append(f"harm: {policy.primary} is proven to be below the champion's (by at least {-high:.4f})")
@@ -156,7 +164,7 @@ def _checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
             for g in m.guardrails
         ),
     ]
-    if _uneven(m, policy):
+    if _uneven(m):
         checks.append(
             Check(
                 "batch unit",
@@ -168,9 +176,9 @@ def _checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     return tuple(checks)
 
 
-def _uneven(m: Measured, policy: Policy) -> bool:
+def _uneven(m: Measured) -> bool:
     """Whether the win share varies between batches more than binomial chance allows."""
-    return isinstance(m.overdispersion, Overdispersion) and m.overdispersion.p_value < policy.alpha
+    return isinstance(m.overdispersion, Overdispersion) and m.overdispersion.p_value < CHECK_LEVEL
 
 
 def _bootstrap_check(m: Measured, policy: Policy) -> Check:
@@ -185,13 +193,31 @@ def _bootstrap_check(m: Measured, policy: Policy) -> Check:
     return Check("bootstrap", False, f"no bootstrap interval: {found.reason}")
 
 
-def _outlook(outlook: Forecast | Undefined) -> str:
+def _forecast(
+    evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator
+) -> Forecast | Undefined | None:
+    """When the adjusted e-value may reach its threshold if the family stays as it is; None once it has."""
+    threshold = -math.log(policy.alpha)
+    if adjusted >= threshold:
+        return None
+    return forecast(
+        m.pairs,
+        rows_per_batch=m.pairs.n / max(len(evidence.batches), 1),
+        null_gain=policy.min_gain,
+        threshold=threshold + m.log_e - adjusted,
+        prior=policy.prior,
+        rng=rng,
+    )
+
+
+def _outlook(outlook: Forecast | Undefined | None) -> tuple[str, ...]:
+    if outlook is None:
+        return ()
     if isinstance(outlook, Undefined):
-        return f"no forecast: {outlook.reason}"
-    chance = f"the evidence reaches its threshold within {outlook.horizon} batches with probability {outlook.probability:.0%}"
-    if outlook.batches_50 is None:
-        return f"forecast: {chance}"
-    return f"forecast: {chance}, with even odds within {outlook.batches_50}"
+        return (f"no forecast: {outlook.reason}",)
+    chance = f"E reaches its threshold within {outlook.horizon} batches with probability {outlook.probability:.0%}"
+    even = f", with even odds within {outlook.batches_50}" if outlook.batches_50 else ""
+    return (f"forecast: {chance}{even}",)
 
 
 def _e(log_e: float) -> str:

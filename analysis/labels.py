@@ -25,6 +25,7 @@ def label_selection_p_value(counts: PairedCounts) -> float | Undefined:
     table = np.array([labelled, unlabelled])
     if min(table.sum(axis=0)) == 0:
         return Undefined("only one of the two flags rows that the other does not")
-    if table.sum() > 10_000 and min(table.sum(axis=1)) > 0:
+    expected = stats.contingency.expected_freq(table)
+    if table.sum() > 10_000 and expected.min() >= 10:
         return float(stats.chi2_contingency(table, correction=False).pvalue)
     return float(stats.fisher_exact(table).pvalue)

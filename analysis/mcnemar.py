@@ -58,4 +58,4 @@ def _two_sided(w: int, l: int, method: Method) -> float:
     if d == 0:
         return 1.0
     here = float(stats.binom.pmf(low, d, 0.5))
-    return 1.0 - here / 2 if w == l else float(2 * stats.binom.cdf(low, d, 0.5)) - here
+    return 1.0 - here / 2 if w == l else max(float(2 * stats.binom.cdf(low, d, 0.5)) - here, 0.0)

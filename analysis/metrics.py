@@ -52,8 +52,7 @@ def metric_array(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -
             case "mcc":
                 # the product of square roots, not the root of the product: counts of 1e9 would overflow int64
                 scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
-                product: Floats = (tp * tn - fp * fn) / scale
-                return product
+                return np.asarray(np.clip((tp * tn - fp * fn) / scale, -1, 1), dtype=np.float64)
             case "alert_rate":
                 return (tp + fp) / (tp + fp + fn + tn)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,6 +12,9 @@ from analysis.eprocess import DEFAULT_PRIOR
 __all__ = ["GuardrailMetric", "Policy"]
 
 GuardrailMetric = Literal["recall", "specificity", "accuracy", "precision"]
+
+
+_GUARDRAILS: dict[GuardrailMetric, float] = {"accuracy": 0.005, "precision": 0.03}
 
 
 class Policy(BaseModel):
@@ -27,7 +30,7 @@ class Policy(BaseModel):
         0.05, gt=0, lt=0.5, description="Probability of a false promotion in a reign; E must reach 1/alpha."
     )
     guardrails: dict[GuardrailMetric, Annotated[float, Field(gt=0, lt=1)]] = Field(
-        {"precision": 0.03, "accuracy": 0.005},
+        _GUARDRAILS,
         description="Metrics that must be proven not to be worse than the champion's by this margin.",
     )
     min_batches: int = Field(4, ge=1, description="Closed batches with evidence before any verdict but WAIT.")
@@ -35,6 +38,14 @@ class Policy(BaseModel):
         DEFAULT_PRIOR, ge=1, le=200, description="a of the Beta(a, a) mixture; fixed before the data are seen."
     )
     n_resamples: int = Field(10_000, ge=1000, le=1_000_000, description="Bootstrap replicates.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_guardrails_without_the_primary(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "guardrails" not in given:
+            guardrails = {m: margin for m, margin in _GUARDRAILS.items() if m != given.get("primary")}
+            return {**given, "guardrails": guardrails}
+        return given
 
     @field_validator("guardrails")
     @classmethod

@@ -14,6 +14,8 @@ __all__ = ["log_e_precision"]
 
 _KAPPAS = np.array([0.6, 0.8, 1.0, 1.25, 1.6])
 _GRID = np.linspace(0.005, 0.995, 199)
+_TAIL = np.geomspace(1e-9, 0.005, 60)[:-1]
+_FINE_GRID = np.concatenate([_TAIL, _GRID, 1 - _TAIL[::-1]])  # a champion may be right, or wrong, nearly always
 _NODES = 64
 _SHARE = 0.9
 
@@ -40,14 +42,15 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
     def objective(pi: Floats) -> Floats:
         return _log_e_at(pi, counts, null_gain, prior)
 
-    values = objective(_GRID)
+    grid = _FINE_GRID if refine else _GRID
+    values = objective(grid)
     best = int(np.argmin(values))
     lowest = float(values[best])
     if not refine:
         return lowest
-    bounds = (_GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)])
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
     found = optimize.minimize_scalar(
-        lambda pi: float(objective(np.array([pi]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-9}
+        lambda pi: float(objective(np.array([pi]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
     )
     return min(lowest, float(found.fun))
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from datetime import date
 from enum import Enum
+from numbers import Integral
 from typing import Any
 
 from analysis.counts import Undefined
@@ -31,14 +32,31 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
-        return float(f"{value:.{_SIGNIFICANT}g}") if math.isfinite(value) else str(value)
+        if math.isnan(value):
+            msg = "a record cannot hold NaN; what is not defined is Undefined"
+            raise ValueError(msg)
+        return float(f"{value:.{_SIGNIFICANT}g}") + 0.0 if math.isfinite(value) else str(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {"/".join(k) if isinstance(k, tuple) else k: plain(v) for k, v in value.items()}
+        return _nested(value)
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return value
+
+
+def _nested(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping whose tuple keys (column, value) become mappings of mappings."""
+    found: dict[str, Any] = {}
+    for key, value in mapping.items():
+        *path, last = key if isinstance(key, tuple) else (key,)
+        inner = found
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = plain(value)
+    return found
 
 
 def canonical_json(value: Any) -> bytes:

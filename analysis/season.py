@@ -46,6 +46,7 @@ class Outcome:
     broke_guardrail: int
     recall: float | Undefined
     precision: float | Undefined
+    flagged: float | Undefined
 
 
 def seed_rule(evidence: Evidence) -> str | None:
@@ -146,12 +147,13 @@ class Tape:
             later = [i for i, t in enumerate(self.closed) if t.date > switch.date]
             rest = self.evidence(later, switch.before, switch.after).counts if later else PairedCounts()
             gain = difference(policy.primary, rest)
-            not_better += isinstance(gain, Undefined) or gain.value < policy.min_gain
+            not_better += isinstance(gain, Undefined) or gain.value <= policy.min_gain
             harms = [(difference(name, rest), margin) for name, margin in policy.guardrails.items()]
             broke += any(not isinstance(harm, Undefined) and harm.value < -margin for harm, margin in harms)
         total = [confusion(t.frame, leader_on(t.date, switches, first)) for t in self.closed]
         served = Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn")))
-        return Outcome(tuple(switches), not_better, broke, metric("recall", served), metric("precision", served))
+        shares = (metric(name, served) for name in ("recall", "precision", "alert_rate"))
+        return Outcome(tuple(switches), not_better, broke, *shares)
 
 
 def leader_on(day: date, switches: Sequence[Switch], first: str) -> str:

@@ -49,13 +49,14 @@ def tally(
 ) -> pl.DataFrame:
     """Count one batch.
 
-    ``rows`` has ``id``, the segment columns, and ``v<version>`` (0/1 or null) for each version. ``labels`` has
-    ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed. Of
-    several labels of an id the last observed counts; an id whose last labels contradict each other, or whose label is
+    ``rows`` has ``id``, the segment columns, and ``v<version>`` (0/1 or null) for each version. ``labels`` has ``id``,
+    ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed; null labels are none.
+    Of several labels of an id the last observed counts. An id whose last labels contradict each other, or whose label is
     neither 0 nor 1, counts for nothing, and neither does an id that occurs twice among the rows.
     """
     last = (
-        labels.filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
+        labels.filter(pl.col("label").is_not_null())
+        .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
         .group_by("id")
         .agg(pl.col("label").min().alias("label"), (pl.col("label").n_unique() > 1).alias("conflict"))
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from analysis.bootstrap import Bootstrap
@@ -17,7 +16,7 @@ from tasks.markdown import e_value, escape, interval_text, level_text, p_value, 
 from tasks.project import Project
 from tasks.reigns import Reign
 
-__all__ = ["render", "sentence"]
+__all__ = ["render", "sentence", "why"]
 
 _SAID = {
     Verdict.PROMOTE: "it takes over",
@@ -46,6 +45,13 @@ def sentence(project: Project, look: Look) -> str:
     )
 
 
+def why(a: Assessment, policy: Policy) -> str:
+    """The one reason that matters most."""
+    if a.verdict is Verdict.PROMOTE:
+        return f"{policy.primary} is proven to be higher by at least {a.measured.interval.low:.4f}, and every guardrail holds"
+    return a.reasons[0]
+
+
 def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str]) -> str:
     """The whole report. ``plots`` maps a plot's name to what an image link should point at."""
     record, policy = look.record, project.policy
@@ -60,7 +66,7 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
                 [
                     f"version {a.evidence.challenger.version}",
                     f"**{a.verdict.value}**: {_SAID[a.verdict]}",
-                    escape(a.reasons[0]),
+                    escape(why(a, policy)),
                 ]
                 for a in assessments
             ],
@@ -101,7 +107,7 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
             f"{basis['reign']}, of version {basis['champion']['version']}, since {reigns[basis['reign'] - 1].since}",
         ],
         ["registered model", escape(project.model)],
-        ["policy", escape(_policy(project.policy))],
+        *_policy(project.policy),
         ["closed batches", f"{len(basis['batches'])}: {basis['batches'][0]['date']} to {basis['batches'][-1]['date']}"],
         ["maturity window", f"{basis['maturity_days']} days"],
     ]
@@ -118,12 +124,17 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
     return table(["", ""], rows) + "\n\n" + table(["model", "role", "threshold", "trained through", "digest"], people)
 
 
-def _policy(policy: Policy) -> str:
-    guards = ", ".join(f"{m} not worse by {v:g}" for m, v in policy.guardrails.items()) or "no guardrails"
-    return (
-        f"{policy.primary} better by more than {policy.min_gain:g}; {guards}; alpha {policy.alpha:g} "
-        f"(E ≥ {1 / policy.alpha:g}); at least {policy.min_batches} batches; prior Beta({policy.prior:g}, {policy.prior:g})"
-    )
+def _policy(policy: Policy) -> list[list[str]]:
+    guards = ", ".join(f"{m} not worse by {v:g}" for m, v in policy.guardrails.items()) or "none"
+    return [
+        ["has to be proven", f"{policy.primary} better by more than {policy.min_gain:g}"],
+        ["guardrails", guards],
+        [
+            "alpha",
+            f"{policy.alpha:g}: E ≥ {1 / policy.alpha:g} decides; prior Beta({policy.prior:g}, {policy.prior:g})",
+        ],
+        ["least evidence", f"{policy.min_batches} closed batches"],
+    ]
 
 
 def _accounting(assessments: Sequence[Assessment]) -> str:
@@ -237,7 +248,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ["win share between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [
             "forecast",
-            "E has reached its threshold" if a.log_e_adjusted >= -math.log(policy.alpha) else _forecast(m.forecast),
+            "E has reached its threshold" if a.forecast is None else _forecast(a.forecast),
         ],
     ]
     return table(["repeated looks", ""], rows)

@@ -128,7 +128,15 @@ def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Rei
 
 def _rules(told: _Told, project: Project) -> str:
     gain = f"not better by {project.policy.min_gain:g} afterwards"
-    header = ["rule", "switches", gain, "broke a guardrail afterwards", "recall served", "precision served"]
+    header = [
+        "rule",
+        "switches",
+        gain,
+        "broke a guardrail afterwards",
+        "recall served",
+        "precision served",
+        "rows flagged",
+    ]
     rows = [
         [
             f"**{name}**" if name == DETHRONE else escape(name),
@@ -137,6 +145,7 @@ def _rules(told: _Told, project: Project) -> str:
             str(o.broke_guardrail),
             _share(o.recall),
             _share(o.precision),
+            _share(o.flagged),
         ]
         for name, o in told.outcomes.items()
     ]

@@ -62,12 +62,12 @@ def judge_step(project: Project, closed: Closed, as_of: date) -> Look | None:
     return look(store, project, judged_on(store, project, as_of), closed, as_of)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
 def record_step(project: Project, taken: Look) -> bool:
     return record(open_store(project.store), project, taken)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
 def report_step(project: Project, taken: Look, closed: Closed) -> None:
     store = open_store(project.store)
     markdown = publish(store, Registry(project), project, taken, closed, reigns(store, project))
@@ -75,24 +75,24 @@ def report_step(project: Project, taken: Look, closed: Closed) -> None:
     create_markdown_artifact(markdown, key=key, description=sentence(project, taken))
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
 def promote_step(project: Project, decision_id: str) -> Reign:
     return promotion.promote(open_store(project.store), Registry(project), project, decision_id)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
 def enthrone_step(project: Project, version: str, since: date, author: str, reason: str) -> Reign:
     store, registry = open_store(project.store), Registry(project)
     return promotion.enthrone(store, registry, project, version=version, since=since, author=author, reason=reason)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="commit rollback", task_run_name="commit rollback", cache_policy=NO_CACHE)
 def rollback_step(project: Project, since: date, author: str, reason: str, to: int | None) -> Reign:
     store, registry = open_store(project.store), Registry(project)
     return promotion.roll_back(store, registry, project, since=since, author=author, reason=reason, to=to)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="follow promotion log", task_run_name="follow promotion log", cache_policy=NO_CACHE)
 def heal_step(project: Project) -> list[str]:
     """Make the live pointer, its history, the aliases and the tags say what the promotion log says."""
     corrected = project_log(open_store(project.store), Registry(project), project)
@@ -101,11 +101,11 @@ def heal_step(project: Project) -> list[str]:
     return corrected
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="days of the season", task_run_name="days of the season", cache_policy=NO_CACHE)
 def season_days_step(project: Project) -> list[date]:
     return remaining_days(open_store(project.store), project)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="tell the season", task_run_name="tell the season", cache_policy=NO_CACHE)
 def season_report_step(project: Project) -> str:
     return tell(open_store(project.store), project)

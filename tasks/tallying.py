@@ -45,7 +45,8 @@ class Closed:
 def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = True) -> Closed:
     """Tally every batch whose maturity window has passed by ``as_of``; a tally that exists stays as it is.
 
-    With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises LabelError, DamagedError.
+    With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises
+    LabelError, DamagedError.
     """
     closed, waiting = [], []
     for manifest in manifests(store, project):
@@ -93,7 +94,7 @@ def _tally(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
 
 
 def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:
-    """The labels of these ids that were observed by the deadline; null labels are no labels."""
+    """The labels of these ids that were observed by the deadline."""
     prefix = f"{project.name}/labels"
     keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
     if not keys:
@@ -106,7 +107,7 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
         _check_schema(schema, [names.id, names.label, names.observed_at], names.observed_at, keys)
         number = pl.col(names.label).cast(pl.Float64, strict=False)
         return (
-            frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline, pl.col(names.label).is_not_null())
+            frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline)
             .select(
                 id=pl.col(names.id).cast(pl.String),
                 label=pl.when(number.is_null()).then(float("nan")).otherwise(number),

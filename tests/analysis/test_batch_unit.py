@@ -1,0 +1,138 @@
+"""Batches as the unit of evidence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from analysis_examples import HUGE, OUTCOMES, PROPERTY, oracle
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from analysis.batch_unit import Overdispersion, log_e_batch_unit, log_e_symmetric, overdispersion
+from analysis.counts import PairedOutcomes, Undefined
+
+
+@pytest.mark.parametrize("case", oracle("eprocess")["sign_symmetric"], ids=lambda c: f"S{c['S']}-V{c['V']}")
+def test_the_symmetric_e_value_against_the_oracle(case: dict[str, Any]) -> None:
+    assert float(log_e_symmetric(case["S"], case["V"], rho=case["rho"])) == pytest.approx(case["log_e"], abs=1e-9)
+
+
+@pytest.mark.parametrize(("s", "v"), [(0, 0), (3, 4), (-5, 9), (12, 20)])
+def test_the_symmetric_e_value_against_quadrature_of_its_mixture(s: float, v: float) -> None:
+    """The half-normal mixture over lambda of exp(lambda S - lambda^2 V / 2)."""
+    rho = 0.2
+
+    def integrand(x: float) -> float:
+        return 2 * stats.norm.pdf(x, scale=math.sqrt(rho)) * math.exp(x * s - x * x * v / 2)
+
+    value, _ = integrate.quad(integrand, 0, 12)
+    assert float(log_e_symmetric(s, v)) == pytest.approx(math.log(value), abs=1e-7)
+
+
+def test_it_is_at_most_one_on_average_over_all_signs_by_enumeration() -> None:
+    """Increments of any size and random sign: the mean of E over all 2^10 signs is at most 1."""
+    size = np.array([0.3, 1, 4, 1, 1, 0.1, 2, 2, 1, 7])
+    signs = 2 * ((np.arange(1024)[:, None] >> np.arange(10)) & 1) - 1
+    mean = float(np.mean(np.exp(log_e_symmetric((signs * size).sum(axis=1), np.sum(size**2)))))
+    assert 0.1 < mean <= 1
+
+
+def test_batch_unit_takes_one_studentised_number_a_batch() -> None:
+    batches = [PairedOutcomes(9, 0, 5), PairedOutcomes(2, 2, 0), PairedOutcomes(0, 4, 1), PairedOutcomes(0, 0, 9)]
+    assert log_e_batch_unit(batches) == pytest.approx(float(log_e_symmetric(3 + 0 - 2 + 0, 9 + 0 + 4 + 0)))
+
+
+def test_batch_unit_subtracts_the_null_gain_from_each_row() -> None:
+    batches = [PairedOutcomes(9, 0, 91), PairedOutcomes(3, 1, 46)]
+    x = [(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / 2]
+    assert log_e_batch_unit(batches, null_gain=0.02) == pytest.approx(
+        float(log_e_symmetric(sum(x), x[0] ** 2 + x[1] ** 2))
+    )
+
+
+def test_batches_without_rows_say_nothing() -> None:
+    some = [PairedOutcomes(9, 3, 91), PairedOutcomes(3, 1, 46)]
+    empty = PairedOutcomes(0, 0, 0)
+    assert log_e_batch_unit([empty, *some, empty], null_gain=0.01) == log_e_batch_unit(some, null_gain=0.01)
+    assert log_e_batch_unit([]) == log_e_batch_unit([empty]) == 0
+
+
+def test_no_single_batch_however_large_proves_anything() -> None:
+    """E >= 20 takes several batches that agree, whatever the number of rows."""
+    for batch in (PairedOutcomes(HUGE, 0, 0), PairedOutcomes(500, 100, 0), PairedOutcomes(9, 1, 0)):
+        proven = [log_e_batch_unit([batch] * n) >= math.log(20) for n in range(40)]
+        assert not any(proven[:5])
+    assert proven.index(True) == 8
+
+
+def test_false_promotion_under_common_shocks_is_at_most_alpha_where_rows_are_not() -> None:
+    """Win shares Normal(1/2, .1) by batch, 52 looks, 400 years: the row-level rule errs often, the batch-unit one rarely."""
+    from analysis.eprocess import log_e_array
+
+    rng = np.random.default_rng(5)
+    years, weeks, d = 400, 52, 100
+    share = np.clip(rng.normal(0.5, 0.1, size=(years, weeks)), 0, 1)
+    w = rng.binomial(d, share)
+    x = (2 * w - d) / math.sqrt(d)
+    by_batch = log_e_symmetric(x.cumsum(axis=1), (x**2).cumsum(axis=1)).max(axis=1) >= math.log(20)
+    by_row = log_e_array(w.cumsum(axis=1), (d - w).cumsum(axis=1), 0).max(axis=1) >= math.log(20)
+    assert stats.binomtest(int(by_batch.sum()), years).proportion_ci(0.998).low <= 0.05
+    assert stats.binomtest(int(by_row.sum()), years).proportion_ci(0.998).low > 0.2
+    single = [log_e_batch_unit([PairedOutcomes(int(k), int(d - k), 0) for k in row]) for row in w[:5]]
+    assert single == pytest.approx(log_e_symmetric(x.sum(axis=1), (x**2).sum(axis=1))[:5].tolist())
+
+
+def test_overdispersion_against_scipy() -> None:
+    """At the pooled share W / D instead of (W + 1/2) / (D + 1) it is the chi-square of the 2 x T table."""
+    batches = [PairedOutcomes(520, 480, 5), PairedOutcomes(610, 500, 5), PairedOutcomes(300, 390, 5)]
+    found = overdispersion(batches)
+    expected = stats.chi2_contingency([(b.wins, b.losses) for b in batches], correction=False)
+    assert isinstance(found, Overdispersion)
+    assert found.statistic == pytest.approx(expected.statistic, rel=1e-3)
+    assert found.degrees_of_freedom == 2
+    assert found.p_value == pytest.approx(stats.chi2.sf(found.statistic, 2))
+
+
+def test_overdispersion_by_hand_over_the_batches_with_a_disagreement() -> None:
+    """W = 6 of D = 10: p = 6.5 / 11."""
+    found = overdispersion([PairedOutcomes(5, 1, 0), PairedOutcomes(0, 0, 50), PairedOutcomes(1, 3, 0)])
+    p = 6.5 / 11
+    assert isinstance(found, Overdispersion)
+    assert found.statistic == pytest.approx(((5 - 6 * p) ** 2 / 6 + (1 - 4 * p) ** 2 / 4) / (p * (1 - p)))
+    assert found.degrees_of_freedom == 1
+
+
+def test_overdispersion_needs_two_batches_with_a_disagreement() -> None:
+    for batches in ([], [PairedOutcomes(5, 1, 0)], [PairedOutcomes(5, 1, 0), PairedOutcomes(0, 0, 9)]):
+        assert isinstance(overdispersion(batches), Undefined)
+
+
+def test_the_size_of_the_overdispersion_test_under_binomial_chance() -> None:
+    """2000 seeded draws of 12 homogeneous batches: p < .05 in about 5 %, within 4 standard errors and the chi-square's bias."""
+    wins = np.random.default_rng(8).binomial(40, 0.55, size=(2000, 12))
+    p = []
+    for row in wins:
+        found = overdispersion([PairedOutcomes(int(w), int(40 - w), 0) for w in row])
+        assert isinstance(found, Overdispersion)
+        p.append(found.p_value)
+    rate = float(np.mean(np.array(p) < 0.05))
+    assert abs(rate - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000) + 0.005
+
+
+@PROPERTY
+@given(st.lists(OUTCOMES, max_size=6), st.sampled_from([-0.05, 0.0, 0.05]))
+def test_results_do_not_depend_on_the_order_of_the_batches_and_are_numbers(
+    batches: list[PairedOutcomes], gain: float
+) -> None:
+    value = log_e_batch_unit(batches, null_gain=gain)
+    assert math.isfinite(value)
+    assert log_e_batch_unit(batches[::-1], null_gain=gain) == pytest.approx(value, rel=1e-9, abs=1e-9)
+    there, back = overdispersion(batches), overdispersion([b.swap() for b in batches])
+    if isinstance(there, Overdispersion):
+        assert isinstance(back, Overdispersion)
+        assert back.statistic == pytest.approx(there.statistic, rel=1e-6, abs=1e-6)
+        assert 0 <= there.p_value <= 1

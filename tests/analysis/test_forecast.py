@@ -1,0 +1,133 @@
+"""The forecast of when the evidence decides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from analysis_examples import HUGE, OUTCOMES, SLOW_PROPERTY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.counts import PairedOutcomes, Undefined
+from analysis.eprocess import log_e, log_e_array
+from analysis.forecast import Forecast, forecast
+
+
+def run(pairs: PairedOutcomes, *, seed: int = 1, **changes: Any) -> Forecast:
+    options: dict[str, Any] = {"rows_per_batch": 100, "null_gain": 0.0, "threshold": math.log(20), "prior": 3.0}
+    found = forecast(pairs, rng=np.random.default_rng(seed), **(options | changes))
+    assert isinstance(found, Forecast)
+    return found
+
+
+def test_a_good_start_is_forecast_to_decide_soon() -> None:
+    found = run(PairedOutcomes(30, 10, 360))
+    assert found.batches_50 is not None
+    assert found.batches_80 is not None
+    assert 1 <= found.batches_50 <= found.batches_80 <= found.horizon == 26
+    assert found.probability > 0.9
+
+
+def test_a_record_of_losses_is_hopeless() -> None:
+    found = run(PairedOutcomes(100, 300, 3600))
+    assert (found.batches_50, found.batches_80) == (None, None)
+    assert found.probability < 0.01
+
+
+def test_a_tie_decides_rarely_but_not_never() -> None:
+    """Even odds are never reached, yet some paths get lucky or find a real lead."""
+    found = run(PairedOutcomes(20, 20, 360))
+    assert found.batches_50 is None
+    assert 0.02 < found.probability < 0.4
+
+
+def test_what_is_proven_already_decides_with_the_next_batch() -> None:
+    pairs = PairedOutcomes(200, 50, 750)
+    assert log_e(pairs) > math.log(1e6)
+    assert run(pairs) == Forecast(1, 1, 1.0, 26)
+
+
+def test_more_is_sooner_and_a_stricter_test_later() -> None:
+    """Monotone in wins, rows a batch, threshold and the gain asked for."""
+    base = run(PairedOutcomes(18, 10, 372)).probability
+    assert run(PairedOutcomes(24, 4, 372)).probability > base
+    assert run(PairedOutcomes(18, 10, 372), rows_per_batch=1000).probability > base
+    assert run(PairedOutcomes(18, 10, 372), threshold=math.log(1000)).probability < base
+    assert run(PairedOutcomes(18, 10, 372), null_gain=0.02).probability < base
+    assert run(PairedOutcomes(18, 10, 372), horizon=4).probability < base
+
+
+def test_a_longer_horizon_only_adds_batches() -> None:
+    """Even odds within 10 batches are the same odds in any horizon that reaches that far, within Monte-Carlo error."""
+    short, long = run(PairedOutcomes(24, 10, 366), horizon=20), run(PairedOutcomes(24, 10, 366), horizon=40)
+    assert short.batches_50 is not None
+    assert long.batches_50 is not None
+    assert abs(short.batches_50 - long.batches_50) <= 1
+
+
+@pytest.mark.parametrize(("gain", "paths"), [(0.0, 8000), (0.005, 1500)])
+def test_the_probability_against_a_loop_batch_by_batch(gain: float, paths: int) -> None:
+    """A path that has once reached the threshold is decided, even if it falls back: within 4 standard errors."""
+    w0, l0, n0, rows, batches = 12, 9, 200, 50, 30
+    rng = np.random.default_rng(9)
+    share, win_share = rng.beta(w0 + l0 + 0.5, n0 - w0 - l0 + 0.5, paths), rng.beta(w0 + 5, l0 + 5, paths)
+    w, l = np.full(paths, w0), np.full(paths, l0)
+    decided, above = np.zeros(paths, dtype=bool), np.zeros(paths, dtype=bool)
+    for batch in range(1, batches + 1):
+        d = rng.binomial(rows, share)
+        won = rng.binomial(d, win_share)
+        w, l = w + won, l + d - won
+        above = log_e_array(w, l, n0 + rows * batch - w - l, null_gain=gain) >= math.log(20)
+        decided |= above
+    found = run(
+        PairedOutcomes(w0, l0, n0 - w0 - l0), rows_per_batch=rows, null_gain=gain, horizon=batches, n_paths=paths
+    )
+    p = decided.mean()
+    error = 4 * math.sqrt(2 * p * (1 - p) / paths)
+    assert found.probability == pytest.approx(p, abs=error)
+    if gain == 0:
+        assert p - above.mean() > error, "many fall back, so it makes a difference"
+
+
+def test_the_same_seed_gives_the_same_forecast() -> None:
+    pairs = PairedOutcomes(18, 10, 372)
+    assert run(pairs, seed=3) == run(pairs, seed=3)
+    assert run(pairs, seed=3).probability != run(pairs, seed=4).probability
+
+
+def test_without_rows_there_is_nothing_to_extrapolate_from() -> None:
+    options: dict[str, Any] = {
+        "null_gain": 0.0,
+        "threshold": math.log(20),
+        "prior": 3.0,
+        "rng": np.random.default_rng(1),
+    }
+    assert isinstance(forecast(PairedOutcomes(0, 0, 0), rows_per_batch=10, **options), Undefined)
+    assert isinstance(forecast(PairedOutcomes(3, 1, 2), rows_per_batch=0.3, **options), Undefined)
+
+
+@SLOW_PROPERTY
+@given(OUTCOMES, st.sampled_from([1.0, 70.5, float(HUGE)]), st.sampled_from([-0.01, 0.0, 0.05]))
+def test_any_counts_give_ordered_batches_and_a_share(pairs: PairedOutcomes, rows: float, gain: float) -> None:
+    found = forecast(
+        pairs,
+        rows_per_batch=rows,
+        null_gain=gain,
+        threshold=math.log(20),
+        prior=3.0,
+        rng=np.random.default_rng(1),
+        n_paths=100,
+        horizon=6,
+    )
+    if pairs.n == 0:
+        assert isinstance(found, Undefined)
+        return
+    assert isinstance(found, Forecast)
+    assert 0 <= found.probability <= 1
+    assert (found.batches_50 is not None) == (found.probability >= 0.5)
+    assert (found.batches_80 is not None) == (found.probability >= 0.8)
+    if found.batches_50 is not None and found.batches_80 is not None:
+        assert 1 <= found.batches_50 <= found.batches_80 <= 6

@@ -1,0 +1,112 @@
+"""Whether labels follow the decisions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analysis_examples import COUNTS, SLOW_PROPERTY
+from hypothesis import given
+from scipy import stats
+
+from analysis.counts import PairedCounts, Undefined
+from analysis.labels import label_selection_p_value
+
+
+def counts(champion_only: tuple[int, int], challenger_only: tuple[int, int]) -> PairedCounts:
+    """(labelled, unlabelled) rows flagged by one model alone, among many on which the two agree."""
+    (c, no_c), (h, no_h) = champion_only, challenger_only
+    return PairedCounts((500, h // 3, c // 4, 40, 30, h - h // 3, c - c // 4, 60), (900, no_h, no_c, 80))
+
+
+@pytest.mark.parametrize(
+    ("champion_only", "challenger_only"),
+    [((30, 10), (20, 20)), ((100, 3), (60, 50)), ((5, 0), (0, 5)), ((40, 9), (38, 11))],
+)
+def test_few_rows_against_fisher_by_the_hypergeometric_distribution(
+    champion_only: tuple[int, int], challenger_only: tuple[int, int]
+) -> None:
+    (a, b), (c, d) = champion_only, challenger_only
+    pmf = stats.hypergeom(a + b + c + d, a + c, a + b).pmf(np.arange(a + b + 1))
+    expected = pmf[pmf <= pmf[a] * (1 + 1e-9)].sum()
+    assert label_selection_p_value(counts(champion_only, challenger_only)) == pytest.approx(expected)
+
+
+def test_many_rows_against_the_two_sample_z_test() -> None:
+    """Above 10 000 rows the chi-square is the square of the pooled two-sample z."""
+    (a, b), (c, d) = (6000, 1000), (5900, 1100)
+    share = (a + c) / (a + b + c + d)
+    z = (a / (a + b) - c / (c + d)) / (share * (1 - share) * (1 / (a + b) + 1 / (c + d))) ** 0.5
+    found = label_selection_p_value(counts((a, b), (c, d)))
+    assert found == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
+    assert found == pytest.approx(stats.fisher_exact([[a, c], [b, d]]).pvalue, rel=0.1)
+
+
+@pytest.mark.parametrize(("champion_only", "challenger_only"), [((10_000, 20), (50, 1)), ((1_000_000, 200), (100, 1))])
+def test_many_rows_of_which_few_are_unlabelled_against_fisher(
+    champion_only: tuple[int, int], challenger_only: tuple[int, int]
+) -> None:
+    """Where a tenth of a row is expected, one row is no proof, however many rows there are in all."""
+    expected = stats.fisher_exact([champion_only, challenger_only]).pvalue
+    assert label_selection_p_value(counts(champion_only, challenger_only)) == pytest.approx(expected, rel=0.2)
+
+
+def test_rows_on_which_the_models_agree_do_not_matter() -> None:
+    few = PairedCounts((0, 10, 12, 0, 0, 5, 8, 0), (0, 6, 20, 0))
+    assert label_selection_p_value(few + PairedCounts((900, 0, 0, 9, 7, 0, 0, 70), (50, 0, 0, 5))) == (
+        label_selection_p_value(few)
+    )
+
+
+def test_labels_that_follow_the_champion_are_found_and_equal_shares_are_not() -> None:
+    found, equal = (
+        label_selection_p_value(counts((90, 10), (40, 60))),
+        label_selection_p_value(counts((70, 30), (70, 30))),
+    )
+    assert isinstance(found, float)
+    assert isinstance(equal, float)
+    assert found < 1e-6
+    assert equal > 0.99
+
+
+@pytest.mark.parametrize(
+    ("champion_only", "challenger_only", "reason"),
+    [
+        ((50, 0), (40, 0), "every row on which the two disagree is labelled"),
+        ((50, 9), (0, 0), "only one of the two flags"),
+        ((0, 0), (50, 9), "only one of the two flags"),
+    ],
+)
+def test_where_there_is_nothing_to_compare_it_is_undefined(
+    champion_only: tuple[int, int], challenger_only: tuple[int, int], reason: str
+) -> None:
+    found = label_selection_p_value(counts(champion_only, challenger_only))
+    assert isinstance(found, Undefined)
+    assert reason in found.reason
+
+
+def test_nothing_labelled_at_all_is_no_sign_of_selection() -> None:
+    assert label_selection_p_value(counts((0, 40), (0, 70))) == 1
+    assert label_selection_p_value(counts((0, 40_000), (0, 70_000))) == 1
+
+
+def test_the_size_of_the_test_under_labels_at_random() -> None:
+    """1000 seeded draws with the same labelling rate: p < .05 in at most 5 % (Fisher's test is conservative)."""
+    rng = np.random.default_rng(2)
+    small = 0
+    for _ in range(1000):
+        c, h = (int(n) for n in rng.binomial(60, 0.7, size=2))
+        p = label_selection_p_value(counts((c, 60 - c), (h, 60 - h)))
+        small += isinstance(p, float) and p < 0.05
+    assert stats.binomtest(small, 1000).proportion_ci(0.998).low <= 0.05
+    assert small > 5
+
+
+@SLOW_PROPERTY
+@given(COUNTS)
+def test_it_is_a_share_or_undefined_and_symmetric(table: PairedCounts) -> None:
+    there, back = label_selection_p_value(table), label_selection_p_value(table.swap())
+    if isinstance(there, Undefined):
+        assert back == there
+    else:
+        assert 0 <= there <= 1
+        assert back == pytest.approx(there, rel=1e-6, abs=1e-12)

@@ -1,0 +1,103 @@
+"""The policy: its defaults, and every value that it refuses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from analysis.policy import Policy
+
+
+def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
+    policy = Policy()
+    assert policy.primary == "recall"
+    assert policy.guardrails == {"precision": 0.03, "accuracy": 0.005}
+    assert (policy.alpha, policy.min_gain, policy.prior, policy.min_batches) == (0.05, 0, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"primary": "f1"},
+        {"primary": "precision"},
+        {"min_gain": -0.01},
+        {"min_gain": 1},
+        {"min_gain": math.nan},
+        {"alpha": 0},
+        {"alpha": 0.5},
+        {"alpha": -0.05},
+        {"alpha": math.nan},
+        {"alpha": None},
+        {"guardrails": {"f1": 0.01}},
+        {"guardrails": {"precision": 0}},
+        {"guardrails": {"precision": 1}},
+        {"guardrails": {"precision": -0.1}},
+        {"guardrails": {"precision": math.nan}},
+        {"guardrails": {"precision": "lots"}},
+        {"guardrails": ["precision"]},
+        {"min_batches": 0},
+        {"min_batches": 2.5},
+        {"prior": 0.5},
+        {"prior": 201},
+        {"prior": math.inf},
+        {"n_resamples": 999},
+        {"n_resamples": 1_000_001},
+        {"promote_anyway": True},
+    ],
+    ids=str,
+)
+def test_refused_values(value: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Policy(**value)
+    assert next(iter(value)) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"primary": "specificity"},
+        {"primary": "accuracy", "guardrails": {}},
+        {"min_gain": 0.999},
+        {"alpha": 1e-9},
+        {"alpha": 0.4999},
+        {"guardrails": {"specificity": 0.001}},
+        {"min_batches": 1},
+        {"prior": 1},
+        {"prior": 200},
+        {"n_resamples": 1000},
+        {"n_resamples": 1_000_000},
+    ],
+    ids=str,
+)
+def test_values_at_the_edge_are_taken(value: dict[str, Any]) -> None:
+    policy = Policy(**value)
+    for name, given in value.items():
+        assert getattr(policy, name) == given
+
+
+def test_the_primary_metric_cannot_be_a_guardrail_too() -> None:
+    with pytest.raises(ValidationError, match="recall is the primary metric"):
+        Policy(guardrails={"recall": 0.01})
+
+
+def test_the_order_of_the_guardrails_does_not_make_another_policy() -> None:
+    one = Policy(guardrails={"precision": 0.03, "accuracy": 0.005})
+    two = Policy(guardrails={"accuracy": 0.005, "precision": 0.03})
+    assert one == two
+    assert one.model_dump_json() == two.model_dump_json()
+
+
+def test_a_policy_read_back_from_a_record_is_the_same_policy_to_the_last_byte() -> None:
+    """A decision is replayed from the policy that was written down, the defaults included."""
+    for policy in (Policy(), Policy(guardrails={"specificity": 0.01, "accuracy": 0.01})):
+        again = Policy(**policy.model_dump())
+        assert again == policy
+        assert again.model_dump_json() == policy.model_dump_json()
+
+
+def test_a_policy_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Policy().alpha = 0.2  # type: ignore[misc]

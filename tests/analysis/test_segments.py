@@ -1,0 +1,105 @@
+"""Segments: the difference within each, and whether it is the same everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.counts import PairedCounts, PairedOutcomes, Undefined
+from analysis.intervals import Interval, newcombe
+from analysis.segments import Segment, homogeneity_p_value, paired_interval, segment_forest
+
+NORTH = PairedCounts((80, 3, 6, 9, 10, 14, 5, 40))
+SOUTH = PairedCounts((50, 2, 2, 5, 4, 3, 9, 30))
+NO_POSITIVES = PairedCounts((50, 2, 2, 5, 0, 0, 0, 0))
+FOREST = segment_forest(
+    {("region", "north"): NORTH, ("region", "south"): SOUTH, ("size", "small"): NO_POSITIVES, ("size", "big"): NORTH},
+    "recall",
+    confidence_level=0.9,
+)
+
+
+def segment(value: str, wins: int, losses: int) -> Segment:
+    return Segment("region", value, PairedOutcomes(wins, losses, 10), 0.0, Interval(-1, 1, 0.9))
+
+
+def test_the_interval_of_each_metric_is_newcombes_over_its_own_rows() -> None:
+    for name, outcomes, both_right in [
+        ("recall", PairedOutcomes(14, 5, 50), 40),
+        ("specificity", PairedOutcomes(6, 3, 89), 80),
+        ("accuracy", PairedOutcomes(20, 8, 139), 120),
+    ]:
+        expected = newcombe(outcomes, both_right, confidence_level=0.9)
+        assert paired_interval(NORTH, name, confidence_level=0.9) == expected  # type: ignore[arg-type]
+
+
+def test_the_forest_has_every_segment_with_a_row_to_compare_on() -> None:
+    assert [(s.column, s.value) for s in FOREST] == [("region", "north"), ("region", "south"), ("size", "big")]
+    north = FOREST[0]
+    assert north.difference == pytest.approx((14 - 5) / 69)
+    assert north.pairs == NORTH.outcomes("recall")
+    assert north.interval == paired_interval(NORTH, "recall", confidence_level=0.9)
+    assert segment_forest({}, "recall", confidence_level=0.9) == []
+
+
+def test_the_pooled_difference_is_the_weighted_mean_of_the_segments() -> None:
+    """For recall no reversal between segments and the whole is possible."""
+    north, south = FOREST[:2]
+    pooled = (NORTH + SOUTH).outcomes("recall")
+    mean = (north.difference * north.pairs.n + south.difference * south.pairs.n) / pooled.n
+    assert (pooled.wins - pooled.losses) / pooled.n == pytest.approx(mean)
+
+
+def test_homogeneity_against_the_two_sample_z_test() -> None:
+    """With two segments the chi-square is the square of the pooled z of the win shares."""
+    found = homogeneity_p_value(FOREST, "region")
+    share = 17 / 31
+    z = (14 / 19 - 3 / 12) / math.sqrt(share * (1 - share) * (1 / 19 + 1 / 12))
+    assert found == pytest.approx(2 * stats.norm.sf(abs(z)))
+
+
+def test_homogeneity_against_overdispersion_free_simulation() -> None:
+    """Three segments with the same win share: p < .05 in about 5 % of 2000 seeded draws."""
+    rng = np.random.default_rng(6)
+    small = 0
+    for _ in range(2000):
+        wins = rng.binomial([40, 60, 80], 0.6)
+        p = homogeneity_p_value(
+            [segment(str(i), int(w), int(d - w)) for i, (w, d) in enumerate(zip(wins, (40, 60, 80), strict=True))],
+            "region",
+        )
+        assert isinstance(p, float)
+        small += p < 0.05
+    assert abs(small / 2000 - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 2000) + 0.003
+
+
+@pytest.mark.parametrize(
+    ("forest", "reason"),
+    [
+        ([], "fewer than two segments"),
+        ([segment("north", 30, 20)], "fewer than two segments"),
+        ([segment("north", 30, 20), segment("south", 0, 0)], "fewer than two segments"),
+        ([segment("north", 30, 0), segment("south", 20, 0)], "fewer than two segments"),
+        ([segment("north", 30, 20), segment("south", 3, 2)], "expected counts below 5"),
+    ],
+)
+def test_without_enough_disagreements_homogeneity_is_undefined(forest: list[Segment], reason: str) -> None:
+    found = homogeneity_p_value(forest, "region")
+    assert isinstance(found, Undefined)
+    assert reason in found.reason
+
+
+def test_segments_of_another_column_do_not_matter() -> None:
+    other = Segment("size", "big", PairedOutcomes(5, 95, 0), -0.9, Interval(-1, 1, 0.9))
+    forest = [segment("north", 30, 20), segment("south", 20, 30)]
+    assert homogeneity_p_value([*forest, other], "region") == homogeneity_p_value(forest, "region")
+    assert isinstance(homogeneity_p_value([*forest, other], "size"), Undefined)
+
+
+def test_expected_counts_of_exactly_five_are_enough() -> None:
+    assert isinstance(
+        homogeneity_p_value([segment("n", 5, 5), segment("s", 6, 4), segment("e", 4, 6)], "region"), float
+    )

@@ -1,0 +1,79 @@
+"""The path of evidence and metrics, batch by batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from analysis_examples import FIRST_DAY, batch_tally, evidence
+
+from analysis.batch_unit import log_e_batch_unit
+from analysis.counts import PairedCounts
+from analysis.eprocess import log_e
+from analysis.judge import judge
+from analysis.multiplicity import e_closure
+from analysis.policy import Policy
+from analysis.trajectory import evidence_path, metric_path
+
+A = PairedCounts((900, 6, 4, 30, 20, 14, 5, 120))
+B = PairedCounts((900, 5, 7, 30, 20, 6, 9, 120))
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(min_gain=0.01, prior=10, guardrails={}, primary="accuracy")])
+def test_each_point_is_the_evidence_of_all_batches_so_far(policy: Policy) -> None:
+    (path,) = evidence_path([evidence(A, B, A)], policy).values()
+    for k, point in enumerate(path, start=1):
+        so_far = [A, B, A][:k]
+        pairs = sum(so_far, PairedCounts()).outcomes(policy.primary)
+        assert point.date == FIRST_DAY + timedelta(weeks=k - 1)
+        assert point.log_e_adjusted == log_e(pairs, null_gain=policy.min_gain, prior=policy.prior)
+        units = [c.outcomes(policy.primary) for c in so_far]
+        assert point.log_e_batch_unit == log_e_batch_unit(units, null_gain=policy.min_gain)
+    assert len(path) == 3
+
+
+def test_the_last_point_is_what_the_judgement_says() -> None:
+    family = [evidence(A, B, A, A), evidence(B, B, B, B, challenger="3"), evidence(A, A, A, A, challenger="4")]
+    paths = evidence_path(family, Policy())
+    for assessment in judge(family, Policy(), seed=0).assessments:
+        last = paths[assessment.evidence.challenger.version][-1]
+        assert last.log_e_adjusted == assessment.log_e_adjusted
+        assert last.log_e_batch_unit == assessment.measured.log_e_batch_unit
+
+
+def test_a_challenger_without_a_batch_on_a_day_keeps_its_evidence_in_the_family() -> None:
+    """The younger challenger joins with the third batch: before, it stands in the family with E = 1."""
+    young = evidence(A, A, A, challenger="3")
+    young = dataclasses.replace(young, batches=young.batches[2:])
+    paths = evidence_path([evidence(A, B, A), young], Policy())
+    assert [p.date for p in paths["3"]] == [p.date for p in paths["2"]]
+    first = e_closure([log_e(A.outcomes("recall")), 0.0])
+    assert [paths["2"][0].log_e_adjusted, paths["3"][0].log_e_adjusted] == first
+    last = e_closure([log_e((A + B + A).outcomes("recall")), log_e(A.outcomes("recall"))])
+    assert [paths["2"][2].log_e_adjusted, paths["3"][2].log_e_adjusted] == last
+
+
+def test_two_batches_of_one_day_make_one_point() -> None:
+    both = evidence(A, B)
+    same_day = dataclasses.replace(both, batches=tuple(dataclasses.replace(b, date=FIRST_DAY) for b in both.batches))
+    ((point,),) = evidence_path([same_day], Policy()).values()
+    assert point.log_e_adjusted == log_e((A + B).outcomes("recall"))
+
+
+def test_without_evidence_the_paths_are_empty() -> None:
+    assert evidence_path([], Policy()) == {}
+    assert evidence_path([evidence()], Policy()) == {"2": []}
+
+
+def test_the_path_of_a_metric_leaves_out_batches_where_it_is_undefined() -> None:
+    week = timedelta(weeks=1)
+    closed = [
+        batch_tally(FIRST_DAY + 2 * week, {(1, 1, 0): 1, (1, 0, 0): 1}),
+        batch_tally(FIRST_DAY, {(1, 1, 0): 3, (1, 0, 1): 1, (0, 1, 1): 9}),
+        batch_tally(FIRST_DAY + week, {(0, 1, 0): 5, (None, 1, 1): 5}),
+    ]
+    assert metric_path(closed, "1", "recall") == [(FIRST_DAY, 0.75), (FIRST_DAY + 2 * week, 0.5)]
+    assert metric_path(closed, "2", "recall") == [(FIRST_DAY, 0.25), (FIRST_DAY + 2 * week, 0.0)]
+    assert metric_path(closed, "1", "precision")[1] == (FIRST_DAY + week, 0.0)
+    assert metric_path(closed, "9", "recall") == []
