@@ -44,16 +44,16 @@ def segment_column(column: str) -> str:
     return f"segment.{column}"
 
 
-def tally(
-    rows: pl.DataFrame, labels: pl.DataFrame, *, segments: Sequence[str], versions: Sequence[str]
-) -> pl.DataFrame:
+def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """Count one batch.
 
-    ``rows`` has ``id``, the segment columns, and ``v<version>`` (0/1 or null) for each version. ``labels`` has ``id``,
-    ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed; null labels are none.
-    Of several labels of an id the last observed counts. An id whose last labels contradict each other, or whose label is
-    neither 0 nor 1, counts for nothing, and neither does an id that occurs twice among the rows.
+    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, and a ``v<version>`` (0/1 or null) for each version.
+    ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed;
+    null labels are none. Of several labels of an id the last observed counts. An id whose last labels contradict each other, or
+    whose label is neither 0 nor 1, counts for nothing, and neither does an id that occurs twice among the rows.
     """
+    segments = [c for c in rows.columns if c.startswith("segment.")]
+    versions = [c for c in rows.columns if c != "id" and c not in segments]
     last = (
         labels.filter(pl.col("label").is_not_null())
         .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
@@ -72,9 +72,9 @@ def tally(
     )
     keys = [
         pl.col("excluded"),
-        *(pl.col(s).cast(pl.String).alias(segment_column(s)) for s in segments),
+        *(pl.col(s).cast(pl.String) for s in segments),
         pl.col("label"),
-        *(pl.col(decision_column(v)).cast(pl.Int8) for v in versions),
+        *(pl.col(v).cast(pl.Int8) for v in versions),
     ]
     return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
 

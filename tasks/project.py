@@ -40,8 +40,8 @@ class Project(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    store: str = Field(description="A directory.")
-    mlflow: str = Field(description="MLflow's tracking URI.")
+    store: str = Field(min_length=1, description="A directory.")
+    mlflow: str = Field(min_length=1, description="MLflow's tracking URI.")
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     columns: Columns = Columns()
     segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
@@ -99,7 +99,7 @@ def load_project(name: str) -> Project:
         msg = f"{path}: remove the key 'name': a project is called as its file is, '{name}'"
         raise ProjectFileError(msg)
     try:
-        return Project(**{"name": name, **content})
+        return Project.model_validate({"name": name, **{str(k): v for k, v in content.items()}})
     except ValidationError as error:
         faults = [_sentence(e) for e in error.errors()]  # type: ignore[arg-type]
         msg = f"{path}: " + "; ".join(faults)

@@ -60,6 +60,6 @@ def _write(store: Store, registry: Registry, project: Project, entries: list[Rei
 
 def _text(store: Store, key: str) -> str | None:
     try:
-        return store.read(key).decode()
+        return store.read(key).decode(errors="replace")
     except NotThereError:
         return None

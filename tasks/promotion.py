@@ -9,7 +9,7 @@ from tasks.decisions import read_decision
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.registry import Registry
-from tasks.reigns import LogError, Reign, SupersededError, commit, following, reigns
+from tasks.reigns import LogError, Reign, SupersededError, commit, following, head, reigns
 from tasks.store import Store
 
 __all__ = ["NotPromotedError", "enthrone", "promote", "roll_back"]
@@ -56,20 +56,20 @@ def promote(store: Store, registry: Registry, project: Project, decision_id: str
     if version is None:
         msg = f"decision {decision_id} promotes nobody; read why in {project.name}/reports/{decision_id}/report.md"
         raise NotPromotedError(msg)
-    entries = reigns(store, project)
-    done = next((r for r in entries if r.decision == decision_id), None)
+    newest = head(store, project)
+    done = next((r for r in reigns(store, project) if r.decision == decision_id), None)
     if done:
         return done
-    _require_same_champion(decision, entries)
+    _require_same_champion(decision, newest)
     reign = following(
-        entries[-1],
+        newest,
         version=version,
         run_id=registry.version(version).run_id,
         since=date.fromisoformat(decision["as_of"]),
         kind="promotion",
         decision=decision_id,
         author="dethrone",
-        reason=f"proven better than version {entries[-1].version}",
+        reason=f"proven better than version {newest.version}",
     )
     return commit(store, project, reign)
 
@@ -106,12 +106,11 @@ def roll_back(
     )
 
 
-def _require_same_champion(decision: dict[str, Any], entries: list[Reign]) -> None:
+def _require_same_champion(decision: dict[str, Any], newest: Reign) -> None:
     basis = decision["basis"]
-    head = entries[-1]
-    if (head.number, head.version) != (basis["reign"], basis["champion"]["version"]):
+    if (newest.number, newest.version) != (basis["reign"], basis["champion"]["version"]):
         msg = (
             f"decision {decision['id']} was judged against version {basis['champion']['version']} in reign {basis['reign']}, but reign "
-            f"{head.number} of version {head.version} is in force; judge again"
+            f"{newest.number} of version {newest.version} is in force; judge again"
         )
         raise SupersededError(msg)

@@ -91,11 +91,16 @@ class RowDigest:
         for column, (kind, missing, values) in self._hashes.items():
             series = chunk[column]
             missing.update(np.packbits(series.is_null().to_numpy()).tobytes())
-            if series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean:
+            if (
+                (series.dtype.is_numeric() and not series.dtype.is_decimal())
+                or series.dtype.is_temporal()
+                or series.dtype == pl.Boolean
+            ):
                 physical = series.to_physical().cast(pl.UInt8) if series.dtype == pl.Boolean else series.to_physical()
                 values.update(physical.fill_null(0).to_numpy().tobytes())
             else:
-                text = series.cast(pl.String).fill_null("")
+                plain = series.dtype in (pl.String, pl.Categorical, pl.Enum)
+                text = series.cast(pl.String).fill_null("") if plain else pl.Series([repr(v) for v in series])
                 kind.update(text.str.len_bytes().to_numpy().tobytes())
                 values.update("".join(text).encode())
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from analysis.evidence import Contender
 from analysis.record import digest
+from analysis.tally import segment_column
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest
 from tasks.project import Project
@@ -117,7 +118,11 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
         if ids.null_count():
             msg = f"batch {rows.batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
             raise BatchError(msg)
-        row_parts.append(staging.add(f"{prefix}/rows", number, chunk.select(ids, *segments)))
+        row_parts.append(
+            staging.add(
+                f"{prefix}/rows", number, chunk.select(ids, *(pl.col(s).alias(segment_column(s)) for s in segments))
+            )
+        )
         for run in runs:
             if run.failure is None:
                 predictions = _predict(run, reign, ids, chunk)

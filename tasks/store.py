@@ -80,7 +80,7 @@ class DirectoryStore:
     def read(self, key: str) -> bytes:
         try:
             return self._path(key).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             msg = f"{self.uri}: there is no {key}"
             raise NotThereError(msg) from None
 
@@ -103,8 +103,8 @@ class DirectoryStore:
 
     def keys(self, prefix: str) -> list[str]:
         folder = self._path(prefix)
-        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return sorted(p.relative_to(self._root).as_posix() for p in found)
+        found = (p.relative_to(self._root) for p in folder.rglob("*") if p.is_file())
+        return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
 
     def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
         return pl.scan_parquet([self._path(k) for k in keys], glob=False)

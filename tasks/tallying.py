@@ -90,7 +90,7 @@ def _tally(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
     rows = rows.with_columns(pl.col("id").cast(pl.String))
     deadline = closing_date(manifest.date, project.maturity_days)
     labels = _labels(store, project, rows["id"], deadline)
-    return tally(rows, labels, segments=project.segments, versions=[s.version for s in manifest.scored])
+    return tally(rows, labels)
 
 
 def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:
@@ -110,7 +110,9 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
             frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline)
             .select(
                 id=pl.col(names.id).cast(pl.String),
-                label=pl.when(number.is_null()).then(float("nan")).otherwise(number),
+                label=pl.when(pl.col(names.label).is_not_null() & number.is_null())
+                .then(float("nan"))
+                .otherwise(number),
                 observed_at=pl.col(names.observed_at),
             )
             .join(ids.unique().to_frame("id").lazy(), on="id", how="semi")

@@ -96,7 +96,8 @@ def put_labels(
 def decisions_frame(counts: Mapping[tuple[int, ...], int], prefix: str = "r", region: str = "north") -> pl.DataFrame:
     """Rows whose decisions are dictated: ``counts[label, d1, d2, ...]`` rows with decision d of version i read from ``xi``.
 
-    Columns: id, region, label (for the test's own use; the caller drops it or not) and x1, x2, ... = +1 where flagged, -1 where not.
+    Columns: id, region, label (for the test's own use; the caller drops it or not) and x1, x2, ... = +1 where
+    flagged, -1 where not.
     """
     rows: list[dict[str, Any]] = []
     number = itertools.count()

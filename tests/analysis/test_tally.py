@@ -32,7 +32,7 @@ Label = tuple[str, float | None, int]
 
 
 def rows_frame(rows: list[Row]) -> pl.DataFrame:
-    schema = {"id": pl.String, "region": pl.String, "v1": pl.Int8, "v2": pl.Int8}
+    schema = {"id": pl.String, "segment.region": pl.String, "v1": pl.Int8, "v2": pl.Int8}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -46,7 +46,7 @@ def labels_frame(labels: list[Label]) -> pl.DataFrame:
 
 
 def counted(rows: list[Row], labels: list[Label]) -> pl.DataFrame:
-    return tally(rows_frame(rows), labels_frame(labels), segments=["region"], versions=["1", "2"])
+    return tally(rows_frame(rows), labels_frame(labels))
 
 
 def test_rows_with_the_same_segment_label_and_decisions_become_one_count() -> None:
@@ -157,8 +157,10 @@ def test_segment_counts_name_missing_values_and_add_up_to_the_pair() -> None:
 
 
 def test_segments_that_are_numbers_or_flags_are_read_as_text() -> None:
-    rows = pl.DataFrame({"id": ["a", "b"], "size": [3, 4], "new": [True, False], "v1": [0, 1], "v2": [1, 1]})
-    frame = tally(rows, labels_frame([("a", 1, 0), ("b", 1, 0)]), segments=["size", "new"], versions=["1", "2"])
+    rows = pl.DataFrame(
+        {"id": ["a", "b"], "segment.size": [3, 4], "segment.new": [True, False], "v1": [0, 1], "v2": [1, 1]}
+    )
+    frame = tally(rows, labels_frame([("a", 1, 0), ("b", 1, 0)]))
     keys = list(segment_counts(frame, "1", "2"))
     assert keys == [("new", "false"), ("new", "true"), ("size", "3"), ("size", "4")]
 

@@ -1,0 +1,352 @@
+"""Decisions: one look at the evidence of a reign, the same whenever it is taken again, kept with all that it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from parcels import put_labels
+from weeks import BEGIN, BETTER, EQUAL, WORSE, everything, found, judged, look_on, play_week, week
+
+from analysis.evidence import ANOTHER_CONTENDER, BEFORE_TRAINED_THROUGH, NOT_CLOSED
+from analysis.judge import Verdict
+from analysis.policy import Policy
+from analysis.record import canonical_json, digest, plain
+from tasks.decisions import UnknownDecisionError, decisions, look, read_decision, record
+from tasks.project import Project
+from tasks.promotion import promote
+from tasks.registry import Registry
+from tasks.reigns import head, reigns
+from tasks.store import Store
+from tasks.tallying import close_batches
+
+POLICY = Policy(n_resamples=1000)
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project(policy=POLICY)
+
+
+@pytest.fixture
+def two(register: Callable[..., str]) -> None:
+    register("x1")
+    register("x2")
+
+
+def decision_keys(store: Store, project: Project) -> list[str]:
+    return store.keys(f"{project.name}/decisions")
+
+
+@pytest.mark.usefixtures("two")
+class TestNothingToJudge:
+    def test_before_the_first_batch(self, store: Store, registry: Registry, project: Project) -> None:
+        found(store, registry, project)
+        assert look_on(store, project, BEGIN) is None
+
+    def test_until_a_batch_is_closed(self, store: Store, registry: Registry, project: Project) -> None:
+        found(store, registry, project)
+        play_week(store, registry, project, 0, BETTER)
+        assert look_on(store, project, week(2) - timedelta(days=1)) is None
+        assert look_on(store, project, week(2)) is not None
+
+
+def test_nothing_is_judged_while_nobody_challenges(
+    store: Store, registry: Registry, project: Project, register: Callable[..., str]
+) -> None:
+    register("x1")
+    found(store, registry, project)
+    play_week(store, registry, project, 0, BETTER)
+    assert look_on(store, project, week(2)) is None
+
+
+def test_nothing_is_judged_while_every_challenger_fails(
+    store: Store, registry: Registry, project: Project, register: Callable[..., str]
+) -> None:
+    register("x1")
+    register("no such column")
+    found(store, registry, project)
+    play_week(store, registry, project, 0, BETTER)
+    assert look_on(store, project, week(2)) is None
+
+
+@pytest.mark.usefixtures("two")
+class TestVerdict:
+    def test_a_better_challenger_is_promoted_when_enough_batches_have_closed(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        assert judged(store, registry, project, BETTER, weeks=3).promote is None
+        play_week(store, registry, project, 3, BETTER)
+        taken = look_on(store, project, week(5))
+        assert taken is not None
+        assert taken.promote == "2"
+        assert len(taken.evidence[0].batches) == 4
+        assert taken.evidence[0].counts.n == 4 * sum(BETTER.values())
+
+    @pytest.mark.parametrize(("counts", "verdict"), [(EQUAL, Verdict.WAIT), (WORSE, Verdict.RETIRE)])
+    def test_another_one_is_not(
+        self,
+        store: Store,
+        registry: Registry,
+        project: Project,
+        counts: dict[tuple[int, ...], int],
+        verdict: Verdict,
+    ) -> None:
+        taken = judged(store, registry, project, counts)
+        assert taken.promote is None
+        assert [a.verdict for a in taken.judgement.assessments] == [verdict]
+
+
+@pytest.mark.usefixtures("two")
+class TestSameEvidence:
+    def test_a_look_writes_nothing(self, store: Store, registry: Registry, project: Project) -> None:
+        judged(store, registry, project, EQUAL)
+        for key in decision_keys(store, project):
+            store.delete(key)
+        before = everything(store, project)
+        assert look_on(store, project, week(5)) is not None
+        assert everything(store, project) == before
+
+    def test_on_a_later_day_it_is_the_same_decision_and_no_new_file(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        first = judged(store, registry, project, EQUAL)
+        before = everything(store, project)
+        later = look_on(store, project, week(9))
+        assert later is not None
+        assert later.id == first.id == f"{week(5)}-{first.record['evidence_digest'][:12]}"
+        assert canonical_json(later.record) == canonical_json(first.record)
+        assert record(store, project, later) is False
+        assert everything(store, project) == before
+
+    def test_with_new_batches_on_their_way_it_is_still_the_same_decision(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        first = judged(store, registry, project, EQUAL)
+        play_week(store, registry, project, 5, BETTER)
+        later = look_on(store, project, week(6))
+        assert later is not None
+        assert (later.id, later.record) == (first.id, first.record)
+
+    def test_it_is_the_same_in_a_copy_of_the_store_that_never_saw_the_decision(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        first = judged(store, registry, project, BETTER)
+        (key,) = decision_keys(store, project)
+        kept = store.read(key)
+        store.delete(key)
+        again = look_on(store, project, week(5))
+        assert again is not None
+        assert again.id == first.id
+        assert record(store, project, again) is True
+        assert store.read(key) == kept
+
+    def test_a_closed_batch_more_is_another_decision(self, store: Store, registry: Registry, project: Project) -> None:
+        first = judged(store, registry, project, EQUAL)
+        play_week(store, registry, project, 4, EQUAL)
+        second = look_on(store, project, week(6))
+        assert second is not None
+        assert second.id != first.id
+        assert record(store, project, second) is True
+        assert [d["id"] for d in decisions(store, project)] == [first.id, second.id]
+
+    @pytest.mark.parametrize(
+        "changes", [{"policy": Policy(n_resamples=1000, min_gain=0.01)}, {"policy": Policy()}], ids=["gain", "draws"]
+    )
+    def test_another_policy_is_another_decision(
+        self,
+        store: Store,
+        registry: Registry,
+        project: Project,
+        changes: dict[str, Policy],
+    ) -> None:
+        first = judged(store, registry, project, EQUAL)
+        other = look_on(store, project.model_copy(update=changes), week(5))
+        assert other is not None
+        assert other.id != first.id
+
+    def test_guardrails_in_another_order_are_the_same_policy(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        first = judged(store, registry, project, EQUAL)
+        turned = Policy(n_resamples=1000, guardrails=dict(reversed(list(POLICY.guardrails.items()))))
+        same = look_on(store, project.model_copy(update={"policy": turned}), week(5))
+        assert same is not None
+        assert same.id == first.id
+        assert canonical_json(same.judgement) == canonical_json(first.judgement)
+
+
+@pytest.mark.usefixtures("two")
+class TestReigns:
+    def test_a_promotion_restarts_the_evidence(self, store: Store, registry: Registry, project: Project) -> None:
+        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        assert look_on(store, project, week(20)) is None
+        play_week(store, registry, project, 6, EQUAL)
+        taken = look_on(store, project, week(8))
+        assert taken is not None
+        assert [b.date for b in taken.evidence[0].batches] == [week(6)]
+        assert taken.record["basis"]["reign"] == 2
+
+    def test_a_demoted_champion_is_a_challenger_and_may_win_again(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        for number in range(6, 10):
+            play_week(store, registry, project, number, WORSE)
+        taken = look_on(store, project, week(11))
+        assert taken is not None
+        assert (taken.evidence[0].champion.version, taken.evidence[0].challenger.version) == ("2", "1")
+        assert taken.promote == "1"
+
+    def test_a_batch_that_waits_belongs_to_the_reign_that_scored_it(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        taken = judged(store, registry, project, BETTER)
+        play_week(store, registry, project, 5, WORSE)
+        promote(store, registry, project, taken.id)
+        assert look_on(store, project, week(7)) is None
+
+    def test_what_the_next_reign_scored_is_no_business_of_the_last(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        """The day of a promotion is judged again after its own batch was scored by the new champion."""
+        taken = judged(store, registry, project, BETTER)
+        promote(store, registry, project, taken.id)
+        play_week(store, registry, project, 5, WORSE)
+        store.delete(f"{project.name}/decisions/{taken.id}.json")
+        again = look(store, project, reigns(store, project)[0], close_batches(store, project, week(5)), week(5))
+        assert again is not None
+        assert canonical_json(again.record) == canonical_json(taken.record)
+
+
+class TestContenders:
+    def test_a_threshold_changed_within_a_reign_makes_another_contender(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        """What it did with the old threshold counts for nothing."""
+        register("x1")
+        register("x2")
+        found(store, registry, project)
+        for number in range(3):
+            play_week(store, registry, project, number, BETTER)
+        registry.set_tags("2", {"threshold": "0.6"})
+        play_week(store, registry, project, 3, BETTER)
+        taken = look_on(store, project, week(5))
+        assert taken is not None
+        (evidence,) = taken.evidence
+        assert evidence.challenger.threshold == 0.6
+        assert [b.date for b in evidence.batches] == [week(3)]
+        assert evidence.excluded == {ANOTHER_CONTENDER: 3 * sum(BETTER.values())}
+
+    def test_nobody_is_examined_on_what_they_learned_from(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        register("x1")
+        register("x2", trained_through=str(week(1)))
+        (evidence,) = judged(store, registry, project, BETTER, weeks=3).evidence
+        assert [b.date for b in evidence.batches] == [week(2)]
+        assert evidence.excluded == {BEFORE_TRAINED_THROUGH: 2 * sum(BETTER.values())}
+
+    def test_one_that_failed_in_the_newest_batch_still_competes(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        register("x1")
+        register("x2")
+        found(store, registry, project)
+        for number in range(2):
+            play_week(store, registry, project, number, BETTER)
+        play_week(store, registry, project, 2, {(1, 1): 5, (0, 0): 5})
+        taken = look_on(store, project, week(4))
+        assert taken is not None
+        assert [b.date for b in taken.evidence[0].batches] == [week(0), week(1)]
+        (failure,) = taken.record["failures"]
+        assert (failure["version"], failure["batch"]) == ("2", str(week(2)))
+        assert failure["failure"].startswith("failed to load: its signature names the column 'x2'")
+
+    def test_one_that_was_retired_competes_no_more(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        for column in ("x1", "x2", "x2"):
+            register(column)
+        found(store, registry, project)
+        play_week(store, registry, project, 0, BETTER)
+        registry.set_tags("2", {"retired": "true"})
+        play_week(store, registry, project, 1, BETTER)
+        taken = look_on(store, project, week(3))
+        assert taken is not None
+        assert [e.challenger.version for e in taken.evidence] == ["3"]
+        assert len(taken.evidence[0].batches) == 2
+
+    def test_challengers_come_by_number_beyond_the_ninth(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        for number in range(11):
+            register("x1" if number == 0 else "x2")
+        taken = judged(store, registry, project, EQUAL, weeks=1)
+        assert [e.challenger.version for e in taken.evidence] == [str(n) for n in range(2, 12)]
+
+
+@pytest.mark.usefixtures("two")
+class TestRecord:
+    def test_it_holds_all_that_went_in_and_came_out(self, store: Store, registry: Registry, project: Project) -> None:
+        found(store, registry, project)
+        play_week(store, registry, project, 5, EQUAL)
+        taken = judged(store, registry, project, BETTER)
+        kept = json.loads(store.read(decision_keys(store, project)[0]))
+        basis = kept["basis"]
+        assert kept == read_decision(store, project, taken.id)
+        assert (kept["schema"], kept["id"], kept["project"], kept["as_of"]) == (1, taken.id, "parcels", str(week(5)))
+        assert kept["promote"] == "2"
+        assert kept["failures"] == []
+        assert basis["policy"] == POLICY.model_dump(mode="json")
+        assert (basis["reign"], basis["maturity_days"]) == (1, 14)
+        assert basis["champion"] == plain(taken.evidence[0].champion)
+        assert basis["challengers"] == [plain(taken.evidence[0].challenger)]
+        assert [b["date"] for b in basis["batches"]] == [str(week(n)) for n in range(4)]
+        for batch in basis["batches"]:
+            assert hashlib.sha256(store.read(batch["tally"])).hexdigest() == batch["sha256"]
+        assert kept["evidence_digest"] == digest(basis)
+        assert kept["seed"] == int(digest(basis)[:12], 16)
+        assert kept["judgement"] == plain(taken.judgement)
+        assert kept["waiting"] == [{"batch": str(week(5)), "date": str(week(5)), "rows": sum(EQUAL.values())}]
+        assert taken.evidence[0].excluded == {NOT_CLOSED: sum(EQUAL.values())}
+
+    def test_it_can_be_replayed_from_tallies_and_manifests_alone(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        taken = judged(store, registry, project, BETTER)
+        (key,) = decision_keys(store, project)
+        kept = store.read(key)
+        for gone in store.keys(project.name):
+            if not gone.startswith((f"{project.name}/tallies", f"{project.name}/reigns")) and "manifest" not in gone:
+                store.delete(gone)
+        again = look_on(store, project, date.fromisoformat(taken.record["as_of"]))
+        assert again is not None
+        assert canonical_json(again.record) == kept
+        assert canonical_json(again.judgement) == canonical_json(taken.judgement)
+
+    def test_a_changed_tally_makes_another_decision(self, store: Store, registry: Registry, project: Project) -> None:
+        taken = judged(store, registry, project, EQUAL)
+        tally = taken.record["basis"]["batches"][0]["tally"]
+        store.delete(tally)
+        put_labels(store, project, [f"{week(0)}-0"], [0], week(2), name="correction")
+        closed = close_batches(store, project, week(5))
+        other = look(store, project, head(store, project), closed, week(5))
+        assert other is not None
+        assert other.id != taken.id
+
+    def test_a_recorded_decision_is_never_rewritten(self, store: Store, registry: Registry, project: Project) -> None:
+        taken = judged(store, registry, project, EQUAL)
+        before = everything(store, project)
+        taken.record["promote"] = "2"
+        assert record(store, project, taken) is False
+        assert everything(store, project) == before
+
+    def test_an_unknown_decision_says_where_the_known_ones_lie(self, store: Store, project: Project) -> None:
+        with pytest.raises(
+            UnknownDecisionError, match=r"parcels has no decision nope; they lie below .*/parcels/decisions/"
+        ):
+            read_decision(store, project, "nope")

@@ -1,0 +1,134 @@
+"""Predictions on their way into the store and back: staged, committed by the manifest, checked by their digests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from weeks import everything
+
+from analysis.evidence import Contender
+from tasks.predictions import (
+    DamagedError,
+    Manifest,
+    Scored,
+    Staging,
+    commit_manifest,
+    manifest_key,
+    manifests,
+    read_manifest,
+    read_parts,
+)
+from tasks.project import Project
+from tasks.store import AlreadyThereError, NotThereError, Store
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Iterator[Staging]:
+    folder = tmp_path / "staging"
+    folder.mkdir()
+    return Staging(folder)
+
+
+def rows(*ids: str) -> pl.DataFrame:
+    return pl.DataFrame({"id": ids, "decision": [len(i) % 2 for i in ids]})
+
+
+def manifest(batch: str, day: date, **changes: object) -> Manifest:
+    values = {
+        "batch": batch, "date": day, "reign": 1, "champion": "1", "rows": 0, "columns": ("id", "x"), "rows_digest": "d",
+        "parts": (), "scored": (),
+    }  # fmt: skip
+    return Manifest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_what_is_staged_reaches_the_store_only_when_it_is_uploaded(
+    store: Store, project: Project, staging: Staging
+) -> None:
+    parts = [staging.add("parcels/predictions/b/1", n, rows(*ids)) for n, ids in enumerate(["abc", "de"])]
+    assert everything(store, project) == {}
+    staging.upload(store, parts)
+    assert store.keys("parcels") == sorted(p.key for p in parts)
+    assert read_parts(store, tuple(parts))["id"].to_list() == list("abcde")
+
+
+def test_parts_come_in_their_order_beyond_the_tenth(store: Store, staging: Staging) -> None:
+    parts = [staging.add("parcels/predictions/b/1", n, rows(str(n))) for n in range(12)]
+    staging.upload(store, parts)
+    assert store.keys("parcels") == [p.key for p in parts]
+
+
+def test_other_bytes_get_another_key_and_the_same_bytes_the_same(staging: Staging) -> None:
+    one, same, other = (staging.add("p/1", 0, rows(*ids)) for ids in ("ab", "ab", "ac"))
+    assert one == same
+    assert one.key != other.key
+    assert one.sha256[:12] in one.key
+
+
+@pytest.mark.parametrize("data", [b"", b"not Parquet at all"])
+def test_a_changed_part_is_found_and_named(store: Store, staging: Staging, data: bytes) -> None:
+    parts = tuple(staging.add("p/1", n, rows(str(n))) for n in range(2))
+    staging.upload(store, parts)
+    store.write(parts[1].key, data)
+    with pytest.raises(DamagedError, match=re.escape(f"{parts[1].key} was changed after it was scored; restore it")):
+        read_parts(store, parts)
+
+
+def test_valid_parquet_in_the_place_of_a_part_is_found_too(store: Store, staging: Staging) -> None:
+    one, other = staging.add("p/1", 0, rows("a")), staging.add("p/1", 0, rows("b"))
+    staging.upload(store, [one, other])
+    store.write(one.key, store.read(other.key))
+    with pytest.raises(DamagedError):
+        read_parts(store, (one,))
+
+
+def test_a_missing_part_is_named(store: Store, staging: Staging) -> None:
+    part = staging.add("p/1", 0, rows("a"))
+    with pytest.raises(NotThereError, match=re.escape(part.key)):
+        read_parts(store, (part,))
+
+
+def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, staging: Staging) -> None:
+    part = staging.add("p/1", 0, rows("a"))
+    scored = (
+        Scored("1", Contender("1", "digest", 0.1 + 0.2, date(2023, 12, 31)), (part,), None),
+        Scored("2", Contender("2", "other", 0.5, None), (), "failed to score: RuntimeError: ü"),
+        Scored("3", None, (), "failed to load: OSError"),
+    )
+    kept = manifest("b", date(2024, 1, 7), rows=1, parts=(part,), scored=scored)
+    commit_manifest(store, project, kept)
+    read = read_manifest(store, project, "b")
+    assert read is not None
+    assert read.scored[1:] == kept.scored[1:]
+    assert read.scored[0].contender == Contender("1", "digest", 0.3, date(2023, 12, 31))  # 12 significant digits
+    assert read.versions() == ["1"]
+
+
+def test_an_unscored_batch_has_no_manifest(store: Store, project: Project) -> None:
+    assert read_manifest(store, project, "b") is None
+    assert manifests(store, project) == []
+
+
+def test_a_batch_is_committed_once(store: Store, project: Project) -> None:
+    commit_manifest(store, project, manifest("b", date(2024, 1, 7)))
+    with pytest.raises(AlreadyThereError):
+        commit_manifest(store, project, manifest("b", date(2024, 1, 7), champion="2"))
+    assert read_manifest(store, project, "b") == manifest("b", date(2024, 1, 7))
+
+
+def test_scored_batches_come_by_date_and_not_by_name(store: Store, project: Project) -> None:
+    days = {"b": date(2024, 1, 7), "a": date(2024, 1, 14), "c": date(2023, 12, 31), "aa": date(2024, 1, 14)}
+    for batch, day in days.items():
+        commit_manifest(store, project, manifest(batch, day))
+    assert [m.batch for m in manifests(store, project)] == ["c", "b", "a", "aa"]
+
+
+def test_a_batch_without_its_manifest_is_not_scored(store: Store, project: Project, staging: Staging) -> None:
+    """What a crash before the commit left in the store counts for nothing."""
+    prefix = manifest_key(project, "b").removesuffix("/manifest.json")
+    staging.upload(store, [staging.add(f"{prefix}/1", 0, rows("a"))])
+    assert manifests(store, project) == []

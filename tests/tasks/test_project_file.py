@@ -1,0 +1,199 @@
+"""The project file: what it may say, and one sentence for each fault, with the file, the key and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analysis.policy import Policy
+from tasks.project import Columns, Project, ProjectFileError, load_project
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD: dict[str, Any] = {"store": "/data/store", "mlflow": "http://mlflow:5000", "model": "late", "maturity_days": 14}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DETHRONE_PROJECTS", str(tmp_path))
+    return tmp_path
+
+
+def put(folder: Path, content: Any, name: str = "parcels") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def fault(name: str = "parcels") -> str:
+    with pytest.raises(ProjectFileError) as caught:
+        load_project(name)
+    return str(caught.value)
+
+
+class TestGood:
+    def test_the_needed_keys_are_enough(self, folder: Path) -> None:
+        put(folder, GOOD)
+        project = load_project("parcels")
+        assert project == Project(name="parcels", **GOOD)
+        assert (project.columns, project.segments, project.policy) == (Columns(), (), Policy())
+
+    def test_every_key_is_read(self, folder: Path) -> None:
+        more = {
+            "columns": {"id": "parcel", "label": "late", "observed_at": "seen"},
+            "segments": ["region", "carrier"],
+            "policy": {
+                "primary": "accuracy", "min_gain": 0.02, "alpha": 0.01, "guardrails": {"recall": 0.04}, "min_batches": 6,
+                "prior": 2.0, "n_resamples": 5000,
+            },
+        }  # fmt: skip
+        put(folder, GOOD | more)
+        project = load_project("parcels")
+        assert project.columns == Columns(id="parcel", label="late", observed_at="seen")
+        assert project.segments == ("region", "carrier")
+        assert project.policy.model_dump() == more["policy"]
+
+    def test_the_flights_of_the_demo_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("DETHRONE_PROJECTS", raising=False)
+        project = load_project("flights")
+        assert (project.name, project.model, project.columns.id) == ("flights", "flight-delays", "flight_id")
+        assert project.segments == ("origin",)
+        assert project.store == str(ROOT / ".demo" / "store")
+        assert project.mlflow == f"sqlite:///{ROOT / '.demo' / 'mlflow.db'}"
+
+    @pytest.mark.parametrize(
+        ("key", "given", "meant"),
+        [
+            ("store", "data/store", str(ROOT / "data" / "store")),
+            ("store", "/data/store", "/data/store"),
+            ("store", "s3://bucket/prefix", "s3://bucket/prefix"),
+            ("mlflow", "sqlite:///data/mlflow.db", f"sqlite:///{ROOT / 'data' / 'mlflow.db'}"),
+            ("mlflow", "sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+            ("mlflow", "http://mlflow:5000", "http://mlflow:5000"),
+            ("mlflow", "mlruns", str(ROOT / "mlruns")),
+        ],
+    )
+    def test_relative_paths_begin_at_the_clone_wherever_somebody_stands(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, key: str, given: str, meant: str
+    ) -> None:
+        monkeypatch.chdir(folder)
+        put(folder, GOOD | {key: given})
+        assert getattr(load_project("parcels"), key) == meant
+
+
+class TestWhichFile:
+    @pytest.mark.parametrize("name", ["flihgts", "../parcels", "a/../parcels", "", ".hidden", "/etc/passwd", "a b"])
+    def test_an_unknown_project_is_told_the_known_ones(self, folder: Path, name: str) -> None:
+        for known in ("parcels", "flights"):
+            put(folder, GOOD, known)
+        put(folder.parent, GOOD, "parcels")
+        (folder / ".hidden.yaml").write_text("{}")
+        assert f"there is no project '{name}' in {folder}; known are: " in fault(name)
+        assert "flights, parcels" in fault(name)
+
+    @pytest.mark.usefixtures("folder")
+    def test_where_there_are_none_it_says_so(self) -> None:
+        assert fault("parcels").endswith("known are: none")
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            ({"maturity_dais": 7}, "unknown key 'maturity_dais'; did you mean 'maturity_days'?"),
+            ({"Model": "m"}, "unknown key 'Model'; did you mean 'model'?"),
+            (
+                {"qqqq": 1},
+                "unknown key 'qqqq'; known are: store, mlflow, model, columns, segments, maturity_days, policy",
+            ),
+            ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
+            ({"policy": {"guardrail": {}}}, "unknown key 'policy.guardrail'; did you mean 'guardrails'?"),
+            ({"columns": {"lable": "late"}}, "unknown key 'columns.lable'; did you mean 'label'?"),
+            ({"columns": {"zzz": "late"}}, "unknown key 'columns.zzz'; known are: id, label, observed_at"),
+        ],
+        ids=str,
+    )
+    def test_an_unknown_key_is_told_the_nearest_known_one(
+        self, folder: Path, change: dict[str, Any], sentence: str
+    ) -> None:
+        path = put(folder, GOOD | change)
+        assert fault() == f"{path}: {sentence}"
+
+    @pytest.mark.parametrize("key", GOOD)
+    def test_a_missing_key_is_named(self, folder: Path, key: str) -> None:
+        path = put(folder, {k: v for k, v in GOOD.items() if k != key})
+        assert fault() == f"{path}: the key '{key}' is missing"
+
+    @pytest.mark.parametrize(
+        ("change", "key", "hint"),
+        [
+            ({"store": 7}, "store", "string"),
+            ({"store": None}, "store", "string"),
+            ({"store": ""}, "store", "at least 1 character"),
+            ({"mlflow": ""}, "mlflow", "at least 1 character"),
+            ({"model": ""}, "model", "at least 1 character"),
+            ({"model": ["late"]}, "model", "string"),
+            ({"maturity_days": "two weeks"}, "maturity_days", "integer"),
+            ({"maturity_days": 1.5}, "maturity_days", "integer"),
+            ({"maturity_days": -1}, "maturity_days", "greater than or equal to 0"),
+            ({"segments": "region"}, "segments", "tuple"),
+            ({"segments": ["region", "region"]}, "segments", "named twice"),
+            ({"columns": ["id"]}, "columns", "dictionary"),
+            ({"columns": {"id": 3}}, "columns.id", "string"),
+            ({"policy": "strict"}, "policy", "dictionary"),
+            ({"policy": {"alpha": 0.5}}, "policy.alpha", "less than 0.5"),
+            ({"policy": {"alpha": 0}}, "policy.alpha", "greater than 0"),
+            ({"policy": {"min_gain": 1}}, "policy.min_gain", "less than 1"),
+            ({"policy": {"min_gain": -0.1}}, "policy.min_gain", "greater than or equal to 0"),
+            ({"policy": {"primary": "f1"}}, "policy.primary", "'recall'"),
+            ({"policy": {"guardrails": {"precision": -0.03}}}, "policy.guardrails.precision", "greater than 0"),
+            ({"policy": {"guardrails": {"auc": 0.03}}}, "policy.guardrails.auc", "'precision'"),
+            ({"policy": {"min_batches": 0}}, "policy.min_batches", "greater than or equal to 1"),
+            ({"policy": {"n_resamples": 10}}, "policy.n_resamples", "greater than or equal to 1000"),
+            ({"policy": {"guardrails": {"recall": 0.01}}}, "policy", "recall is the primary metric; it cannot be a guardrail"),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_a_value_that_makes_no_sense_is_named_with_what_would(
+        self, folder: Path, change: dict[str, Any], key: str, hint: str
+    ) -> None:
+        path = put(folder, GOOD | change)
+        said = fault()
+        assert said.startswith(f"{path}: {key}")
+        assert hint in said
+        assert "(it is " in said
+        assert "\n" not in said
+
+    def test_every_fault_of_a_file_is_told_at_once(self, folder: Path) -> None:
+        path = put(folder, {"store": "s", "mlflow": "m", "modle": "late", "maturity_days": -1})
+        said = fault()
+        assert said.startswith(f"{path}: ")
+        for part in ("the key 'model' is missing", "maturity_days: ", "unknown key 'modle'; did you mean 'model'?"):
+            assert part in said
+        assert len(said.split("; ")) >= 3
+
+    def test_the_name_is_that_of_the_file_and_has_no_key(self, folder: Path) -> None:
+        path = put(folder, GOOD | {"name": "other"})
+        assert fault() == f"{path}: remove the key 'name': a project is called as its file is, 'parcels'"
+
+    @pytest.mark.parametrize("content", ["a: [1, 2", "a: b: c", "\tkey: value", "!!python/object:os.system {}"])
+    def test_what_is_not_yaml_is_told_so(self, folder: Path, content: str) -> None:
+        path = put(folder, content)
+        assert fault().startswith(f"{path}: is not YAML: ")
+
+    def test_a_file_that_is_no_text_is_told_so(self, folder: Path) -> None:
+        (folder / "parcels.yaml").write_bytes(b"\xff\xfe\x00")
+        assert fault().startswith(f"{folder / 'parcels.yaml'}: is not YAML: ")
+
+    @pytest.mark.parametrize("content", ["", "- store\n- model\n", "just text", "42"])
+    def test_what_is_no_mapping_is_told_what_to_write(self, folder: Path, content: str) -> None:
+        path = put(folder, content)
+        assert fault() == f"{path}: must hold keys and values, such as 'model: my-model'"
+
+    @pytest.mark.parametrize("key", [1, True, None])
+    def test_a_key_that_is_no_text_is_a_fault_of_the_file(self, folder: Path, key: Any) -> None:
+        """YAML reads ``on:`` as true and ``1:`` as a number."""
+        path = put(folder, {**GOOD, key: "value"})
+        assert fault().startswith(f"{path}: ")

@@ -1,0 +1,166 @@
+"""Publishing a report: its files in the store and beside the challenger's run, once, the same to the last byte."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlparse
+from xml.etree import ElementTree as ET
+
+import mlflow
+import pytest
+from weeks import BETTER, EQUAL, SpyStore, everything, judged, look_on, play_week, week
+
+from analysis.policy import Policy
+from tasks.decisions import Look
+from tasks.project import Project
+from tasks.promotion import promote
+from tasks.publish import draw, publish
+from tasks.registry import Registry
+from tasks.reigns import reigns
+from tasks.report import render
+from tasks.store import Store
+from tasks.tallying import close_batches
+
+PLOTS = ["differences", "evidence", "segments", "trend"]
+FILES = sorted([*(f"{p}.svg" for p in PLOTS), "report.json", "report.md"])
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project(policy=Policy(n_resamples=1000))
+
+
+@pytest.fixture
+def taken(store: Store, registry: Registry, project: Project, register: Callable[..., str]) -> Look:
+    register("x1")
+    register("x2")
+    return judged(store, registry, project, BETTER)
+
+
+def published(store: Store, registry: Registry, project: Project, taken: Look) -> str:
+    return publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project))
+
+
+def drawn(store: Store, project: Project, taken: Look) -> dict[str, bytes]:
+    return draw(project, taken, close_batches(store, project, week(5)), reigns(store, project))
+
+
+class TestFiles:
+    def test_a_report_is_its_page_its_record_and_its_plots(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        published(store, registry, project, taken)
+        folder = f"{project.name}/reports/{taken.id}"
+        assert store.keys(folder) == [f"{folder}/{name}" for name in FILES]
+        assert json.loads(store.read(f"{folder}/report.json")) == taken.record
+        assert store.read(f"{folder}/report.json") == store.read(f"{project.name}/decisions/{taken.id}.json")
+        page = store.read(f"{folder}/report.md").decode()
+        assert page == render(project, taken, reigns(store, project), {p: f"{p}.svg" for p in PLOTS})
+        assert sorted(re.findall(r"\]\(([^)]*)\)", page)) == [f"{p}.svg" for p in PLOTS]
+
+    def test_the_page_comes_last_so_that_it_means_that_all_is_there(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        spy = SpyStore(store)
+        published(spy, registry, project, taken)
+        assert [k.rpartition("/")[2] for k in spy.written][-1] == "report.md"
+
+    def test_what_it_returns_holds_the_plots_within(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        page = published(store, registry, project, taken)
+        images = re.findall(r"\]\(data:image/svg\+xml;base64,([^)]*)\)", page)
+        folder = f"{project.name}/reports/{taken.id}"
+        assert sorted(base64.b64decode(i) for i in images) == sorted(store.read(f"{folder}/{p}.svg") for p in PLOTS)
+
+    def test_it_is_kept_with_the_run_of_every_challenger_and_not_of_the_champion(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        published(store, registry, project, taken)
+        client = mlflow.MlflowClient(project.mlflow)
+        kept = {
+            v: Path(urlparse(client.get_run(registry.version(v).run_id).info.artifact_uri).path) / "dethrone" / taken.id
+            for v in "12"
+        }
+        assert sorted(p.name for p in kept["2"].iterdir()) == FILES
+        for name in FILES:
+            assert (kept["2"] / name).read_bytes() == store.read(f"{project.name}/reports/{taken.id}/{name}")
+        assert not kept["1"].exists()
+
+
+class TestAgain:
+    def test_a_report_that_is_there_is_not_written_again(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        first = published(store, registry, project, taken)
+        before = everything(store, project)
+        spy = SpyStore(store)
+        assert published(spy, registry, project, taken) == first
+        assert spy.written == []
+        assert everything(store, project) == before
+
+    def test_one_that_a_crash_left_unfinished_is_finished(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        published(store, registry, project, taken)
+        before = everything(store, project)
+        for name in ("report.md", "trend.svg"):
+            store.delete(f"{project.name}/reports/{taken.id}/{name}")
+        published(store, registry, project, taken)
+        assert everything(store, project) == before
+
+    def test_a_later_look_at_the_same_evidence_leaves_the_report_as_it_is(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        published(store, registry, project, taken)
+        before = everything(store, project)
+        promote(store, registry, project, taken.id)
+        published(store, registry, project, taken)
+        assert {k: v for k, v in everything(store, project).items() if k in before} == before
+
+
+class TestPlots:
+    def test_every_plot_is_well_formed_svg(self, store: Store, project: Project, taken: Look) -> None:
+        figures = drawn(store, project, taken)
+        assert sorted(figures) == PLOTS
+        for svg in figures.values():
+            root = ET.fromstring(svg)  # noqa: S314  our own
+            assert root.tag == "{http://www.w3.org/2000/svg}svg"
+            assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 5
+
+    def test_drawing_again_gives_the_same_bytes(self, store: Store, project: Project, taken: Look) -> None:
+        first = drawn(store, project, taken)
+        import matplotlib as mpl
+
+        with mpl.rc_context({"font.size": 20, "axes.spines.top": True, "svg.hashsalt": None}):
+            assert drawn(store, project, taken) == first
+
+    def test_other_evidence_gives_other_plots(
+        self, store: Store, registry: Registry, project: Project, taken: Look
+    ) -> None:
+        first = drawn(store, project, taken)
+        play_week(store, registry, project, 4, EQUAL)
+        other = look_on(store, project, week(6))
+        assert other is not None
+        second = draw(project, other, close_batches(store, project, week(6)), reigns(store, project))
+        assert [p for p in PLOTS if first[p] == second[p]] == []
+
+    def test_without_segments_there_is_no_plot_of_them(
+        self,
+        store: Store,
+        registry: Registry,
+        make_project: Callable[..., Project],
+        project: Project,
+        register: Callable[..., str],
+    ) -> None:
+        plain = make_project(model=project.model, segments=(), policy=Policy(n_resamples=1000))
+        register("x1")
+        register("x2")
+        taken = judged(store, registry, plain, EQUAL, weeks=1)
+        page = published(store, registry, plain, taken)
+        assert page.count("](data:image/svg+xml") == 3
+        assert not [k for k in store.keys(f"{plain.name}/reports") if "segments" in k]

@@ -1,0 +1,226 @@
+"""What every store promises, whatever it is made of; and what a store in a directory promises besides.
+
+Another store joins by one more entry in ``STORES``: a function from an empty folder to the URI of an empty store.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+from racers import payload, race, race_for_keys
+
+from tasks.errors import DethroneError
+from tasks.store import AlreadyThereError, NotThereError, Store, StoreError, open_store
+
+STORES: dict[str, Callable[[Path], str]] = {"directory": lambda folder: str(folder / "store")}
+NO_KEYS = ["../x", "/x", "a/../b", "..", ".hidden", "a/.hidden", "."]
+
+PROCESSES, RACES = 8, 20
+
+
+@pytest.fixture(params=STORES.values(), ids=STORES.keys())
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return request.param(tmp_path)
+
+
+@pytest.fixture
+def store(uri: str) -> Store:
+    return open_store(uri)
+
+
+def parquet(**columns: list[object]) -> bytes:
+    buffer = BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+class TestEveryStore:
+    @pytest.mark.parametrize("data", [b"", b"\x00\xff", b"text\n", bytes(3_000_000)])
+    def test_what_is_written_is_read_back_to_the_byte(self, store: Store, data: bytes) -> None:
+        store.write("a/b.bin", data)
+        assert store.read("a/b.bin") == data
+
+    def test_the_last_write_of_a_key_wins(self, store: Store) -> None:
+        for data in (b"first, and longer", b"second"):
+            store.write("a", data)
+        assert store.read("a") == b"second"
+
+    def test_what_is_created_is_read_back_by_whoever_opens_the_store(self, store: Store, uri: str) -> None:
+        store.create("a/b", b"data")
+        assert open_store(uri).read("a/b") == b"data"
+
+    @pytest.mark.parametrize("before", ["write", "create"])
+    def test_create_refuses_a_taken_key_and_changes_nothing(self, store: Store, before: str) -> None:
+        getattr(store, before)("a/b", b"first")
+        with pytest.raises(AlreadyThereError, match=re.escape("a/b is already there")):
+            store.create("a/b", b"second")
+        assert store.read("a/b") == b"first"
+        assert store.keys("a") == ["a/b"]
+
+    def test_create_refuses_a_taken_key_even_for_the_same_bytes(self, store: Store) -> None:
+        store.create("a", b"same")
+        with pytest.raises(AlreadyThereError):
+            store.create("a", b"same")
+
+    def test_reading_what_is_not_there_says_which_key_of_which_store(self, store: Store) -> None:
+        with pytest.raises(NotThereError, match=re.escape(f"{store.uri}: there is no a/b")):
+            store.read("a/b")
+
+    def test_a_folder_and_what_lies_below_an_object_are_not_objects(self, store: Store) -> None:
+        store.write("folder/object", b"data")
+        for key in ("folder", "folder/object/below"):
+            with pytest.raises(NotThereError):
+                store.read(key)
+
+    def test_a_deleted_object_is_gone_and_its_key_free(self, store: Store) -> None:
+        store.write("a", b"old")
+        store.delete("a")
+        with pytest.raises(NotThereError):
+            store.read("a")
+        store.create("a", b"new")
+        assert store.read("a") == b"new"
+
+    def test_deleting_what_is_not_there_is_no_error(self, store: Store) -> None:
+        store.delete("folder/a")
+        store.write("folder/b", b"")
+        store.delete("folder/a")
+        assert store.keys("folder") == ["folder/b"]
+
+    def test_keys_are_whole_and_sorted_and_lie_below_the_folder_alone(self, store: Store) -> None:
+        for key in ("p/b/2", "p/b/10", "p/a.json", "p/b.json", "q/b/1", "p/b2/x", "pp/b/1"):
+            store.write(key, b"")
+        assert store.keys("p") == ["p/a.json", "p/b.json", "p/b/10", "p/b/2", "p/b2/x"]
+        assert store.keys("p/b") == store.keys("p/b/") == ["p/b/10", "p/b/2"]
+
+    def test_below_a_folder_that_is_not_there_are_no_keys(self, store: Store) -> None:
+        assert store.keys("nothing/here") == []
+
+    @pytest.mark.parametrize("key", ["", *NO_KEYS])
+    def test_what_is_no_key_is_refused_by_every_operation(self, store: Store, key: str) -> None:
+        operations: list[Callable[[], object]] = [
+            lambda: store.read(key),
+            lambda: store.write(key, b"data"),
+            lambda: store.create(key, b"data"),
+            lambda: store.delete(key),
+            lambda: store.keys(key),
+            lambda: store.scan_parquet([key]).collect(),
+        ]
+        for operation in operations:
+            with pytest.raises(StoreError, match=re.escape(f"{key!r} is not a key: keys are relative")):
+                operation()
+
+    def test_rows_of_several_objects_come_in_the_order_of_the_keys(self, store: Store) -> None:
+        store.write("rows/1.parquet", parquet(id=["c", "d"], x=[3, 4]))
+        store.write("rows/2.parquet", parquet(id=["a"], x=[1]))
+        assert store.scan_parquet(["rows/2.parquet", "rows/1.parquet"]).collect().rows() == [
+            ("a", 1),
+            ("c", 3),
+            ("d", 4),
+        ]
+
+    def test_a_key_with_the_characters_of_a_pattern_is_one_object(self, store: Store) -> None:
+        store.write("rows/[1]*.parquet", parquet(id=["a"]))
+        store.write("rows/1x.parquet", parquet(id=["b"]))
+        assert store.scan_parquet(["rows/[1]*.parquet"]).collect()["id"].to_list() == ["a"]
+
+    def test_the_uri_opens_the_same_store(self, store: Store) -> None:
+        store.write("a", b"data")
+        assert open_store(store.uri).read("a") == b"data"
+
+    def test_of_many_processes_that_create_a_key_one_wins_and_its_bytes_stay(self, store: Store, uri: str) -> None:
+        keys = [f"races/{n}" for n in range(RACES)]
+        wins = race(race_for_keys, PROCESSES, uri, keys)
+        for key in keys:
+            winners = [number for number, won in wins if key in won]
+            assert len(winners) == 1
+            assert store.read(key) == payload(winners[0])
+        assert store.keys("races") == sorted(keys)
+
+    def test_a_reader_sees_the_old_object_or_the_new_one_and_never_a_part(self, store: Store) -> None:
+        versions = [bytes([n]) * (1_000_000 + n) for n in range(12)]
+        store.write("folder/object", versions[0])
+        written, torn = threading.Event(), []
+
+        def watch() -> None:
+            while not written.is_set():
+                if store.keys("folder") != ["folder/object"]:
+                    torn.append("keys")
+                seen = store.read("folder/object")
+                if seen not in versions:
+                    torn.append(f"{len(seen)} bytes")
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for data in versions:
+            store.write("folder/object", data)
+        written.set()
+        watcher.join()
+        assert torn == []
+
+
+class TestDirectory:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "store"
+
+    @pytest.fixture
+    def store(self, folder: Path) -> Store:
+        return open_store(str(folder))
+
+    def test_an_escaping_key_touches_nothing_outside(self, store: Store, folder: Path) -> None:
+        store.write("a", b"inside")
+        (folder.parent / "x").write_bytes(b"outside")
+        for key in ("../x", f"{folder.parent}/x"):
+            for operation in (store.read, store.delete, store.keys):
+                with pytest.raises(StoreError):
+                    operation(key)
+        assert (folder.parent / "x").read_bytes() == b"outside"
+
+    def test_a_copy_that_a_crash_left_half_written_is_never_seen(self, store: Store, folder: Path) -> None:
+        store.write("a/whole", b"data")
+        (folder / "a" / ".half.0123456789ab").write_bytes(b"da")
+        assert store.keys("a") == ["a/whole"]
+
+    def test_what_other_tools_keep_in_hidden_folders_is_no_object(self, store: Store, folder: Path) -> None:
+        store.write("a/rows.parquet", b"data")
+        (folder / "a" / ".ipynb_checkpoints").mkdir()
+        (folder / "a" / ".ipynb_checkpoints" / "rows-checkpoint.parquet").write_bytes(b"old")
+        assert store.keys("a") == ["a/rows.parquet"]
+
+    @pytest.mark.parametrize("act", ["write", "create"])
+    def test_a_write_leaves_one_file_behind(self, store: Store, folder: Path, act: str) -> None:
+        getattr(store, act)("a/b", b"data")
+        assert [p.name for p in (folder / "a").iterdir()] == ["b"]
+
+    @pytest.mark.parametrize("act", ["write", "create"])
+    def test_a_write_that_fails_leaves_nothing_behind(self, store: Store, folder: Path, act: str) -> None:
+        """A folder lies where the object should go."""
+        store.write("a/b/c", b"data")
+        with pytest.raises((OSError, DethroneError)):
+            getattr(store, act)("a/b", b"data")
+        assert [p.name for p in (folder / "a").iterdir()] == ["b"]
+        assert store.read("a/b/c") == b"data"
+
+    def test_opening_a_store_does_not_need_its_directory(self, store: Store, folder: Path) -> None:
+        assert store.keys("a") == []
+        store.write("a/b", b"data")
+        assert (folder / "a" / "b").read_bytes() == b"data"
+
+    def test_the_store_stays_where_it_was_opened(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        store = open_store("relative")
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        store.write("a", b"data")
+        assert (tmp_path / "relative" / "a").read_bytes() == b"data"
+
+
+def test_a_scheme_that_nobody_knows_is_refused_with_a_sentence() -> None:
+    with pytest.raises(StoreError, match=r"no store is known for 'ftp://'; name a directory"):
+        open_store("ftp://host/folder")

@@ -1,0 +1,335 @@
+"""Closing batches: by the calendar, with the labels seen by then, once and for good; every row is counted or explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+import pytest
+from parcels import put_frame, put_labels
+from weeks import BEGIN, InterferingStore, everything, found, play_week, score_rows, week
+
+from analysis.evidence import gather
+from analysis.tally import (
+    CONFLICTING_LABELS,
+    DUPLICATE_ID,
+    LABEL_NOT_BINARY,
+    NOT_SCORED_BY_BOTH,
+    UNLABELLED,
+    confusion,
+    pair_counts,
+)
+from tasks.predictions import DamagedError, Manifest
+from tasks.project import Columns, Project
+from tasks.registry import Registry
+from tasks.store import NotThereError, Store
+from tasks.tallying import ClosedBatch, LabelError, close_batches
+
+DEADLINE = BEGIN + timedelta(days=14)
+DAY = timedelta(days=1)
+IDS = ["a", "b", "c", "d", "e", "f"]
+ROWS = pl.DataFrame(
+    {
+        "id": IDS,
+        "region": ["north", "north", "north", "south", "south", None],
+        "x1": [1.0, 1.0, -1.0, -1.0, 1.0, -1.0],
+        "x2": [1.0, -1.0, 1.0, -1.0, 1.0, -1.0],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def versions(store: Store, registry: Registry, project: Project, register: Callable[..., str]) -> None:
+    """A champion that flags where x1 is above 0, a challenger that does where x2 is."""
+    register("x1")
+    register("x2")
+    found(store, registry, project)
+
+
+@pytest.fixture
+def scored(store: Store, registry: Registry, project: Project) -> Manifest:
+    return score_rows(store, registry, project, ROWS)
+
+
+def close(store: Store, project: Project, as_of: date = DEADLINE) -> ClosedBatch:
+    (batch,) = close_batches(store, project, as_of).batches
+    return batch
+
+
+def labelled(batch: ClosedBatch) -> list[int]:
+    """tp, fp, fn, tn of the champion."""
+    c = confusion(batch.tally.frame, "1")
+    return [c.tp, c.fp, c.fn, c.tn]
+
+
+class TestCalendar:
+    def test_a_batch_closes_on_its_day_and_not_the_day_before(
+        self, store: Store, project: Project, scored: Manifest
+    ) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        before = close_batches(store, project, DEADLINE - DAY)
+        assert (before.batches, before.waiting) == ((), (scored,))
+        assert store.keys(f"{project.name}/tallies") == []
+        after = close_batches(store, project, DEADLINE)
+        assert ([b.manifest for b in after.batches], after.waiting) == ([scored], ())
+
+    def test_a_batch_with_all_its_labels_waits_for_its_day_all_the_same(
+        self, store: Store, project: Project, scored: Manifest
+    ) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        assert close_batches(store, project, BEGIN).waiting == (scored,)
+
+    @pytest.mark.usefixtures("scored")
+    def test_a_batch_without_a_single_label_closes_on_its_day(self, store: Store, project: Project) -> None:
+        put_labels(store, project, ["of another batch"], [1], BEGIN)
+        frame = close(store, project).tally.frame
+        assert (frame["label"].null_count(), frame["n"].sum()) == (frame.height, 6)
+
+    @pytest.mark.usefixtures("scored")
+    def test_batches_after_the_day_are_not_there_yet(self, store: Store, project: Project) -> None:
+        closed = close_batches(store, project, BEGIN - DAY)
+        assert (closed.batches, closed.waiting) == ((), ())
+
+    def test_batches_come_by_date(self, store: Store, registry: Registry, project: Project) -> None:
+        for number in (2, 0, 1):
+            play_week(store, registry, project, number, {(1, 1, 1): 1})
+        closed = close_batches(store, project, week(3))
+        assert [b.tally.date for b in closed.batches] == [week(0), week(1)]
+        assert [m.date for m in closed.waiting] == [week(2)]
+
+    @pytest.mark.usefixtures("scored")
+    def test_what_is_seen_on_the_last_day_counts_and_what_is_seen_later_does_not(
+        self, store: Store, project: Project
+    ) -> None:
+        put_labels(store, project, ["a", "b"], [1, 1], DEADLINE, name="1")
+        put_labels(store, project, ["c", "d"], [1, 1], DEADLINE + DAY, name="2")
+        assert labelled(close(store, project, DEADLINE + 9 * DAY)) == [2, 0, 0, 0]
+
+    @pytest.mark.usefixtures("scored")
+    def test_a_label_that_was_corrected_in_time_counts_as_corrected(self, store: Store, project: Project) -> None:
+        for number, label in enumerate((0, 1, 0)):
+            put_labels(store, project, ["a"], [label], DEADLINE + (number - 1) * DAY, name=str(number))
+        assert labelled(close(store, project)) == [1, 0, 0, 0]
+
+    @pytest.mark.parametrize("zone", [None, UTC])
+    @pytest.mark.usefixtures("scored")
+    def test_a_time_of_the_last_day_counts_and_the_first_of_the_next_does_not(
+        self, store: Store, project: Project, zone: Any
+    ) -> None:
+        midnight = datetime(DEADLINE.year, DEADLINE.month, DEADLINE.day, tzinfo=zone) + DAY
+        put_labels(store, project, ["a"], [1], midnight - timedelta(microseconds=1), name="1")
+        put_labels(store, project, ["b"], [1], midnight, name="2")
+        assert labelled(close(store, project)) == [1, 0, 0, 0]
+
+
+class TestForGood:
+    @pytest.mark.usefixtures("scored")
+    def test_labels_that_come_later_change_no_byte_of_a_tally(self, store: Store, project: Project) -> None:
+        put_labels(store, project, ["a"], [1], BEGIN, name="1")
+        first = close(store, project)
+        before = everything(store, project)
+        put_labels(store, project, IDS, [0] * 6, BEGIN, name="2")
+        again = close(store, project, DEADLINE + 30 * DAY)
+        assert labelled(again) == labelled(first) == [1, 0, 0, 0]
+        assert (again.key, again.sha256) == (first.key, first.sha256)
+        assert {k: v for k, v in everything(store, project).items() if k in before} == before
+
+    def test_a_tally_needs_neither_labels_nor_predictions_once_it_is_there(
+        self, store: Store, project: Project, scored: Manifest
+    ) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        first = close(store, project)
+        for key in (*store.keys(f"{project.name}/labels"), *(p.key for p in scored.parts)):
+            store.delete(key)
+        assert close(store, project).tally.frame.equals(first.tally.frame)
+
+    @pytest.mark.usefixtures("scored")
+    def test_of_two_runs_at_once_both_use_the_tally_of_the_first(self, store: Store, project: Project) -> None:
+        def overtake() -> None:
+            put_labels(store, project, IDS, [1, 1, 1, 0, 0, 0], BEGIN, name="late-comers")
+            close(store, project)
+
+        put_labels(store, project, ["a"], [0], BEGIN)
+        slow = InterferingStore(store, f"{project.name}/tallies", overtake)
+        assert close(slow, project).sha256 == close(store, project).sha256
+
+    @pytest.mark.usefixtures("scored")
+    def test_a_look_without_writing_sees_the_same_tally(self, store: Store, project: Project) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        before = everything(store, project)
+        (seen,) = close_batches(store, project, DEADLINE, keep=False).batches
+        assert everything(store, project) == before
+        assert close(store, project).sha256 == seen.sha256
+        (kept,) = close_batches(store, project, DEADLINE, keep=False).batches
+        assert kept.sha256 == seen.sha256
+
+    @pytest.mark.usefixtures("scored")
+    def test_the_tally_is_the_stored_file(self, store: Store, project: Project) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        batch = close(store, project)
+        assert batch.key == f"{project.name}/tallies/{BEGIN}.parquet"
+        assert pl.read_parquet(BytesIO(store.read(batch.key))).equals(batch.tally.frame)
+
+
+class TestEveryRow:
+    @pytest.mark.usefixtures("scored")
+    def test_a_tally_counts_label_and_decisions_within_each_segment(self, store: Store, project: Project) -> None:
+        put_labels(store, project, IDS, [1, 1, 0, 0, 0, 1], BEGIN)
+        frame = close(store, project).tally.frame
+        assert frame.columns == ["excluded", "segment.region", "label", "v1", "v2", "n"]
+        assert sorted(frame.drop("excluded").rows(), key=str) == sorted(
+            [
+                ("north", 1, 1, 1, 1),
+                ("north", 1, 1, 0, 1),
+                ("north", 0, 0, 1, 1),
+                ("south", 0, 0, 0, 1),
+                ("south", 0, 1, 1, 1),
+                (None, 1, 0, 0, 1),
+            ],
+            key=str,
+        )
+
+    def test_every_row_is_counted_or_left_out_for_one_reason(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        ids = ["a", "a", "b", "c", "d", "e", "f", "g"]
+        rows = pl.DataFrame({"id": ids, "region": ["north"] * 8, "x1": [1.0] * 8, "x2": [1.0] * 8})
+        score_rows(store, registry, project, rows)
+        put_labels(store, project, ["a", "b", "b", "c", "d", "e"], [1.0, 0.0, 1.0, 2.0, None, 1.0], BEGIN, name="1")
+        put_labels(store, project, ["f"], [float("nan")], BEGIN, name="2")
+        put_labels(store, project, ["g"], [0.0], DEADLINE + DAY, name="3")
+        batch = close(store, project).tally
+        evidence = gather(batch.scored["1"], batch.scored["2"], [batch])
+        expected = {CONFLICTING_LABELS: 1, DUPLICATE_ID: 2, LABEL_NOT_BINARY: 2, UNLABELLED: 2}
+        assert evidence.excluded == expected
+        assert evidence.counts.n == 1
+        assert batch.frame["n"].sum() == 8 == evidence.counts.n + sum(expected.values())
+
+    def test_rows_that_the_challenger_failed_on_are_left_out_for_that(
+        self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
+    ) -> None:
+        register("x3")
+        score_rows(store, registry, project, ROWS.with_columns(x3=1.0), week(0))
+        score_rows(store, registry, project, ROWS, week(1))
+        put_labels(store, project, IDS, [1] * 6, week(1))
+        first, second = (b.tally for b in close_batches(store, project, week(3)).batches)
+        assert (sorted(first.scored), sorted(second.scored)) == (["1", "2", "3"], ["1", "2"])
+        evidence = gather(first.scored["1"], first.scored["3"], [first, second])
+        assert (evidence.counts.n, evidence.excluded) == (6, {NOT_SCORED_BY_BOTH: 6})
+        assert pair_counts(second.frame, "1", "2").n == 6
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            pl.Series([1, 1, 1, 0, 0, 0], dtype=pl.Int64),
+            pl.Series([1, 1, 1, 0, 0, 0], dtype=pl.UInt8),
+            pl.Series([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]),
+            pl.Series([True, True, True, False, False, False]),
+            pl.Series(["1", "1", "1.0", "0", "0", "0"]),
+        ],
+        ids=["integers", "bytes", "floats", "booleans", "strings"],
+    )
+    @pytest.mark.usefixtures("scored")
+    def test_labels_of_every_kind_are_understood(self, store: Store, project: Project, labels: pl.Series) -> None:
+        put_labels(store, project, IDS, labels, BEGIN)
+        assert labelled(close(store, project)) == [2, 1, 1, 2]
+
+    @pytest.mark.usefixtures("scored")
+    def test_a_word_for_a_label_is_left_out_and_counted(self, store: Store, project: Project) -> None:
+        put_labels(store, project, IDS, ["1", "yes", "no", "", "0", None], BEGIN)
+        frame = close(store, project).tally.frame
+        assert frame.filter(pl.col("excluded") == LABEL_NOT_BINARY)["n"].sum() == 3
+        assert labelled(close(store, project)) == [1, 1, 0, 0]
+
+    def test_ids_match_whatever_their_type(self, store: Store, registry: Registry, project: Project) -> None:
+        rows = pl.DataFrame({"id": [7, 8], "region": ["north"] * 2, "x1": [1.0, 1.0], "x2": [1.0, 1.0]})
+        score_rows(store, registry, project, rows)
+        put_labels(store, project, ["7", "08"], [1, 1], BEGIN)
+        assert labelled(close(store, project)) == [1, 0, 0, 0]
+
+    @pytest.mark.usefixtures("scored")
+    def test_labels_may_have_other_columns_and_other_names(
+        self, store: Store, make_project: Callable[..., Project], project: Project
+    ) -> None:
+        named = make_project(model=project.model, columns=Columns(label="late", observed_at="seen"))
+        frame = pl.DataFrame({"note": ["x"] * 6, "seen": [BEGIN] * 6, "id": IDS, "late": [1] * 6})
+        put_frame(store, f"{named.name}/labels/2024.parquet", frame)
+        assert labelled(close(store, named)) == [3, 0, 3, 0]
+
+    @pytest.mark.parametrize("name", ["label", "conflict", "excluded", "n", "v1", "observed_at", "id"])
+    def test_a_segment_column_may_have_any_name(
+        self,
+        store: Store,
+        registry: Registry,
+        make_project: Callable[..., Project],
+        project: Project,
+        name: str,
+    ) -> None:
+        """Also one that Dethrone uses for something else."""
+        named = make_project(model=project.model, segments=(name,), columns=Columns(id="parcel"))
+        score_rows(store, registry, named, ROWS.rename({"id": "parcel", "region": name}))
+        frame = pl.DataFrame({"parcel": IDS, "label": [1, 1, 0, 0, 0, 1], "observed_at": [BEGIN] * 6})
+        put_frame(store, f"{named.name}/labels/2024.parquet", frame)
+        batch = close(store, named)
+        assert labelled(batch) == [2, 1, 1, 2]
+        assert batch.tally.frame.filter(pl.col(f"segment.{name}") == "north")["n"].sum() == 3
+
+
+class TestFaults:
+    """Each says what is wrong with which file, and leaves no tally behind."""
+
+    def refuses(self, store: Store, project: Project, error: type[Exception], sentence: str) -> None:
+        with pytest.raises(error, match=sentence):
+            close_batches(store, project, DEADLINE)
+        assert store.keys(f"{project.name}/tallies") == []
+
+    @pytest.mark.usefixtures("scored")
+    def test_no_labels_at_all(self, store: Store, project: Project) -> None:
+        sentence = r"holds no Parquet file below parcels/labels/; labels with id, label and observed_at belong there"
+        self.refuses(store, project, LabelError, sentence)
+
+    @pytest.mark.parametrize("column", ["id", "label", "observed_at"])
+    @pytest.mark.usefixtures("scored")
+    def test_a_missing_column(self, store: Store, project: Project, column: str) -> None:
+        frame = pl.DataFrame({"id": IDS, "label": [1] * 6, "observed_at": [BEGIN] * 6, "note": ["x"] * 6}).drop(column)
+        put_frame(store, f"{project.name}/labels/2024.parquet", frame)
+        sentence = f"2024.parquet: the labels have no column '{column}'; they have {', '.join(frame.columns)}"
+        self.refuses(store, project, LabelError, re.escape(sentence))
+
+    @pytest.mark.parametrize("seen", ["2024-01-07", 1704585600])
+    @pytest.mark.usefixtures("scored")
+    def test_a_time_that_is_no_time(self, store: Store, project: Project, seen: Any) -> None:
+        frame = pl.DataFrame({"id": IDS, "label": [1] * 6, "observed_at": [seen] * 6})
+        put_frame(store, f"{project.name}/labels/2024.parquet", frame)
+        self.refuses(store, project, LabelError, r"the column 'observed_at' is \w+; it must be a date or a time")
+
+    @pytest.mark.usefixtures("scored")
+    def test_a_file_that_is_no_parquet(self, store: Store, project: Project) -> None:
+        store.write(f"{project.name}/labels/2024.parquet", b"id,label,observed_at\n")
+        self.refuses(store, project, LabelError, r"the labels below parcels/labels/ cannot be read as one table")
+
+    @pytest.mark.usefixtures("scored")
+    def test_files_of_different_kinds(self, store: Store, project: Project) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN, name="1")
+        put_labels(store, project, IDS, ["1"] * 6, BEGIN, name="2")
+        self.refuses(store, project, LabelError, r"cannot be read as one table")
+
+    @pytest.mark.parametrize("whose", ["rows", "1", "2"])
+    @pytest.mark.usefixtures("scored")
+    def test_a_damaged_part(self, store: Store, project: Project, whose: str) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        (key,) = (k for k in store.keys(f"{project.name}/predictions/{BEGIN}/{whose}") if k.endswith(".parquet"))
+        data = bytearray(store.read(key))
+        data[len(data) // 2] ^= 1
+        store.write(key, bytes(data))
+        self.refuses(store, project, DamagedError, re.escape(f"{key} was changed after it was scored"))
+
+    def test_a_missing_part(self, store: Store, project: Project, scored: Manifest) -> None:
+        put_labels(store, project, IDS, [1] * 6, BEGIN)
+        key = scored.scored[0].parts[0].key
+        store.delete(key)
+        self.refuses(store, project, NotThereError, re.escape(f"there is no {key}"))
