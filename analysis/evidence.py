@@ -82,7 +82,7 @@ class Evidence:
 
 
 def closing_date(batch_date: date, maturity_days: int) -> date:
-    """The first day on which the batch is closed: by the calendar, never by its content."""
+    """The day at whose end the batch is closed: by the calendar, never by its content."""
     return batch_date + timedelta(days=maturity_days)
 
 

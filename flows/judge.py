@@ -11,7 +11,7 @@ from datetime import date
 from prefect import flow
 
 from flows.promote import promote
-from tasks.command import run, today
+from tasks.command import last_complete_day, run
 from tasks.project import load_project
 from tasks.report import sentence
 from tasks.steps import close_step, heal_step, judge_step, record_step, report_step
@@ -23,11 +23,11 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
 
     Args:
         project: Name of a file in deployments/.
-        as_of: The day to take for today: decides which batches are closed.
+        as_of: Judge as at the end of this day, by default yesterday's: decides which batches are closed.
         dry_run: Judge and say what would happen; write nothing.
     """
     settings = load_project(project)
-    day = as_of or today()
+    day = as_of or last_complete_day()
     closed = close_step(settings, day, keep=not dry_run)
 
     look = judge_step(settings, closed, day)
@@ -47,6 +47,8 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m flows.judge", description=__doc__)
     parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
+    parser.add_argument(
+        "--as-of", type=date.fromisoformat, metavar="DATE", help="judge as at the end of this day (default: yesterday)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="judge and say what would happen; write nothing")
     print(run(judge, parser))

@@ -6,17 +6,22 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tasks.errors import DethroneError
 
-__all__ = ["run", "today", "without_heartbeats"]
+__all__ = ["last_complete_day", "run", "today", "without_heartbeats"]
 
 
 def today() -> date:
     """The day in UTC: the one clock of Dethrone, read by flows alone."""
     return datetime.now(UTC).date()
+
+
+def last_complete_day() -> date:
+    """Yesterday in UTC: all labels that were observed on it are there."""
+    return today() - timedelta(days=1)
 
 
 def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:

@@ -84,7 +84,7 @@ def load_project(name: str) -> Project:
     folder = Path(os.environ.get("DETHRONE_PROJECTS") or _ROOT / "deployments")
     path = folder / f"{name}.yaml"
     if not _NAME.fullmatch(name) or not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        known = sorted(p.stem for p in folder.glob("*.yaml") if _NAME.fullmatch(p.stem))
         msg = f"there is no project '{name}' in {folder}; known are: {', '.join(known) or 'none'}"
         raise ProjectFileError(msg)
     try:

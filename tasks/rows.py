@@ -17,6 +17,7 @@ from tasks.store import Store
 __all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "open_batch"]
 
 CHUNK_ROWS = 131_072
+_WIDE = (pl.Decimal, pl.Int128)  # numbers that numpy does not hold
 
 
 class BatchError(DethroneError):
@@ -84,15 +85,17 @@ class RowDigest:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._hashes = {c: tuple(hashlib.sha256() for _ in range(3)) for c in columns}
+        self._types: dict[str, str] = {}
         self.rows = 0
 
     def update(self, chunk: pl.DataFrame) -> None:
         self.rows += chunk.height
         for column, (kind, missing, values) in self._hashes.items():
             series = chunk[column]
+            self._types[column] = str(series.dtype)
             missing.update(np.packbits(series.is_null().to_numpy()).tobytes())
             if (
-                (series.dtype.is_numeric() and not series.dtype.is_decimal())
+                (series.dtype.is_numeric() and series.dtype not in _WIDE)
                 or series.dtype.is_temporal()
                 or series.dtype == pl.Boolean
             ):
@@ -100,12 +103,16 @@ class RowDigest:
                 values.update(physical.fill_null(0).to_numpy().tobytes())
             else:
                 plain = series.dtype in (pl.String, pl.Categorical, pl.Enum)
-                text = series.cast(pl.String).fill_null("") if plain else pl.Series([repr(v) for v in series])
+                text = (
+                    series.cast(pl.String).fill_null("")
+                    if plain
+                    else pl.Series([repr(v) for v in series.to_list()], dtype=pl.String)
+                )
                 kind.update(text.str.len_bytes().to_numpy().tobytes())
                 values.update("".join(text).encode())
 
     def hexdigest(self) -> str:
-        total = hashlib.sha256()
+        total = hashlib.sha256(str(self.rows).encode())
         for column, parts in sorted(self._hashes.items()):
-            total.update(column.encode() + b"\0" + b"".join(p.digest() for p in parts))
+            total.update(f"\0{column}\0{self._types.get(column)}\0".encode() + b"".join(p.digest() for p in parts))
         return total.hexdigest()

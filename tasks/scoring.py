@@ -115,6 +115,9 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
     for number, chunk in enumerate(rows.chunks(columns)):
         total.update(chunk)
         ids = chunk[id_column].alias("id")
+        if ids.dtype.is_float():
+            msg = f"batch {rows.batch}: column '{id_column}' is {ids.dtype}; ids are integers or text, as in the labels"
+            raise BatchError(msg)
         if ids.null_count():
             msg = f"batch {rows.batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
             raise BatchError(msg)

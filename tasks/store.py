@@ -102,7 +102,7 @@ class DirectoryStore:
         self._path(key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self._path(prefix)
+        folder = self._path(prefix.removesuffix("/"))
         found = (p.relative_to(self._root) for p in folder.rglob("*") if p.is_file())
         return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
 
@@ -111,8 +111,8 @@ class DirectoryStore:
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or ".." in parts or any(p.startswith(".") for p in parts):
-            msg = f"{key!r} is not a key: keys are relative, and no part of one begins with a dot"
+        if not parts or "/".join(parts) != key or "\0" in key or any(p.startswith(".") for p in parts):
+            msg = f"{key!r} is not a key: keys are relative, and no part of one is empty or begins with a dot"
             raise StoreError(msg)
         return self._root.joinpath(*parts)
 

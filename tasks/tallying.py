@@ -14,7 +14,7 @@ from analysis.evidence import BatchTally, closing_date
 from analysis.tally import decision_column, tally
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest, manifests, read_parts
-from tasks.project import Project
+from tasks.project import Columns, Project
 from tasks.store import AlreadyThereError, NotThereError, Store
 
 __all__ = ["Closed", "ClosedBatch", "LabelError", "close_batches"]  # fmt: skip
@@ -104,7 +104,7 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
     frame = store.scan_parquet(keys)
     try:
         schema = frame.collect_schema()
-        _check_schema(schema, [names.id, names.label, names.observed_at], names.observed_at, keys)
+        _check_schema(schema, names, keys)
         number = pl.col(names.label).cast(pl.Float64, strict=False)
         return (
             frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline)
@@ -123,11 +123,15 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
         raise LabelError(msg) from error
 
 
-def _check_schema(schema: pl.Schema, needed: Sequence[str], observed_at: str, keys: Sequence[str]) -> None:
-    missing = [repr(c) for c in needed if c not in schema]
+def _check_schema(schema: pl.Schema, names: Columns, keys: Sequence[str]) -> None:
+    observed_at = names.observed_at
+    missing = [repr(c) for c in (names.id, names.label, observed_at) if c not in schema]
     if missing:
         msg = f"{keys[0]}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}"
         raise LabelError(msg)
-    if not schema[observed_at].is_temporal():
+    if schema[names.id].is_float():
+        msg = f"{keys[0]}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
+        raise LabelError(msg)
+    if schema[observed_at] not in (pl.Date, pl.Datetime):
         msg = f"{keys[0]}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
         raise LabelError(msg)

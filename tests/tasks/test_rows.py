@@ -192,11 +192,16 @@ class TestDigest:
             ({"x": [[1], [2, 3]]}, {"x": [[1, 2], [3]]}),
             ({"x": [b"\xff"]}, {"x": [b"\xfe"]}),
             ({"x": [{"a": 1}]}, {"x": [{"a": 2}]}),
+            ({"x": [[0] * 50]}, {"x": [[0] * 25 + [1] + [0] * 24]}),
+            ({"x": [[1.00000001]]}, {"x": [[1.00000002]]}),
+            ({"x": pl.Series([19723], dtype=pl.Int32)}, {"x": [date(2024, 1, 1)]}),
+            ({"x": pl.Series([1]).cast(pl.Datetime("ms"))}, {"x": pl.Series([1]).cast(pl.Datetime("us"))}),
         ],
         ids=[
             "value", "order", "name", "null or zero", "which is null", "null or not a number", "null or false",
             "null or empty", "where a text ends", "letters beyond ASCII", "which is empty", "whose values", "date",
-            "microsecond", "decimal", "list", "bytes", "struct",
+            "microsecond", "decimal", "list", "bytes", "struct", "middle of a long list", "ninth digit in a list",
+            "number or date", "millisecond or microsecond",
         ],
     )  # fmt: skip
     def test_other_rows_have_another_digest(self, one: dict[str, Any], other: dict[str, Any]) -> None:

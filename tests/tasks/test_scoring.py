@@ -184,9 +184,9 @@ def test_the_id_may_be_called_otherwise_and_be_a_feature_too(
     registry = Registry(named)
     register("parcel")
     found(store, registry, named)
-    manifest = score_rows(store, registry, named, pl.DataFrame({"parcel": [-1.0, 2.0], "region": ["north", "south"]}))
+    manifest = score_rows(store, registry, named, pl.DataFrame({"parcel": [-1, 2], "region": ["north", "south"]}))
     assert manifest.columns == ("parcel", "region")
-    assert predictions(store, manifest, "1").select("id", "decision").rows() == [(-1.0, 0), (2.0, 1)]
+    assert predictions(store, manifest, "1").select("id", "decision").rows() == [(-1, 0), (2, 1)]
 
 
 def test_the_same_model_with_another_threshold_is_another_contender(
