@@ -20,7 +20,7 @@ from tasks.project import Project
 from tasks.reigns import head, reigns
 from tasks.store import Store
 
-pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 LATER = date(2024, 3, 1)
 
