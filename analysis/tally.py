@@ -47,10 +47,11 @@ def segment_column(column: str) -> str:
 def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """Count one batch.
 
-    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, and a ``v<version>`` (0/1 or null) for each version.
-    ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the batch closed;
-    null labels are none. Of several labels of an id the last observed counts. An id whose last labels contradict each other, or
-    whose label is neither 0 nor 1, counts for nothing, and neither does an id that occurs twice among the rows.
+    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, and a ``v<version>`` (0/1 or null) for each
+    version. ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the
+    batch closed; null labels are none. Of several labels of an id the last observed counts. An id whose last labels
+    contradict each other, or whose label is neither 0 nor 1, counts for nothing, and neither does an id that occurs
+    twice among the rows.
     """
     segments = [c for c in rows.columns if c.startswith("segment.")]
     versions = [c for c in rows.columns if c != "id" and c not in segments]

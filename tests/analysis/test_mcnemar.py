@@ -23,6 +23,7 @@ COLUMNS: list[tuple[str, Alternative, Method]] = [
     ("exact2", "two-sided", "exact"),
     ("midp2", "two-sided", "mid-p"),
     ("asym2", "two-sided", "asymptotic"),
+    ("edwards2", "two-sided", "edwards"),
 ]
 
 
@@ -110,3 +111,14 @@ def test_at_a_billion_disagreements_the_methods_agree() -> None:
     asymptotic = mcnemar(pairs, method="asymptotic").p_value
     assert mcnemar(pairs).p_value == pytest.approx(asymptotic, rel=1e-3)
     assert mcnemar(pairs, method="exact").p_value == pytest.approx(asymptotic, rel=1e-3)
+
+
+def test_edwards_is_two_sided_only() -> None:
+    with pytest.raises(ValueError, match="Edwards' test is two-sided"):
+        mcnemar(PairedOutcomes(5, 3, 10), method="edwards")
+
+
+def test_edwards_is_clamped_where_other_packages_are_not() -> None:
+    """Five against five is no evidence, and neither is nothing at all."""
+    for pairs in (PairedOutcomes(5, 5, 10), PairedOutcomes(0, 0, 10), PairedOutcomes(4, 5, 0)):
+        assert mcnemar(pairs, alternative="two-sided", method="edwards").p_value == 1.0

@@ -1,0 +1,138 @@
+"""Asymptotic sequences, group-sequential boundaries and sample sizes against published and computed tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.asymptotic import asymptotic_sequence, half_width
+from analysis.group_sequential import Spending, boundaries, spent
+from analysis.planning import connor, miettinen, rows_for
+
+ORACLES = Path(__file__).resolve().parents[1] / "oracles"
+SEQUENTIAL = json.loads((ORACLES / "group_sequential.json").read_text())
+POWER = json.loads((ORACLES / "power.json").read_text())
+SPENDING: dict[str, Spending] = {"obf": "obrien-fleming", "pocock": "pocock"}
+
+
+@pytest.mark.parametrize("case", json.loads((ORACLES / "asympcs.json").read_text()), ids=lambda c: f"n{c['n']}")
+def test_half_widths_against_the_oracle(case: dict[str, Any]) -> None:
+    options = {"alpha": case["alpha"], "n_opt": case["t_opt"]}
+    assert half_width(case["n"], case["sd"], **options) == pytest.approx(case["half_two"], abs=1e-9)
+    assert half_width(case["n"], case["sd"], **options, sides=1) == pytest.approx(case["half_one"], abs=1e-9)
+
+
+def test_a_sequence_is_wider_than_one_look_and_tightest_near_its_chosen_size() -> None:
+    """Relative to the fixed interval it is narrowest at about n_opt."""
+    ratio = [half_width(n, 1.0, alpha=0.05, n_opt=1000) * math.sqrt(n) / 1.96 for n in (10, 100, 1000, 10_000, 10**6)]
+    assert min(ratio) == ratio[2] > 1
+    found = asymptotic_sequence(0.1, 0.02, 900, alpha=0.05, n_opt=1000)
+    assert (
+        found.high - 0.1
+        == pytest.approx(0.1 - found.low)
+        == pytest.approx(half_width(900, 0.6, alpha=0.05, n_opt=1000))
+    )
+
+
+def test_an_asymptotic_sequence_covers_at_all_looks_at_once() -> None:
+    """600 walks of 4000 normal steps, looked at after 100 and then at every 10th: misses are at most alpha."""
+    rng = np.random.default_rng(5)
+    n = np.arange(1, 4001)
+    looks = np.arange(99, 4000, 10)
+    width = np.array([half_width(int(k), 1.0, alpha=0.05, n_opt=1000) for k in n[looks]])
+    means = np.cumsum(rng.standard_normal((600, 4000)), axis=1) / n
+    missed = int((np.abs(means[:, looks]) > width).any(axis=1).sum())
+    assert stats.binomtest(missed, 600, 0.05, alternative="greater").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("key", SPENDING)
+def test_five_looks_against_the_standard_tables(key: str) -> None:
+    found = boundaries([0.2, 0.4, 0.6, 0.8, 1.0], alpha=0.025, spending=SPENDING[key])
+    assert found == pytest.approx(SEQUENTIAL["five_looks_alpha025"][key], abs=6e-5)
+    assert found == pytest.approx(SEQUENTIAL["five_looks_alpha025"][f"published_{key}"], abs=1.5e-4)
+
+
+@pytest.mark.parametrize("key", SPENDING)
+def test_weekly_looks_against_the_oracle(key: str) -> None:
+    """The oracle's first three O'Brien-Fleming values are where its search stopped: less than 1e-12 may be spent there."""
+    found = boundaries([(i + 1) / 52 for i in range(52)], alpha=0.05, spending=SPENDING[key])
+    first = 3 if key == "obf" else 0
+    assert all(math.isinf(b) for b in found[:first])
+    assert found[first:] == pytest.approx(SEQUENTIAL["weekly52_alpha05"][key][first:], abs=6e-4)
+
+
+@pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
+def test_boundaries_spend_alpha_by_simulation(spending: Spending) -> None:
+    fractions = [0.1, 0.25, 0.5, 0.8, 1.0]
+    limits = np.array(boundaries(fractions, alpha=0.05, spending=spending))
+    rng = np.random.default_rng(3)
+    steps = rng.standard_normal((100_000, 5)) * np.sqrt(np.diff([0.0, *fractions]))
+    z = steps.cumsum(axis=1) / np.sqrt(fractions)
+    crossed = np.maximum.accumulate(z > limits, axis=1).mean(axis=0)
+    expected = np.array([spent(t, alpha=0.05, spending=spending) for t in fractions])
+    assert np.all(np.abs(crossed - expected) < 4 * np.sqrt(0.05 * 0.95 / 100_000))
+
+
+@pytest.mark.parametrize("fractions", [[0.5, 0.4], [0.0, 0.5], [0.5, 1.2], [0.5, 0.5]])
+def test_a_horizon_is_not_extended_and_information_rises(fractions: list[float]) -> None:
+    with pytest.raises(ValueError, match="information"):
+        boundaries(fractions, alpha=0.05, spending="pocock")
+
+
+def test_sample_sizes_against_the_oracle() -> None:
+    first, second, third = POWER["connor"]
+    assert connor(0.5, 0.4, alpha=0.05, power=0.8, alternative="two-sided") == pytest.approx(
+        first["two_sided"], abs=1e-7
+    )
+    assert connor(0.5, 0.4, alpha=0.05, power=0.8) == pytest.approx(first["one_sided"], abs=1e-5)
+    assert connor(0.3, 0.1, alpha=0.05, power=0.8, alternative="two-sided") == pytest.approx(
+        second["two_sided80"], abs=1e-6
+    )
+    assert connor(0.375, 0.125, alpha=0.05, power=0.9, alternative="two-sided") == pytest.approx(
+        third["two_sided90"], abs=1e-6
+    )
+    assert miettinen(0.3, 0.1, alpha=0.05, power=0.8, alternative="two-sided") == pytest.approx(
+        POWER["miettinen"][0]["two_sided80"], abs=1e-6
+    )
+
+
+def test_connors_size_gives_mcnemars_mid_p_the_power_asked_for_by_enumeration() -> None:
+    discordance, gain = 0.2, 0.06
+    n = math.ceil(connor(discordance, gain, alpha=0.05, power=0.8))
+    power = 0.0
+    for d in range(n + 1):
+        w = np.arange(d + 1)
+        p = stats.binom.sf(w, d, 0.5) + stats.binom.pmf(w, d, 0.5) / 2
+        win = (discordance + gain) / (2 * discordance)
+        power += stats.binom.pmf(d, n, discordance) * stats.binom.pmf(w, d, win)[p < 0.05].sum()
+    assert 0.79 < power < 0.82
+
+
+def test_rows_are_pairs_over_prevalence_rounded_up() -> None:
+    assert rows_for(22.01, prevalence=0.05) == 441
+
+
+@pytest.mark.parametrize("gain", [0.0, -0.1, 0.4])
+def test_gains_beyond_the_disagreement_are_refused(gain: float) -> None:
+    with pytest.raises(ValueError, match="need 0 < gain <= discordance <= 1"):
+        connor(0.3, gain, alpha=0.05, power=0.8)
+    with pytest.raises(ValueError, match="need 0 < gain <= discordance <= 1"):
+        miettinen(0.3, gain, alpha=0.05, power=0.8)
+
+
+@pytest.mark.parametrize(("alpha", "power"), [(0.0, 0.8), (0.05, 1.0)])
+def test_levels_beyond_0_and_1_are_refused(alpha: float, power: float) -> None:
+    with pytest.raises(ValueError, match="alpha and power lie between 0 and 1"):
+        connor(0.3, 0.1, alpha=alpha, power=power)
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.5])
+def test_a_prevalence_beyond_0_and_1_is_refused(prevalence: float) -> None:
+    with pytest.raises(ValueError, match="a prevalence lies in"):
+        rows_for(10, prevalence=prevalence)
