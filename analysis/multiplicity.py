@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
+from statsmodels.stats.multitest import multipletests
 
-__all__ = ["e_closure"]
+__all__ = ["e_closure", "holm", "westfall_young"]
 
 
 def e_closure(log_e: Sequence[float]) -> list[float]:
-    """Log e-values adjusted for the whole family: a rejection at 1/alpha errs in the family with probability at most alpha.
+    """Log e-values adjusted for the whole family: a rejection at 1/alpha errs in it with probability at most alpha.
 
     The closure of the mean of e-values (Vovk and Wang 2021, Annals of Statistics 49:1736): adjusted e_j is the
     minimum over i of (e_j + the i smallest other e-values) / (i + 1). Valid under any dependence and at any time;
@@ -25,3 +27,52 @@ def e_closure(log_e: Sequence[float]) -> list[float]:
         means = (float(special.logsumexp([own, *others[:i]])) - math.log(i + 1) for i in range(len(others) + 1))
         adjusted.append(min(means))
     return adjusted
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for the family at one look that was fixed beforehand (Holm 1979), under any dependence."""
+    if not p_values:
+        return []
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+
+
+def westfall_young(
+    decisions: ArrayLike, counts: ArrayLike, *, rng: np.random.Generator, n_resamples: int = 10_000
+) -> list[float]:
+    """One-sided p-values of each challenger's gain, adjusted by the step-down max-T of Westfall and Young (1993).
+
+    ``decisions`` has a row for each pattern that occurs among the rows compared (for recall: the positives) and a
+    column for each version, the champion first; 1 where the version was right. ``counts`` says how often each pattern
+    occurs. The resamples are multinomial draws of the patterns, which is a bootstrap of the rows, so the dependence
+    between challengers is kept: near-copies cost little. At a fixed horizon only. t = (w - l) / sqrt(D - (w - l)^2 /
+    n), centred in the resamples; adjusted p = (1 + #{max over the remaining t* >= t}) / (B + 1), made monotone. A
+    challenger that never disagrees has p = 1. Raises ValueError for shapes that do not match.
+    """
+    patterns, n = np.asarray(decisions, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    if patterns.ndim != 2 or n.shape != (len(patterns),):
+        msg = f"need patterns x versions and one count a pattern, not shapes {patterns.shape} and {n.shape}"
+        raise ValueError(msg)
+    gains = patterns[:, 1:] - patterns[:, :1]
+    total = n.sum()
+    if total == 0:
+        return [1.0] * gains.shape[1]
+    observed = n @ gains
+    statistic = _studentized(observed, n @ gains**2, total)
+    draws = rng.multinomial(int(total), n / total, size=n_resamples).astype(np.float64)
+    sums = draws @ gains
+    resampled = _studentized(sums - observed, draws @ gains**2, total, centre=sums)
+    order = np.argsort(-statistic, kind="stable")
+    adjusted, running = [1.0] * len(order), 0.0
+    for rank, j in enumerate(order):
+        highest = resampled[:, order[rank:]].max(axis=1)
+        p = (1 + int(np.sum(highest >= statistic[j]))) / (n_resamples + 1)
+        running = max(running, p if math.isfinite(statistic[j]) else 1.0)
+        adjusted[j] = running
+    return adjusted
+
+
+def _studentized(difference: np.ndarray, square: np.ndarray, n: float, centre: np.ndarray | None = None) -> np.ndarray:
+    """difference / sqrt(D - (w - l)^2 / n); where nothing varies, minus infinity: no evidence."""
+    variance = square - (difference if centre is None else centre) ** 2 / n
+    known = variance > 1e-9
+    return np.where(known, difference / np.sqrt(np.where(known, variance, 1.0)), -np.inf)

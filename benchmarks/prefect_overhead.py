@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from tasks import decisions, projections, promotion, publish, scoring, season
-from tasks.command import without_heartbeats
+from tasks.command import unwatched
 from tasks.project import Project, load_project
 from tasks.registry import Registry
 from tasks.reigns import head, judged_on, reigns
@@ -96,7 +96,7 @@ def _flows(name: str) -> float:
     flow(lambda: None, name="warm-up")()
     logging.disable(logging.CRITICAL)
     start = time.perf_counter()
-    with without_heartbeats(), contextlib.redirect_stdout(io.StringIO()):
+    with unwatched(), contextlib.redirect_stdout(io.StringIO()):
         play(name)
     return time.perf_counter() - start
 

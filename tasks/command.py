@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.errors import DethroneError
 
-__all__ = ["last_complete_day", "run", "today", "without_heartbeats"]
+__all__ = ["last_complete_day", "run", "today", "unwatched"]
 
 
 def today() -> date:
@@ -30,17 +30,22 @@ def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     arguments = {k: v for k, v in vars(parser.parse_args()).items() if v is not None}
     try:
-        with without_heartbeats():
+        with unwatched():
             return flow(**arguments)
     except DethroneError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
-def without_heartbeats() -> Iterator[None]:
-    """On a temporary server nobody waits for heartbeats, and every flow run would wait a second for its heartbeat to end."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+def unwatched() -> Iterator[None]:
+    """On a temporary server nobody waits for heartbeats or reads logs, and every flow run would wait a second for them."""
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        temporary_settings,
+    )
 
-    updates = {} if PREFECT_API_URL.value() else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    with temporary_settings(updates=updates):
+    settings = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with temporary_settings(updates={} if PREFECT_API_URL.value() else settings):
         yield

@@ -1,0 +1,133 @@
+"""Metrics of scores rather than decisions: paired AUC, and losses whose sums add over batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.counts import Undefined
+from analysis.metrics import Floats
+
+__all__ = ["AucComponents", "LossSums", "ScoreLoss", "auc_components", "combine_auc", "loss_sums"]
+
+ScoreLoss = Literal["brier", "log"]
+_CLIP = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class AucComponents:
+    """The paired AUCs of one batch with DeLong's covariance: what a batch contributes to a comparison of AUCs."""
+
+    positives: int
+    negatives: int
+    champion: float
+    challenger: float
+    var_champion: float
+    var_challenger: float
+    covariance: float
+
+    @property
+    def difference(self) -> float:
+        return self.challenger - self.champion
+
+    @property
+    def variance(self) -> float:
+        """Of the difference; 0 where the two curves are the same."""
+        return max(self.var_champion + self.var_challenger - 2 * self.covariance, 0.0)
+
+    @property
+    def z(self) -> float:
+        """Difference over its standard error; 0 for identical curves."""
+        return self.difference / math.sqrt(self.variance) if self.variance > 0 else 0.0
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided."""
+        return float(2 * stats.norm.sf(abs(self.z)))
+
+
+def auc_components(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike) -> AucComponents | Undefined:
+    """Paired AUCs by midranks (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; fast form of Sun and Xu 2014).
+
+    V10 = (R_all[pos] - R_pos) / n, V01 = 1 - (R_all[neg] - R_neg) / m, S = cov(V10) / m + cov(V01) / n for m
+    positives and n negatives. Ties count one half. Undefined with fewer than two rows of either class.
+    """
+    y = np.asarray(labels, dtype=bool)
+    m, n = int(y.sum()), int((~y).sum())
+    if min(m, n) < 2:
+        return Undefined("fewer than two rows of one class")
+    v10, v01 = zip(
+        *(_placements(y, np.asarray(s, dtype=np.float64), m, n) for s in (champion, challenger)), strict=True
+    )
+    s = np.cov(np.stack(v10)) / m + np.cov(np.stack(v01)) / n
+    return AucComponents(
+        m, n, float(v10[0].mean()), float(v10[1].mean()), float(s[0, 0]), float(s[1, 1]), float(s[0, 1])
+    )
+
+
+def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, Floats]:
+    ranks = stats.rankdata(scores)
+    v10 = (ranks[y] - stats.rankdata(scores[y])) / n
+    v01 = 1 - (ranks[~y] - stats.rankdata(scores[~y])) / m
+    return v10, v01
+
+
+def combine_auc(batches: list[AucComponents]) -> AucComponents | Undefined:
+    """Within-batch comparisons added up, weighted by positives x negatives: the AUC of pairs from one batch.
+
+    Pairs across batches are left out, so a drift of the scores' level between batches does no harm.
+    """
+    if not batches:
+        return Undefined("no batch")
+    weights = np.array([float(b.positives) * b.negatives for b in batches])
+    weights /= weights.sum()
+    mean = {name: float(np.sum(weights * [getattr(b, name) for b in batches])) for name in ("champion", "challenger")}
+    spread = {
+        name: float(np.sum(weights**2 * [getattr(b, name) for b in batches]))
+        for name in ("var_champion", "var_challenger", "covariance")
+    }
+    positives, negatives = sum(b.positives for b in batches), sum(b.negatives for b in batches)
+    return AucComponents(positives, negatives, **mean, **spread)
+
+
+@dataclass(frozen=True, slots=True)
+class LossSums:
+    """Sums over rows of d = loss of the champion - loss of the challenger: positive where the challenger is better."""
+
+    n: int
+    total: float
+    square: float
+
+    def __add__(self, other: LossSums) -> LossSums:
+        return LossSums(self.n + other.n, self.total + other.total, self.square + other.square)
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.n
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, with the n - 1 variance. Needs at least two rows."""
+        variance = max(self.square - self.total**2 / self.n, 0.0) / (self.n - 1)
+        return math.sqrt(variance / self.n)
+
+
+def loss_sums(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike, *, loss: ScoreLoss) -> LossSums:
+    """Sums of the paired differences of the Brier score, or of the log loss with scores clipped to [1e-6, 1 - 1e-6]."""
+    y = np.asarray(labels, dtype=np.float64)
+    d = _loss(y, np.asarray(champion, dtype=np.float64), loss) - _loss(
+        y, np.asarray(challenger, dtype=np.float64), loss
+    )
+    return LossSums(len(d), float(d.sum()), float((d * d).sum()))
+
+
+def _loss(y: Floats, scores: Floats, loss: ScoreLoss) -> Floats:
+    if loss == "brier":
+        return (scores - y) ** 2
+    p = np.clip(scores, _CLIP, 1 - _CLIP)
+    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)
