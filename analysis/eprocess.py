@@ -7,7 +7,6 @@ with probability at most alpha, however often and whenever somebody looks. It is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,14 +15,11 @@ from scipy import optimize, special
 from analysis.counts import PairedOutcomes
 from analysis.intervals import Interval
 from analysis.metrics import Floats
+from analysis.mixture import log_mixture, octave_nodes
 
 __all__ = ["DEFAULT_PRIOR", "confidence_sequence", "log_e", "log_e_array", "prior_for"]
 
 DEFAULT_PRIOR = 3.0
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
-_PANELS = 16
-_DEPTH = 60.0  # nats below the mode at which the integrand is dropped: a relative error of exp(-60)
 
 
 def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAULT_PRIOR) -> float:
@@ -41,10 +37,10 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
     if null_gain == 0.0:
         tail = float(special.betaincc(prior + w, prior + l, 0.5))
         if tail == 0.0:  # underflow, far on the losing side: the integral itself still has a logarithm
-            return _quadrature(pairs, 0.0, prior)
+            return _integral(pairs, 0.0, prior)
         ratio = float(special.betaln(prior + w, prior + l) - special.betaln(prior, prior))
         return (w + l + 1) * math.log(2) + ratio + math.log(tail)
-    return _quadrature(pairs, null_gain, prior)
+    return _integral(pairs, null_gain, prior)
 
 
 def confidence_sequence(pairs: PairedOutcomes, *, alpha: float, prior: float = DEFAULT_PRIOR) -> Interval:
@@ -91,30 +87,10 @@ def log_e_array(
 
 
 def _octave_quadrature(w: Floats, l: Floats, t: Floats, null_gain: float, prior: float) -> Floats:
-    u, log_weight = _octave_nodes(prior)
-    win, loss, tie = _log_factors(u, null_gain)
+    u, log_weight = octave_nodes(prior)
+    win, loss, tie = (np.log1p(slope * u) for slope in _slopes(null_gain))
     exponent = w[..., None] * win + l[..., None] * loss + t[..., None] * tie + log_weight
     return np.asarray(special.logsumexp(exponent, axis=-1), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Integrand:
-    """The concave log-integrand w log(1 + b u) + (l + a - 1) log(1 - u) + t log(1 - c u) + (a - 1) log(1 + u)."""
-
-    terms: tuple[tuple[float, float], ...]  # (power, slope): power * log(1 + slope * u)
-
-    def __call__(self, u: Floats) -> Floats:
-        total = np.zeros_like(u)
-        for power, slope in self.terms:
-            if power:
-                total += power * np.log1p(slope * u)
-        return total
-
-    def at(self, u: float) -> float:
-        return sum(power * math.log1p(slope * u) for power, slope in self.terms if power)
-
-    def derivative(self, u: float) -> float:
-        return sum(power * slope / (1 + slope * u) for power, slope in self.terms)
 
 
 def _check(null_gain: float, prior: float) -> None:
@@ -126,47 +102,14 @@ def _check(null_gain: float, prior: float) -> None:
         raise ValueError(msg)
 
 
-def _log_factors(u: Floats, null_gain: float) -> tuple[Floats, Floats, Floats]:
-    slope = (1 - null_gain) / (1 + null_gain), -1.0, -null_gain / (1 + null_gain)
-    return np.log1p(slope[0] * u), np.log1p(slope[1] * u), np.log1p(slope[2] * u)
+def _integral(pairs: PairedOutcomes, m: float, prior: float) -> float:
+    win, loss, tie = _slopes(m)
+    return log_mixture(((pairs.wins, win), (pairs.losses, loss), (pairs.ties, tie)), prior)
 
 
-def _log_prior(prior: float) -> float:
-    """Log of the constant c with density c (1 - u^2)^(prior - 1) of u on [0, 1]."""
-    return -2 * (prior - 1) * math.log(2) - float(special.betaln(prior, prior))
-
-
-def _quadrature(pairs: PairedOutcomes, m: float, prior: float) -> float:
-    """Gauss-Legendre panels over the range in which the integrand is within exp(-60) of its mode."""
-    f = _Integrand(
-        (
-            (float(pairs.wins), (1 - m) / (1 + m)),
-            (pairs.losses + prior - 1, -1.0),
-            (float(pairs.ties), -m / (1 + m)),
-            (prior - 1, 1.0),
-        )
-    )
-    top = 1 - 1e-15
-    mode = 0.0
-    if f.derivative(0.0) > 0:
-        mode = top if f.derivative(top) >= 0 else optimize.brentq(f.derivative, 0.0, top, xtol=1e-16, rtol=1e-14)
-    floor = f.at(mode) - _DEPTH
-    low = 0.0 if f.at(0.0) >= floor else optimize.brentq(lambda u: f.at(u) - floor, 0.0, mode)
-    high = top if f.at(top) >= floor else optimize.brentq(lambda u: f.at(u) - floor, mode, top, xtol=1e-16)
-    edges = np.linspace(low, high, _PANELS + 1)
-    half = np.diff(edges)[:, None] / 2
-    u = edges[:-1, None] + half * (_NODES + 1)
-    return float(special.logsumexp(f(u), b=half * _WEIGHTS)) + _log_prior(prior)
-
-
-def _octave_nodes(prior: float, octaves: int = 16, per_octave: int = 10) -> tuple[Floats, Floats]:
-    """Nodes and log weights for the prior of u on [0, 1], in octaves towards 0."""
-    nodes, weights = np.polynomial.legendre.leggauss(per_octave)
-    edges = np.concatenate([[0.0], 0.5 ** np.arange(octaves, -1, -1)])
-    half = np.diff(edges)[:, None] / 2
-    u = (edges[:-1, None] + half * (nodes + 1)).ravel()
-    density = (prior - 1) * np.log1p(-(u**2)) + _log_prior(prior)
-    return u, np.log((half * weights).ravel()) + density
+def _slopes(m: float) -> tuple[float, float, float]:
+    """A win, a loss and a tie multiply the capital by 1 + slope * u."""
+    return (1 - m) / (1 + m), -1.0, -m / (1 + m)
 
 
 def _lower_limit(pairs: PairedOutcomes, alpha: float, prior: float) -> float:

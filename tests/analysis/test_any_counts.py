@@ -65,7 +65,7 @@ def test_metrics_tests_and_intervals(counts: PairedCounts) -> None:
     for name in NAMES:
         assert_no_nan(paired_interval(counts, name, confidence_level=0.9))
         for alternative in get_args(Alternative):
-            for method in get_args(Method):
+            for method in get_args(Method) if alternative == "two-sided" else ("mid-p", "exact", "asymptotic"):
                 assert_no_nan(mcnemar(counts.outcomes(name), alternative=alternative, method=method))
     assert_no_nan(label_selection_p_value(counts))
 
