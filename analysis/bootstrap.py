@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
-from analysis.metrics import Floats, Metric, metric_array
+from analysis.metrics import Floats, Metric, paired_metric
 
 __all__ = ["Bootstrap", "Resampling", "bootstrap"]
 
@@ -58,11 +58,9 @@ def bootstrap(
     return {name: _summary(_differences(name, draws), confidence_level, method) for name in metrics}
 
 
-def _differences(name: Metric, n: Floats) -> Floats:
-    """Challenger minus champion for each row of ``n`` (replicates x 8 cells)."""
-    champion = (n[:, 6] + n[:, 7], n[:, 2] + n[:, 3], n[:, 4] + n[:, 5], n[:, 0] + n[:, 1])
-    challenger = (n[:, 5] + n[:, 7], n[:, 1] + n[:, 3], n[:, 4] + n[:, 6], n[:, 0] + n[:, 2])
-    return metric_array(name, *challenger) - metric_array(name, *champion)
+def _differences(name: Metric, draws: Floats) -> Floats:
+    champion, challenger = paired_metric(name, draws)
+    return challenger - champion
 
 
 def _summary(values: Floats, confidence_level: float, method: Resampling) -> Bootstrap | Undefined:

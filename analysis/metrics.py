@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.counts import Confusion, PairedCounts, Undefined
 
-__all__ = ["METRICS", "Difference", "Metric", "difference", "metric", "metric_array"]
+__all__ = ["METRICS", "Difference", "Metric", "difference", "metric", "metric_array", "paired_metric"]
 
 Metric = Literal[
     "recall", "precision", "specificity", "npv", "accuracy", "balanced_accuracy", "f1", "mcc", "alert_rate"
@@ -55,6 +55,14 @@ def metric_array(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -
                 return np.asarray(np.clip((tp * tn - fp * fn) / scale, -1, 1), dtype=np.float64)
             case "alert_rate":
                 return (tp + fp) / (tp + fp + fn + tn)
+
+
+def paired_metric(name: Metric, cells: Floats) -> tuple[Floats, Floats]:
+    """``name`` of the champion and of the challenger for each row of ``cells`` (n x 8: 4 label + 2 champion + challenger)."""
+    n = cells
+    champion = metric_array(name, n[:, 6] + n[:, 7], n[:, 2] + n[:, 3], n[:, 4] + n[:, 5], n[:, 0] + n[:, 1])
+    challenger = metric_array(name, n[:, 5] + n[:, 7], n[:, 1] + n[:, 3], n[:, 4] + n[:, 6], n[:, 0] + n[:, 2])
+    return champion, challenger
 
 
 _NEEDS = {

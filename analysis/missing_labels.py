@@ -1,0 +1,88 @@
+"""What the rows without a label could change: a correction under an assumption, and bounds without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.bootstrap import MAX_UNDEFINED_SHARE
+from analysis.counts import PairedCounts, Undefined
+from analysis.intervals import Interval
+from analysis.metrics import Floats, Metric, paired_metric
+
+__all__ = ["Corrected", "begg_greenes", "worst_case"]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A paired difference corrected for labels that depend on the decisions, with a percentile bootstrap interval."""
+
+    champion: float
+    challenger: float
+    value: float
+    interval: Interval
+
+
+def begg_greenes(
+    counts: PairedCounts,
+    metrics: Sequence[Metric],
+    *,
+    rng: np.random.Generator,
+    confidence_level: float,
+    n_resamples: int = 2000,
+) -> dict[Metric, Corrected | Undefined]:
+    """Differences as if all rows were labelled, if a row's label is missing at random given both decisions.
+
+    Begg and Greenes 1983 (Biometrics 39:207), paired: of all rows with decisions (c, h) the share with label y is
+    taken to be that among the labelled ones, N*_ych = n_ych / (n_0ch + n_1ch) * N_ch. The interval is a multinomial
+    bootstrap of the twelve cells, labelled and not. Undefined where rows with some pair of decisions have no label at
+    all, or the metric does not exist in more than 1 % of the resamples.
+    """
+    cells = np.array([*counts.labelled, *counts.unlabelled], dtype=np.float64)
+    total = int(cells.sum())
+    if counts.n == 0:
+        return {name: Undefined("no labelled row") for name in metrics}
+    whole = _complete(cells[None, :])
+    if not np.isfinite(whole).all():
+        return {name: Undefined("rows with one pair of decisions have no label at all") for name in metrics}
+    draws = _complete(rng.multinomial(total, cells / total, size=n_resamples).astype(np.float64))
+    return {name: _corrected(name, whole, draws, confidence_level) for name in metrics}
+
+
+def worst_case(counts: PairedCounts) -> PairedCounts:
+    """Every unlabelled row on which the two disagree counted for the champion: as if it had been right on each.
+
+    What still holds on these counts holds whatever the missing labels are, as far as wins and losses go. Unlabelled
+    rows on which the two agree stay unlabelled: they move no difference's sign. The best case is
+    ``worst_case(counts.swap()).swap()``.
+    """
+    n, u = list(counts.labelled), counts.unlabelled
+    n[6] += u[2]  # flagged by the champion alone: positive
+    n[1] += u[1]  # flagged by the challenger alone: negative
+    return PairedCounts(tuple(n), (u[0], 0, 0, u[3]))  # type: ignore[arg-type]
+
+
+def _complete(cells: Floats) -> Floats:
+    """Twelve cells to eight, the unlabelled shared out; not-a-number where a pair of decisions has rows but no label."""
+    negatives, positives, unlabelled = cells[:, 0:4], cells[:, 4:8], cells[:, 8:12]
+    labelled = negatives + positives
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(labelled > 0, 1 + unlabelled / labelled, np.where(unlabelled > 0, np.nan, 1.0))
+    return np.concatenate([negatives * factor, positives * factor], axis=1)
+
+
+def _corrected(name: Metric, whole: Floats, draws: Floats, confidence_level: float) -> Corrected | Undefined:
+    old, new = paired_metric(name, whole)
+    if not np.isfinite([old[0], new[0]]).all():
+        return Undefined("the metric does not exist for these counts")
+    champion, challenger = paired_metric(name, draws)
+    differences = challenger - champion
+    defined = differences[np.isfinite(differences)]
+    if len(defined) < (1 - MAX_UNDEFINED_SHARE) * len(differences):
+        return Undefined(f"undefined in {len(differences) - len(defined)} of {len(differences)} bootstrap replicates")
+    tail = (1 - confidence_level) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    interval = Interval(float(low), float(high), confidence_level)
+    return Corrected(float(old[0]), float(new[0]), float(new[0] - old[0]), interval)

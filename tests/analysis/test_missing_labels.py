@@ -1,0 +1,119 @@
+"""Labels that depend on the decisions: the correction removes the bias that the labelled rows alone show; bounds hold it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from analysis_examples import PROPERTY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.counts import PairedCounts, Undefined
+from analysis.metrics import Difference, difference
+from analysis.missing_labels import Corrected, begg_greenes, worst_case
+
+ALL = PairedCounts((6000, 400, 400, 300, 300, 200, 200, 700))  # equal recall when every label is known
+CELL = st.sampled_from([0, 1, 3, 40, 2000])
+TABLES = st.builds(PairedCounts, st.tuples(*[CELL] * 8), st.tuples(*[CELL] * 4))
+
+
+def partly(counts: PairedCounts, shares: dict[tuple[int, int], float]) -> PairedCounts:
+    """The same rows with only a share of the labels of each pair of decisions known."""
+    labelled, unlabelled = list(counts.labelled), [0] * 4
+    for (c, h), share in shares.items():
+        for label in (0, 1):
+            cell = 4 * label + 2 * c + h
+            known = round(counts.labelled[cell] * share)
+            unlabelled[2 * c + h] += counts.labelled[cell] - known
+            labelled[cell] = known
+    return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
+
+
+# what the champion flagged is investigated first
+FOLLOWS_CHAMPION = partly(ALL, {(0, 0): 0.2, (0, 1): 0.2, (1, 0): 0.9, (1, 1): 0.9})
+
+
+def corrected(counts: PairedCounts) -> Corrected:
+    found = begg_greenes(counts, ["recall"], rng=np.random.default_rng(1), confidence_level=0.95)["recall"]
+    assert isinstance(found, Corrected)
+    return found
+
+
+def test_the_correction_finds_the_difference_that_all_labels_would_show() -> None:
+    naive, true = difference("recall", FOLLOWS_CHAMPION), difference("recall", ALL)
+    assert isinstance(naive, Difference)
+    assert isinstance(true, Difference)
+    assert true.value == 0
+    assert naive.value < -0.1
+    found = corrected(FOLLOWS_CHAMPION)
+    assert found.value == pytest.approx(0, abs=1e-9)
+    assert (found.champion, found.challenger) == pytest.approx((true.champion, true.challenger), abs=1e-9)
+    assert found.interval.low < 0 < found.interval.high
+
+
+def test_with_every_label_known_there_is_nothing_to_correct() -> None:
+    for metric in ("recall", "precision", "accuracy", "f1"):
+        found = begg_greenes(ALL, [metric], rng=np.random.default_rng(1), confidence_level=0.9)[metric]
+        plain = difference(metric, ALL)
+        assert isinstance(found, Corrected)
+        assert isinstance(plain, Difference)
+        assert found.value == pytest.approx(plain.value)
+
+
+def test_the_interval_covers_by_simulation() -> None:
+    """95 % intervals of 300 samples with labels that follow the champion cover the true difference 0 in about 95 %."""
+    rng = np.random.default_rng(4)
+    shares = np.array([*FOLLOWS_CHAMPION.labelled, *FOLLOWS_CHAMPION.unlabelled]) / ALL.n
+    covered = 0
+    for _ in range(300):
+        cells = [int(x) for x in rng.multinomial(4000, shares)]
+        found = begg_greenes(
+            PairedCounts(tuple(cells[:8]), tuple(cells[8:])),  # type: ignore[arg-type]
+            ["recall"],
+            rng=rng,
+            confidence_level=0.95,
+            n_resamples=500,
+        )["recall"]
+        assert isinstance(found, Corrected)
+        covered += found.interval.low <= 0 <= found.interval.high
+    assert 0.90 < covered / 300 < 0.99
+
+
+def test_decisions_without_any_label_cannot_be_corrected() -> None:
+    counts = partly(ALL, {(0, 1): 0.0})
+    found = begg_greenes(counts, ["recall"], rng=np.random.default_rng(1), confidence_level=0.9)
+    assert found == {"recall": Undefined("rows with one pair of decisions have no label at all")}
+
+
+@PROPERTY
+@given(TABLES)
+def test_any_counts_give_a_number_or_a_reason(counts: PairedCounts) -> None:
+    found = begg_greenes(counts, ["recall", "mcc"], rng=np.random.default_rng(1), confidence_level=0.9, n_resamples=200)
+    for value in found.values():
+        if isinstance(value, Corrected):
+            numbers = (value.champion, value.challenger, value.value, value.interval.low, value.interval.high)
+            assert np.isfinite(numbers).all()
+        else:
+            assert value.reason
+
+
+@PROPERTY
+@given(st.tuples(*[st.integers(0, 3)] * 8), st.tuples(*[st.integers(0, 2)] * 2))
+def test_no_labels_are_worse_for_the_challenger_by_enumeration(
+    labelled: tuple[int, ...], missing: tuple[int, int]
+) -> None:
+    """Over all ways to label the rows on which the two disagree, wins minus losses is lowest in the worst case."""
+    counts = PairedCounts(labelled, (0, missing[0], missing[1], 0))  # type: ignore[arg-type]
+    for metric in ("recall", "accuracy"):
+        worst = worst_case(counts).outcomes(metric)
+        best = worst_case(counts.swap()).swap().outcomes(metric)
+        for by_challenger, by_champion in itertools.product(range(missing[0] + 1), range(missing[1] + 1)):
+            cells = list(labelled)
+            cells[5] += by_challenger
+            cells[1] += missing[0] - by_challenger
+            cells[6] += by_champion
+            cells[2] += missing[1] - by_champion
+            pairs = PairedCounts(tuple(cells)).outcomes(metric)  # type: ignore[arg-type]
+            assert worst.wins - worst.losses <= pairs.wins - pairs.losses <= best.wins - best.losses
