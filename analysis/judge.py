@@ -18,7 +18,7 @@ from analysis.forecast import Forecast, forecast
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
 
-__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge"]
+__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "uneven"]
 
 
 CHECK_LEVEL = 0.05  # of the tests that can only forbid a promotion; a stricter alpha must not make them laxer
@@ -122,7 +122,7 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
         if g.status == "broken"
     ]
     high = m.interval.high
-    if _uneven(m) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
+    if uneven(m) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
         return tuple(reasons)  # rows alone do not prove anything about the next batch
     if high < 0:
         reasons.append(f"harm: {policy.primary} is proven to be below the champion's (by at least {-high:.4f})")
@@ -164,7 +164,7 @@ def _checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
             for g in m.guardrails
         ),
     ]
-    if _uneven(m):
+    if uneven(m):
         checks.append(
             Check(
                 "batch unit",
@@ -176,7 +176,7 @@ def _checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     return tuple(checks)
 
 
-def _uneven(m: Measured) -> bool:
+def uneven(m: Measured) -> bool:
     """Whether the win share varies between batches more than binomial chance allows."""
     return isinstance(m.overdispersion, Overdispersion) and m.overdispersion.p_value < CHECK_LEVEL
 

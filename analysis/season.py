@@ -84,7 +84,7 @@ def policy_rule(policy: Policy) -> Rule:
             return None  # the condition that fails most often, before the costly ones
         (assessment,) = judge([evidence], policy, seed=0).assessments
         proven = assessment.verdict is Verdict.PROMOTE
-        return f"proven better by at least {assessment.measured.interval.low:.4f}" if proven else None
+        return f"proven better by more than {policy.min_gain:g}" if proven else None
 
     return rule
 

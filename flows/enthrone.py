@@ -10,7 +10,7 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import run, today
+from tasks.command import not_after, run, today
 from tasks.project import load_project
 from tasks.steps import enthrone_step, heal_step
 
@@ -28,7 +28,7 @@ def enthrone(project: str, version: str, author: str, reason: str = "first champ
     """
     settings = load_project(project)
 
-    reign = enthrone_step(settings, version, as_of or today(), author, reason)
+    reign = enthrone_step(settings, version, not_after(as_of, today()), author, reason)
 
     heal_step(settings)
     return f"Reign {reign.number} of {project}: version {reign.version} leads since {reign.since}."

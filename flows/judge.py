@@ -11,10 +11,10 @@ from datetime import date
 from prefect import flow
 
 from flows.promote import promote
-from tasks.command import last_complete_day, run
+from tasks.command import last_complete_day, not_after, run
 from tasks.project import load_project
-from tasks.report import sentence
-from tasks.steps import close_step, heal_step, judge_step, record_step, report_step
+from tasks.report import sentence, since_then
+from tasks.steps import close_step, heal_step, judge_step, newest_reign, record_step, report_step
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
@@ -27,21 +27,24 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
         dry_run: Judge and say what would happen; write nothing.
     """
     settings = load_project(project)
-    day = as_of or last_complete_day()
+    day = as_of or last_complete_day() if dry_run else not_after(as_of, last_complete_day())
     closed = close_step(settings, day, keep=not dry_run)
 
-    look = judge_step(settings, closed, day)
+    look = judge_step(settings, closed, day, look_back=as_of is not None)
     if look is None:
         return f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
+    newest = newest_reign(settings)
 
-    if not dry_run:
+    if dry_run:
+        return f"{sentence(settings, look)} Decision {look.id} (dry run: nothing was written)."
+    if look.reign == newest:
         record_step(settings, look)
         report_step(settings, look, closed)
         if look.promote:
             promote(project, look.id)
-        else:
-            heal_step(settings)
-    return f"{sentence(settings, look)} Decision {look.id}{' (dry run: nothing was written)' if dry_run else ''}."
+            return f"{sentence(settings, look)} Decision {look.id}."
+    heal_step(settings)
+    return f"{sentence(settings, look)} Decision {look.id}.{since_then(look, newest)}"
 
 
 if __name__ == "__main__":

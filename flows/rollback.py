@@ -10,7 +10,7 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import run, today
+from tasks.command import not_after, run, today
 from tasks.project import load_project
 from tasks.steps import heal_step, rollback_step
 
@@ -28,7 +28,7 @@ def rollback(project: str, author: str, reason: str, to: int | None = None, as_o
     """
     settings = load_project(project)
 
-    reign = rollback_step(settings, as_of or today(), author, reason, to)
+    reign = rollback_step(settings, not_after(as_of, today()), author, reason, to)
 
     heal_step(settings)
     return f"Reign {reign.number} of {project}: version {reign.version} leads again since {reign.since}."

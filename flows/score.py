@@ -11,8 +11,9 @@ from datetime import date
 from prefect import flow
 
 from tasks.command import run, today
+from tasks.errors import DethroneError
 from tasks.project import load_project
-from tasks.rows import batch_date
+from tasks.rows import BatchError, batch_date
 from tasks.steps import heal_step, score_step, unscored_batches
 
 
@@ -33,8 +34,14 @@ def score(
 
     batches = [batch] if batch else unscored_batches(settings, as_of or today())
 
+    faults = []
     for one in batches:
-        score_step(settings, one, batch_date(one, batch_dated))
+        try:
+            score_step(settings, one, batch_date(one, batch_dated))
+        except DethroneError as error:  # a bad batch does not keep the others waiting
+            faults.append(str(error))
+    if faults:
+        raise BatchError("; ".join(faults))
     return batches
 
 

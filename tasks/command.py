@@ -11,7 +11,11 @@ from typing import Any
 
 from tasks.errors import DethroneError
 
-__all__ = ["last_complete_day", "run", "today", "unwatched"]
+__all__ = ["CalendarError", "last_complete_day", "not_after", "run", "today", "unwatched"]
+
+
+class CalendarError(DethroneError):
+    """A day that cannot be worked on yet."""
 
 
 def today() -> date:
@@ -22,6 +26,14 @@ def today() -> date:
 def last_complete_day() -> date:
     """Yesterday in UTC: all labels that were observed on it are there."""
     return today() - timedelta(days=1)
+
+
+def not_after(day: date | None, latest: date) -> date:
+    """``day``, or the latest day there can be. Raises CalendarError for a later one: what it would close could never be opened."""
+    if day and day > latest:
+        msg = f"{day} is not over yet; the latest day to take is {latest}"
+        raise CalendarError(msg)
+    return day or latest
 
 
 def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:

@@ -29,6 +29,7 @@ class Look:
     """One judgement: its evidence in full, and the record of it that is, or would be, kept."""
 
     id: str
+    reign: Reign
     evidence: tuple[Evidence, ...]
     judgement: Judgement
     record: dict[str, Any]
@@ -75,7 +76,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "promote": judgement.promote,
     }
     kept = read_decision(store, project, found) if found else plain(content)
-    return Look(decision_id, evidence, judgement, kept)
+    return Look(decision_id, reign, evidence, judgement, kept)
 
 
 def record(store: Store, project: Project, taken: Look) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import functools
+from collections.abc import Callable
 
 from tasks.project import Project
-from tasks.registry import Registry
+from tasks.registry import Registry, RegistryError
 from tasks.reigns import Reign, reigns
 from tasks.store import NotThereError, Store
 
 __all__ = ["project_log"]
-
-log = logging.getLogger("dethrone")
 
 
 def project_log(store: Store, registry: Registry, project: Project) -> list[str]:
@@ -47,15 +46,32 @@ def _write(store: Store, registry: Registry, project: Project, entries: list[Rei
     previous = before[0].version if before else None
     for alias, version in (("champion", champion.version), ("previous", previous)):
         if aliases.get(alias) != version:
-            registry.set_alias(alias, version)
-            corrected.append(f"alias {alias}: {aliases.get(alias, 'none')} -> {version or 'none'}")
+            corrected += _attempt(
+                functools.partial(registry.set_alias, alias, version),
+                f"alias {alias}: {aliases.get(alias, 'none')} -> {version or 'none'}",
+            )
     latest = {r.version: r for r in entries}
     for version, reign in latest.items():
         tags = {"dethrone.reign": str(reign.number), "dethrone.decision": reign.decision or reign.kind}
-        if any(registry.version(version).tags.get(k) != v for k, v in tags.items()):
-            registry.set_tags(version, tags)
-            corrected.append(f"tags of version {version}")
+        corrected += _attempt(functools.partial(_tag, registry, version, tags), f"tags of version {version}")
     return corrected
+
+
+def _tag(registry: Registry, version: str, tags: dict[str, str]) -> bool:
+    """Set the tags; False where they are there already."""
+    present = registry.version(version).tags
+    if all(present.get(k) == v for k, v in tags.items()):
+        return False
+    registry.set_tags(version, tags)
+    return True
+
+
+def _attempt(change: Callable[[], bool | None], said: str) -> list[str]:
+    """Make one change; a version that somebody deleted from the registry stops neither scoring nor promotion, and is reported."""
+    try:
+        return [] if change() is False else [said]
+    except RegistryError as error:
+        return [f"{said}: not possible, {error}"]
 
 
 def _text(store: Store, key: str) -> str | None:

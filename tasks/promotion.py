@@ -22,21 +22,30 @@ class NotPromotedError(DethroneError):
 def enthrone(
     store: Store, registry: Registry, project: Project, *, version: str, since: date, author: str, reason: str
 ) -> Reign:
-    """Found the first reign. Enthroning the version that founded it again is a no-op. Raises LogError if another one did."""
+    """Name the first champion, after a trial: it has to load, and to have its threshold. Naming the same one again is a no-op.
+
+    As long as nobody has been promoted, another one may be named, as one more reign: a slip must not last. Raises
+    LogError after that, RegistryError for a version that cannot serve.
+    """
+    found = registry.version(version)
+    version = found.version
     entries = reigns(store, project)
-    if entries:
-        if entries[0].version == version:
-            return entries[0]
+    settled = any(r.kind != "enthronement" for r in entries)
+    named = entries[:1] if settled else entries[-1:]
+    if named and named[0].version == version:
+        return named[0]
+    if settled:
         msg = f"project {project.name} has champions already; version {version} has to earn a promotion, or be rolled back to"
         raise LogError(msg)
-    run_id = registry.version(version).run_id
+    registry.load(version)
+    _ = found.threshold, found.trained_through
     return commit(
         store,
         project,
         following(
-            None,
+            entries[-1] if entries else None,
             version=version,
-            run_id=run_id,
+            run_id=found.run_id,
             since=since,
             kind="enthronement",
             decision=None,
@@ -65,7 +74,9 @@ def promote(store: Store, registry: Registry, project: Project, decision_id: str
         newest,
         version=version,
         run_id=registry.version(version).run_id,
-        since=date.fromisoformat(decision["as_of"]),
+        since=max(
+            date.fromisoformat(decision["as_of"]), newest.since
+        ),  # the first champion may be younger than its batches
         kind="promotion",
         decision=decision_id,
         author="dethrone",

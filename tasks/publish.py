@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import tempfile
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from analysis.record import canonical_json
 from tasks import plots
 from tasks.decisions import Look
 from tasks.project import Project
-from tasks.registry import Registry
+from tasks.registry import Registry, RegistryError
 from tasks.reigns import Reign
 from tasks.report import render
 from tasks.store import Store
 from tasks.tallying import Closed
 
 __all__ = ["draw", "publish"]
+
+log = logging.getLogger("dethrone")
 
 
 def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> dict[str, bytes]:
@@ -43,10 +46,12 @@ def publish(store: Store, registry: Registry, project: Project, look: Look, clos
     files = {f"{name}.svg": data for name, data in drawn.items()}
     files["report.json"] = canonical_json(look.record)
     files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}).encode()
-    if f"{prefix}/report.md" not in store.keys(prefix):  # written last, so its presence means that all is there
+    if f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():
-            store.write(f"{prefix}/{name}", data)
+            if name != "report.md":
+                store.write(f"{prefix}/{name}", data)
         _log_to_mlflow(registry, look, files)
+        store.write(f"{prefix}/report.md", files["report.md"])  # last, so its presence means that all is there
     inline = {name: f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}" for name, data in drawn.items()}
     return render(project, look, reigns, inline)
 
@@ -56,6 +61,10 @@ def _log_to_mlflow(registry: Registry, look: Look, files: dict[str, bytes]) -> N
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
         for assessment in look.judgement.assessments:
-            version = registry.version(assessment.evidence.challenger.version)
+            try:
+                version = registry.version(assessment.evidence.challenger.version)
+            except RegistryError as error:  # deleted meanwhile: the report in the store is the one that counts
+                log.warning("the report is not kept in MLflow: %s", error)
+                continue
             if version.run_id:
                 registry.log_report(version.run_id, Path(folder), f"dethrone/{look.id}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -80,6 +82,7 @@ class Scorer:
     columns: tuple[str, ...]
     digest: str
     _predict: Callable[[Any], Any]
+    _folder: Any = None
 
     def __call__(self, rows: pl.DataFrame) -> NDArray[np.float64]:
         """One score in [0, 1] for each row. Raises ScoringError."""
@@ -111,10 +114,25 @@ class Registry:
         mlflow.set_tracking_uri(project.mlflow)  # loading by a models:/ URI knows no other way
         self._client = mlflow.MlflowClient(project.mlflow)
         self._model = project.model
+        self._uri = project.mlflow
+
+    @contextlib.contextmanager
+    def _explained(self, missing: str) -> Iterator[None]:
+        """MLflow's errors as ours: ``missing`` where something is not there, else that MLflow does not answer as it should."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise RegistryError(missing) from error
+            msg = f"MLflow at {self._uri} does not answer as it should: {error}"
+            raise RegistryError(msg) from error
 
     def versions(self) -> list[ModelVersion]:
         """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
-        found = self._client.search_model_versions(f"name = '{self._model}'")
+        with self._explained(f"the registry holds no model '{self._model}'"):
+            found = self._client.search_model_versions(f"name = '{self._model}'")
         if not found:
             msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
             raise RegistryError(msg)
@@ -124,20 +142,18 @@ class Registry:
 
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with self._explained(f"the registry holds no version {number} of the model '{self._model}'"):
             v = self._client.get_model_version(self._model, number)
-        except MlflowException as error:
-            msg = f"the registry holds no version {number} of the model '{self._model}'"
-            raise RegistryError(msg) from error
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags))
 
     def load(self, number: str) -> Scorer:
         """Load a version for scoring: class probabilities of the sklearn flavour where it has them, else pyfunc's output."""
         import mlflow
 
-        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{self._model}/{number}"))
+        folder = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as the scorer, which may read from it
+        with self._explained(f"the registry holds no version {number} of the model '{self._model}'"):
+            uri = f"models:/{self._model}/{number}"
+            path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder.name))
         description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
         if not description.get("signature") or not description["signature"].get("inputs"):
             msg = f"version {number} has no signature; log it with one that names the columns it reads"
@@ -149,27 +165,23 @@ class Registry:
         predict: Callable[[Any], Any]
         if "sklearn" in description["flavors"]:
             model = mlflow.sklearn.load_model(str(path))
-            predict = getattr(model, "predict_proba", model.predict)
+            predict = _probability_of_one(number, model) if hasattr(model, "predict_proba") else model.predict
         else:
             predict = mlflow.pyfunc.load_model(str(path)).predict
-        return Scorer(number, columns, _content_digest(path, description), predict)
+        return Scorer(number, columns, _content_digest(path, description), predict, folder)
 
     def aliases(self) -> dict[str, str]:
         """Alias to version, as they are now."""
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with self._explained(f"the registry holds no model '{self._model}'"):
             return {a: str(v) for a, v in self._client.get_registered_model(self._model).aliases.items()}
-        except MlflowException as error:
-            msg = f"the registry holds no model '{self._model}'"
-            raise RegistryError(msg) from error
 
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point the alias at a version, or remove it."""
-        if version is None:
-            self._client.delete_registered_model_alias(self._model, alias)
-        else:
-            self._client.set_registered_model_alias(self._model, alias, version)
+        with self._explained(f"the registry holds no version {version} of the model '{self._model}'"):
+            if version is None:
+                self._client.delete_registered_model_alias(self._model, alias)
+            else:
+                self._client.set_registered_model_alias(self._model, alias, version)
 
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
         for key, value in tags.items():
@@ -178,6 +190,16 @@ class Registry:
     def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
         """Keep a report with the run that made the model."""
         self._client.log_artifacts(run_id, str(folder), artifact_path)
+
+
+def _probability_of_one(number: str, model: Any) -> Callable[[Any], Any]:
+    """The column of ``predict_proba`` that belongs to the class 1. Raises RegistryError if the model knows no such class."""
+    classes = [str(c).removesuffix(".0") for c in getattr(model, "classes_", [0, 1])]
+    wanted = next((i for i, c in enumerate(classes) if c in ("1", "True")), None)
+    if wanted is None or len(classes) != 2:
+        msg = f"version {number} tells the classes {', '.join(classes)} apart; a binary model with the classes 0 and 1 is needed"
+        raise RegistryError(msg)
+    return lambda rows: np.asarray(model.predict_proba(rows))[:, wanted]
 
 
 def _content_digest(path: Path, description: dict[str, Any]) -> str:

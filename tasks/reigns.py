@@ -64,7 +64,8 @@ def head(store: Store, project: Project) -> Reign:
 def _not_empty(store: Store, project: Project) -> list[Reign]:
     entries = reigns(store, project)
     if not entries:
-        msg = f"project {project.name} has no champion yet; name the first with: python -m flows.enthrone {project.name} VERSION"
+        command = f"python -m flows.enthrone {project.name} VERSION --author YOU"
+        msg = f"project {project.name} has no champion yet; name the first with: {command}"
         raise LogError(msg)
     return entries
 

@@ -8,7 +8,7 @@ from analysis.bootstrap import Bootstrap
 from analysis.counts import PairedCounts, Undefined
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
-from analysis.judge import Assessment, Verdict
+from analysis.judge import Assessment, Verdict, uneven
 from analysis.metrics import METRICS, Difference
 from analysis.policy import Policy
 from tasks.decisions import Look
@@ -16,8 +16,9 @@ from tasks.markdown import e_value, escape, interval_text, level_text, p_value, 
 from tasks.project import Project
 from tasks.reigns import Reign
 
-__all__ = ["render", "sentence", "why"]
+__all__ = ["render", "sentence", "since_then", "why"]
 
+_UNTAGGED = "not tagged"
 _SAID = {
     Verdict.PROMOTE: "it takes over",
     Verdict.WAIT: "not enough evidence yet",
@@ -29,14 +30,9 @@ _SAID = {
 def sentence(project: Project, look: Look) -> str:
     """The decision in one plain sentence."""
     champion = look.record["basis"]["champion"]["version"]
-    if look.promote:
-        lower = next(
-            a for a in look.judgement.assessments if a.evidence.challenger.version == look.promote
-        ).measured.interval.low
-        return (
-            f"Version {look.promote} takes over from version {champion} in {project.name}: its {project.policy.primary} is proven to be "
-            f"higher by at least {lower:.4f}, and no guardrail is broken."
-        )
+    chosen = next((a for a in look.judgement.assessments if a.evidence.challenger.version == look.promote), None)
+    if chosen:
+        return f"Version {look.promote} takes over from version {champion} in {project.name}: {why(chosen, project.policy)}."
     verdicts = ", ".join(
         f"version {a.evidence.challenger.version}: {a.verdict.value}" for a in look.judgement.assessments
     )
@@ -46,10 +42,28 @@ def sentence(project: Project, look: Look) -> str:
 
 
 def why(a: Assessment, policy: Policy) -> str:
-    """The one reason that matters most."""
-    if a.verdict is Verdict.PROMOTE:
-        return f"{policy.primary} is proven to be higher by at least {a.measured.interval.low:.4f}, and every guardrail holds"
-    return a.reasons[0]
+    """The one reason that matters most.
+
+    Where the lead varies between batches, the rows' confidence sequence says too much; then the proof is of
+    ``min_gain`` alone.
+    """
+    if a.verdict is not Verdict.PROMOTE:
+        return a.reasons[0]
+    by = f"by more than {policy.min_gain:g}" if uneven(a.measured) else f"by at least {a.measured.interval.low:.4f}"
+    return f"its {policy.primary} is proven to be higher {by}, and every guardrail is proven to hold"
+
+
+def since_then(look: Look, newest: Reign) -> str:
+    """What has become of the reign that was judged, if it is over."""
+    if look.reign == newest:
+        return ""
+    return f" Since then: reign {newest.number}, version {newest.version}, by {newest.kind}."
+
+
+def _said(a: Assessment, look: Look) -> str:
+    if a.verdict is Verdict.PROMOTE and a.evidence.challenger.version != look.promote:
+        return f"it has earned it too, but version {look.promote} has the higher lower limit"
+    return _SAID[a.verdict]
 
 
 def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str]) -> str:
@@ -65,7 +79,7 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
             [
                 [
                     f"version {a.evidence.challenger.version}",
-                    f"**{a.verdict.value}**: {_SAID[a.verdict]}",
+                    f"**{a.verdict.value}**: {_said(a, look)}",
                     escape(why(a, policy)),
                 ]
                 for a in assessments
@@ -116,12 +130,19 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
             f"version {c['version']}",
             role,
             f"{c['threshold']:.6g}",
-            c["trained_through"] or "not tagged",
+            c["trained_through"] or _UNTAGGED,
             f"`{c['digest'][:16]}`",
         ]
         for role, c in [("champion", basis["champion"]), *(("challenger", c) for c in basis["challengers"])]
     ]
-    return table(["", ""], rows) + "\n\n" + table(["model", "role", "threshold", "trained through", "digest"], people)
+    untagged = [row[0] for row in people if row[3] == _UNTAGGED]
+    warning = (
+        f"\n\n**{' and '.join(untagged)} have no tag `trained_through`**: whether they learned from these batches is not known."
+        if untagged
+        else ""
+    )
+    header = ["model", "role", "threshold", "trained through", "digest"]
+    return table(["", ""], rows) + "\n\n" + table(header, people) + warning
 
 
 def _policy(policy: Policy) -> list[list[str]]:
@@ -300,7 +321,14 @@ def _limitations(policy: Policy) -> str:
                 "The bound on false promotions holds for the promotion rule, which needs E. McNemar's p and the bootstrap interval "
                 "are those of one look and would promote equal models if they decided alone, week after week."
             ),
-            "An estimate of a winner is biased upwards. Rely on the lower end of the confidence sequence.",
+            (
+                "An estimate of a winner is biased upwards. Rely on the lower end of the confidence sequence; where the win share "
+                "varies between batches, on no more than the gain that was asked for."
+            ),
+            (
+                "Guardrails are proven on rows as units. A guardrail whose difference swings from batch to batch can hold on average "
+                "and be broken afterwards: read the trend."
+            ),
             (
                 "Rows are taken as independent given the models. Shocks that a whole batch shares are tested for, and then the "
                 "batches have to carry the proof; shocks shared by an entity that returns are not."

@@ -14,7 +14,7 @@ from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import Store
 
-__all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "open_batch"]
+__all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "is_dated", "open_batch"]
 
 CHUNK_ROWS = 131_072
 _WIDE = (pl.Decimal, pl.Int128)  # numbers that numpy does not hold
@@ -31,8 +31,17 @@ def batch_date(batch: str, given: date | None = None) -> date:
     try:
         return date.fromisoformat(batch)
     except ValueError:
-        msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it"
+        msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated"
         raise BatchError(msg) from None
+
+
+def is_dated(batch: str) -> bool:
+    """Whether the id of the batch is an ISO date; what else lies among the batches has to be named to be scored."""
+    try:
+        batch_date(batch)
+    except BatchError:
+        return False
+    return True
 
 
 def batches_in(store: Store, project: Project) -> list[str]:

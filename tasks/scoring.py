@@ -54,7 +54,11 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
         runs = _load(registry, reign, rows)
         with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
             staging = Staging(Path(folder))
-            manifest = _score(staging, project, reign, rows, day, runs)
+            try:
+                manifest = _score(staging, project, reign, rows, day, runs)
+            except BatchError as error:
+                _fail_beyond_champion(runs, reign, error)
+                manifest = _score(staging, project, reign, rows, day, runs)
             staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
             commit_manifest(store, project, manifest)
@@ -104,6 +108,20 @@ def _fail(run: _Run, reign: Reign, verb: str, error: Exception) -> None:
         raise ChampionFailedError(msg) from error
     log.warning("challenger %s failed to %s and is left out of this batch: %s", run.version, verb, text)
     run.failure = f"failed to {verb}: {text}"
+
+
+def _fail_beyond_champion(runs: list[_Run], reign: Reign, error: BatchError) -> None:
+    """A column that only challengers read must not stop the champion: leave out whoever reads more, or raise ``error``."""
+    champion = next(r for r in runs if r.version == reign.version)
+    assert champion.scorer is not None
+    own = set(champion.scorer.columns)
+    beyond = [r for r in runs if r.scorer and not r.failure and not set(r.scorer.columns) <= own]
+    if not beyond:
+        raise error
+    for run in beyond:
+        _fail(run, reign, "score", error)
+    for run in runs:
+        run.parts.clear()
 
 
 def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, day: date, runs: list[_Run]) -> Manifest:
@@ -165,7 +183,7 @@ def _check_same_rows(rows: BatchRows, manifest: Manifest) -> None:
         total.update(chunk)
     if total.hexdigest() != manifest.rows_digest:
         msg = (
-            f"batch {manifest.batch} was scored with {manifest.rows} rows and now holds other ones ({total.rows}); "
+            f"batch {manifest.batch} was scored with {manifest.rows} rows and now holds {total.rows}, not the same ones; "
             "what was scored stays: give the new rows a batch id of their own"
         )
         raise BatchError(msg)

@@ -71,7 +71,7 @@ def tell(store: Store, project: Project) -> str:
     entries = reigns(store, project)
     days = calendar(store, project)
     closed = [b.tally for b in close_batches(store, project, days[-1]).batches]
-    versions = tuple(sorted({v for t in closed for v in t.scored}, key=int))
+    versions = tuple(sorted(set.intersection(*(set(t.scored) for t in closed)), key=int))
     first = entries[0].version
     actual = [
         Switch(after.since, before.version, after.version, after.reason)

@@ -19,23 +19,27 @@ from tasks.publish import publish
 from tasks.registry import Registry
 from tasks.reigns import Reign, head, judged_on, reigns
 from tasks.report import sentence
-from tasks.rows import batch_date, batches_in
+from tasks.rows import batch_date, batches_in, is_dated
 from tasks.scoring import score_batch
 from tasks.season import remaining_days, tell
 from tasks.store import open_store
 from tasks.tallying import Closed, close_batches
 
 __all__ = [
-    "close_step", "enthrone_step", "heal_step", "judge_step", "promote_step", "record_step", "report_step",
+    "close_step", "enthrone_step", "heal_step", "judge_step", "newest_reign", "promote_step", "record_step", "report_step",
     "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches",
 ]  # fmt: skip
+
+
+def newest_reign(project: Project) -> Reign:
+    return head(open_store(project.store), project)
 
 
 def unscored_batches(project: Project, as_of: date) -> list[str]:
     """Batches in the store that are dated by their id, on or before ``as_of``, and have no manifest yet."""
     store = open_store(project.store)
     scored = {k.split("/")[2] for k in store.keys(f"{project.name}/predictions") if k.endswith("/manifest.json")}
-    return [b for b in batches_in(store, project) if b not in scored and batch_date(b) <= as_of]
+    return [b for b in batches_in(store, project) if b not in scored and is_dated(b) and batch_date(b) <= as_of]
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
@@ -57,9 +61,11 @@ def close_step(project: Project, as_of: date, keep: bool = True) -> Closed:
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
-def judge_step(project: Project, closed: Closed, as_of: date) -> Look | None:
+def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -> Look | None:
+    """Judge the reign in force, or in a look back the one that was on that day."""
     store = open_store(project.store)
-    return look(store, project, judged_on(store, project, as_of), closed, as_of)
+    reign = judged_on(store, project, as_of) if look_back else head(store, project)
+    return look(store, project, reign, closed, as_of)
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)

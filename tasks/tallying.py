@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -100,38 +99,44 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
     if not keys:
         msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
         raise LabelError(msg)
-    names = project.columns
-    frame = store.scan_parquet(keys)
+    wanted = ids.unique().to_frame("id").lazy()
+    found = [_labels_in(store, project.columns, key, deadline).join(wanted, on="id", how="semi") for key in keys]
     try:
-        schema = frame.collect_schema()
-        _check_schema(schema, names, keys)
-        number = pl.col(names.label).cast(pl.Float64, strict=False)
-        return (
-            frame.filter(pl.col(names.observed_at).cast(pl.Date) <= deadline)
-            .select(
-                id=pl.col(names.id).cast(pl.String),
-                label=pl.when(pl.col(names.label).is_not_null() & number.is_null())
-                .then(float("nan"))
-                .otherwise(number),
-                observed_at=pl.col(names.observed_at),
-            )
-            .join(ids.unique().to_frame("id").lazy(), on="id", how="semi")
-            .collect()
-        )
+        return pl.concat(found).collect()
     except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: the labels below {prefix}/ cannot be read as one table: {error}"
+        msg = f"{store.uri}: the labels below {prefix}/ cannot be read: {error}"
         raise LabelError(msg) from error
 
 
-def _check_schema(schema: pl.Schema, names: Columns, keys: Sequence[str]) -> None:
+def _labels_in(store: Store, names: Columns, key: str, deadline: date) -> pl.LazyFrame:
+    """The labels of one file as id, label and observed_at of one type each, whatever types the file has."""
+    frame = store.scan_parquet([key])
+    try:
+        schema = frame.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: {key} cannot be read as Parquet: {error}"
+        raise LabelError(msg) from error
+    _check_schema(schema, names, key)
+    number = pl.col(names.label).cast(pl.Float64, strict=False)
+    observed = pl.col(names.observed_at)
+    zone = getattr(schema[names.observed_at], "time_zone", None)
+    observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
+    return frame.filter(observed.cast(pl.Date) <= deadline).select(
+        id=pl.col(names.id).cast(pl.String),
+        label=pl.when(pl.col(names.label).is_not_null() & number.is_null()).then(float("nan")).otherwise(number),
+        observed_at=observed.cast(pl.Datetime("us")),
+    )
+
+
+def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
     observed_at = names.observed_at
     missing = [repr(c) for c in (names.id, names.label, observed_at) if c not in schema]
     if missing:
-        msg = f"{keys[0]}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}"
+        msg = f"{key}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}"
         raise LabelError(msg)
     if schema[names.id].is_float():
-        msg = f"{keys[0]}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
+        msg = f"{key}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
         raise LabelError(msg)
     if schema[observed_at] not in (pl.Date, pl.Datetime):
-        msg = f"{keys[0]}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
+        msg = f"{key}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
         raise LabelError(msg)

@@ -153,6 +153,19 @@ def test_a_challenger_that_fails_does_not_harm_the_champions_batch(world: World)
     assert world.on("2", LATER).measured.counts.n == sum(BETTER.values())
 
 
+def test_a_column_that_only_a_challenger_reads_does_not_harm_the_champions_batch(world: World) -> None:
+    """One file of the batch holds the challenger's column as text."""
+    day = world.day(1)
+    frame = decisions_frame(BETTER, prefix=f"{day}-").drop("label")
+    put_batch(world.store, world.project, str(day), frame[:100], name="1")
+    put_batch(world.store, world.project, str(day), frame[100:].with_columns(pl.col("x2").cast(pl.String)), name="2")
+    manifest = score_batch(world.store, world.registry, world.project, head(world.store, world.project), str(day), day)
+    assert manifest.versions() == ["1"]
+    assert manifest.rows == len(frame)
+    (failed,) = [s for s in manifest.scored if s.failure]
+    assert "cannot be read as one table" in str(failed.failure)
+
+
 def test_the_same_evidence_under_the_same_policy_is_the_same_decision_and_no_new_look(world: World) -> None:
     for _ in range(5):
         world.week(EQUAL | {(1, 0, 1): 3, (1, 1, 0): 3})

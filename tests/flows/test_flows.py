@@ -15,9 +15,11 @@ from flows.judge import judge
 from flows.promote import promote
 from flows.rollback import rollback
 from flows.score import score
+from tasks.command import CalendarError
 from tasks.decisions import UnknownDecisionError, decisions
 from tasks.project import Project
 from tasks.reigns import head, reigns
+from tasks.rows import BatchError
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -67,7 +69,7 @@ def test_judge_promotes_reports_and_can_be_run_again(scored: list[str], store: S
     assert f"parcels/reports/{decision['id']}/report.md" in after
     client = mlflow.MlflowClient(project.mlflow)
     assert client.get_model_version_by_alias(project.model, "champion").version == 2
-    assert judge("parcels", as_of=LATER) == said
+    assert judge("parcels", as_of=LATER) == f"{said} Since then: reign 2, version 2, by promotion."
     assert {k: store.read(k) for k in store.keys("parcels")} == after
 
 
@@ -106,6 +108,41 @@ def test_rollback_is_one_more_reign_with_author_and_reason(scored: list[str], st
     assert (last.kind, last.author, last.reason) == ("rollback", "risk", "complaints")
     history = store.read("parcels/mlflow/parcels/live_model_run_history").decode().split("\n")
     assert history == [r.run_id for r in reversed(reigns(store, project)[:-1])]
+
+
+def test_without_any_date_history_is_scored_judged_and_rolled_back(store: Store, project: Project) -> None:
+    """The first champion is younger than its batches, and the decision is of yesterday: the promotion follows all the same."""
+    enthrone("parcels", "1", author="test")
+    score("parcels")
+    assert judge("parcels").startswith("Version 2 takes over from version 1 in parcels")
+    rollback("parcels", author="risk", reason="not convinced")
+    assert [r.version for r in reigns(store, project)] == ["1", "2", "1"]
+    assert judge("parcels").startswith("Nothing to judge in parcels")
+
+
+def test_a_look_back_says_what_has_become_of_the_reign(scored: list[str], store: Store, project: Project) -> None:
+    judge("parcels", as_of=LATER)
+    rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
+    said = judge("parcels", as_of=LATER)
+    assert said.endswith("Since then: reign 3, version 1, by rollback.")
+    assert len(decisions(store, project)) == 1
+
+
+def test_a_day_that_is_not_over_is_refused_before_anything_is_closed(scored: list[str], store: Store) -> None:
+    before = store.keys("parcels")
+    for flow in (lambda day: judge("parcels", as_of=day), lambda day: enthrone("parcels", "1", author="t", as_of=day)):
+        with pytest.raises(CalendarError, match="2999-01-01 is not over yet; the latest day to take is"):
+            flow(date(2999, 1, 1))
+    assert store.keys("parcels") == before
+
+
+def test_a_bad_batch_does_not_keep_the_others_waiting(store: Store) -> None:
+    enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
+    store.write("parcels/batches/2024-01-07/rows.parquet", b"no parquet")
+    store.write("parcels/batches/tmp/rows.parquet", b"not a batch at all")
+    with pytest.raises(BatchError, match=r"batch 2024-01-07: .* cannot be read as Parquet"):
+        score("parcels", as_of=LATER)
+    assert len([k for k in store.keys("parcels/predictions") if k.endswith("manifest.json")]) == 5
 
 
 def test_the_command_line_judges_without_any_server(

@@ -174,3 +174,18 @@ def test_the_projection_never_touches_the_log(
     project_log(store, registry, project)
     assert reigns(store, project) == log
     assert log[-1].since < week(1)
+
+
+def test_a_version_that_was_deleted_from_the_registry_stops_nothing(
+    log: list[Reign], store: Store, registry: Registry, project: Project
+) -> None:
+    """Its alias and tags cannot be written, and that is said; all the rest is."""
+    from mlflow import MlflowClient
+
+    MlflowClient(project.mlflow).delete_model_version(project.model, "3")
+    said = project_log(store, registry, project)
+    assert store.read(LIVE).decode() == log[-1].run_id
+    assert registry.aliases() == {"champion": "2"}
+    impossible = [item for item in said if "not possible" in item]
+    assert len(impossible) == 2
+    assert all(f"no version 3 of the model '{project.model}'" in item for item in impossible)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from parcels import register_version
 from weeks import BEGIN, BETTER, EQUAL, InterferingStore, everything, found, judged, week
 
 from analysis.policy import Policy
@@ -53,9 +54,26 @@ class TestEnthrone:
 
     def test_a_second_champion_has_to_earn_it(self, store: Store, registry: Registry, project: Project) -> None:
         found(store, registry, project)
-        with pytest.raises(LogError, match=r"parcels has champions already; version 2 has to earn a promotion"):
-            found(store, registry, project, "2")
-        assert head(store, project).version == "1"
+        taken = judged(store, registry, project, BETTER)
+        promote(store, registry, project, taken.id)
+        with pytest.raises(LogError, match=r"parcels has champions already; version 3 has to earn a promotion"):
+            found(store, registry, project, register_version(project, "x1"))
+        assert found(store, registry, project, "1").number == 1  # a season that is started again
+        assert head(store, project).version == "2"
+
+    def test_a_slip_is_put_right_by_one_more_reign(self, store: Store, registry: Registry, project: Project) -> None:
+        found(store, registry, project, "2")
+        assert found(store, registry, project, "1").number == 2
+        assert found(store, registry, project, "01").number == 2
+        assert [(r.version, r.kind) for r in reigns(store, project)] == [("2", "enthronement"), ("1", "enthronement")]
+
+    def test_a_version_that_cannot_serve_does_not_become_champion(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        dumb = register_version(project, "x1", threshold=None)
+        with pytest.raises(RegistryError, match=f"version {dumb} has no tag 'threshold'"):
+            found(store, registry, project, dumb)
+        assert reigns(store, project) == []
 
     def test_a_version_that_is_not_there_is_refused(self, store: Store, registry: Registry, project: Project) -> None:
         with pytest.raises(RegistryError, match=f"no version 9 of the model '{project.model}'"):

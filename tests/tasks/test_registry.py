@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from mlflow.models import infer_signature
-from parcels import sigmoid_model
+from parcels import register_version, sigmoid_model
 from weeks import everything
 
 from tasks.project import Project
@@ -250,3 +251,32 @@ class TestWriting:
         )
         assert kept == "# A report"
         assert everything(store, project) == {}
+
+
+def test_a_registry_that_does_not_answer_is_not_taken_for_an_empty_one(make_project: Callable[..., Project]) -> None:
+    """Nothing listens on the port; MLflow is told not to try again."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    project = make_project(mlflow=f"http://127.0.0.1:{port}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(RegistryError, match=rf"MLflow at http://127.0.0.1:{port} does not answer as it should"):
+            Registry(project).version("1")
+
+
+def test_a_model_that_knows_one_class_only_is_refused(project: Project, registry: Registry) -> None:
+    """Its only probability would be taken for that of a positive."""
+    model = sigmoid_model("x1")
+    model.classes_ = np.array([0])
+    version = register_version(project, "x1", model=model)
+    with pytest.raises(RegistryError, match=f"version {version} tells the classes 0 apart"):
+        registry.load(version)
+
+
+def test_the_probability_is_that_of_the_class_1_wherever_it_stands(project: Project, registry: Registry) -> None:
+    model = sigmoid_model("x1")
+    model.classes_ = np.array([1, 0])
+    version = register_version(project, "x1", model=model)
+    scores = registry.load(version)(pl.DataFrame({"x1": [3.0]}))
+    assert scores[0] < 0.5

@@ -66,7 +66,7 @@ class TestSentence:
         assert low > 0
         assert sentence(project, taken) == (
             f"Version 2 takes over from version 1 in parcels: its recall is proven to be higher by at least {low:.4f}, "
-            "and no guardrail is broken."
+            "and every guardrail is proven to hold."
         )
 
     @pytest.mark.parametrize(("counts", "verdict"), [(EQUAL, "WAIT"), (WORSE, "RETIRE")])

@@ -170,9 +170,12 @@ class TestChampionFails:
     def test_a_champion_without_a_threshold_is_told_to_get_one(
         self, store: Store, registry: Registry, project: Project, register: Register
     ) -> None:
-        register("x1", threshold=None)
+        version = register("x1")
         found(store, registry, project)
-        sentence = r"version 1, failed to load, so nothing was scored: version 1 has no tag 'threshold'; set it to"
+        registry.set_tags(version, {"threshold": "half"})
+        sentence = (
+            r"version 1, failed to load, so nothing was scored: version 1: its tag 'threshold' is 'half'; it must be"
+        )
         self.refuses(store, registry, project, some_parcels(), sentence)
 
     def test_a_champion_whose_column_is_missing_is_named_with_it(

@@ -310,13 +310,17 @@ class TestFaults:
     @pytest.mark.usefixtures("scored")
     def test_a_file_that_is_no_parquet(self, store: Store, project: Project) -> None:
         store.write(f"{project.name}/labels/2024.parquet", b"id,label,observed_at\n")
-        self.refuses(store, project, LabelError, r"the labels below parcels/labels/ cannot be read as one table")
+        self.refuses(store, project, LabelError, r"parcels/labels/2024.parquet cannot be read as Parquet")
 
     @pytest.mark.usefixtures("scored")
-    def test_files_of_different_kinds(self, store: Store, project: Project) -> None:
-        put_labels(store, project, IDS, [1] * 6, BEGIN, name="1")
-        put_labels(store, project, IDS, ["1"] * 6, BEGIN, name="2")
-        self.refuses(store, project, LabelError, r"cannot be read as one table")
+    def test_files_of_different_kinds_are_read_each_as_it_is(self, store: Store, project: Project) -> None:
+        """Whole numbers, fractions after one missing value, words; dates and times; a column more."""
+        put_labels(store, project, IDS[:2], [1, 0], BEGIN, name="1")
+        put_labels(store, project, IDS[2:4], [1.0, None], datetime(2024, 1, 8, 12, tzinfo=UTC), name="2")
+        words = pl.DataFrame({"id": IDS[4:], "label": ["1", "0"], "observed_at": [BEGIN] * 2, "note": ["x", "y"]})
+        put_frame(store, f"{project.name}/labels/3.parquet", words)
+        (closed,) = close_batches(store, project, DEADLINE).batches
+        assert pair_counts(closed.tally.frame, "1", "2").n == 5
 
     @pytest.mark.parametrize("whose", ["rows", "1", "2"])
     @pytest.mark.usefixtures("scored")
