@@ -153,7 +153,7 @@ def _checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
             adjusted >= threshold,
             f"the evidence for {gain} is E = {_e(adjusted)} ({1 / policy.alpha:g} needed)",
         ),
-        Check("mcnemar", mid_p < policy.alpha, f"McNemar's mid-p is {mid_p:.2g} (below {policy.alpha:g} needed)"),
+        Check("mcnemar", mid_p < policy.alpha, f"McNemar's mid-p is {_p(mid_p)} (below {policy.alpha:g} needed)"),
         _bootstrap_check(m, policy),
         *(
             Check(
@@ -218,6 +218,11 @@ def _outlook(outlook: Forecast | Undefined | None) -> tuple[str, ...]:
     chance = f"E reaches its threshold within {outlook.horizon} batches with probability {outlook.probability:.0%}"
     even = f", with even odds within {outlook.batches_50}" if outlook.batches_50 else ""
     return (f"forecast: {chance}{even}",)
+
+
+def _p(p_value: float) -> str:
+    """A p-value for a reader, never 0."""
+    return f"{p_value:.2g}" if p_value >= 1e-6 else "less than one in a million"
 
 
 def _e(log_e: float) -> str:
