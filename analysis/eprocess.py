@@ -15,7 +15,7 @@ from scipy import optimize, special
 from analysis.counts import PairedOutcomes
 from analysis.intervals import Interval
 from analysis.metrics import Floats
-from analysis.mixture import log_mixture, octave_nodes
+from analysis.mixture import check_bet, log_mixture, octave_nodes
 
 __all__ = ["DEFAULT_PRIOR", "confidence_sequence", "log_e", "log_e_array", "prior_for"]
 
@@ -30,7 +30,7 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
     truncated to [1/2, 1]; a row x multiplies the capital by 1 + u (x - m) / (1 + m), u = 2 theta - 1, m =
     ``null_gain``. At m = 0 ties drop out and E = 2^(w+l) B(a+w, a+l) / B(a, a) * P(Beta(a+w, a+l) > 1/2) / (1/2).
     """
-    _check(null_gain, prior)
+    check_bet(null_gain, prior)
     w, l = pairs.wins, pairs.losses
     if pairs.n == 0:
         return 0.0
@@ -73,7 +73,7 @@ def log_e_array(
     ``log_e`` while |log E| < 30 and there are fewer than 1e5 rows. At ``null_gain`` 0 a hopeless record may give
     -inf.
     """
-    _check(null_gain, prior)
+    check_bet(null_gain, prior)
     w, l, t = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (wins, losses, ties)))
     if null_gain != 0.0:
         return _octave_quadrature(w, l, t, null_gain, prior)
@@ -91,15 +91,6 @@ def _octave_quadrature(w: Floats, l: Floats, t: Floats, null_gain: float, prior:
     win, loss, tie = (np.log1p(slope * u) for slope in _slopes(null_gain))
     exponent = w[..., None] * win + l[..., None] * loss + t[..., None] * tie + log_weight
     return np.asarray(special.logsumexp(exponent, axis=-1), dtype=np.float64)
-
-
-def _check(null_gain: float, prior: float) -> None:
-    if not -1 < null_gain < 1:
-        msg = f"a gain lies between -1 and 1, not {null_gain}"
-        raise ValueError(msg)
-    if not prior >= 1:
-        msg = f"the prior must be at least 1, not {prior}"
-        raise ValueError(msg)
 
 
 def _integral(pairs: PairedOutcomes, m: float, prior: float) -> float:

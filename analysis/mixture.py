@@ -11,11 +11,21 @@ from scipy import optimize, special
 
 from analysis.metrics import Floats
 
-__all__ = ["log_mixture", "octave_nodes"]
+__all__ = ["check_bet", "log_mixture", "octave_nodes"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _PANELS = 16
 _DEPTH = 60.0  # nats below the mode at which the integrand is dropped: a relative error of exp(-60)
+
+
+def check_bet(null_gain: float, prior: float) -> None:
+    """Raise ValueError for a gain outside (-1, 1), or a prior below 1, whose density has no bounded logarithm."""
+    if not -1 < null_gain < 1:
+        msg = f"a gain lies between -1 and 1, not {null_gain}"
+        raise ValueError(msg)
+    if not prior >= 1:
+        msg = f"the prior must be at least 1, not {prior}"
+        raise ValueError(msg)
 
 
 def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:

@@ -9,6 +9,7 @@ from scipy import optimize, special
 
 from analysis.counts import PairedCounts
 from analysis.metrics import Floats
+from analysis.mixture import check_bet
 
 __all__ = ["log_e_precision"]
 
@@ -32,12 +33,7 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
     Derived for this project and supported by simulation; no publication was checked. ``refine=False`` keeps the
     minimum over the grid of pi, which lies slightly higher.
     """
-    if not -1 < null_gain < 1:
-        msg = f"a gain lies between -1 and 1, not {null_gain}"
-        raise ValueError(msg)
-    if not prior >= 1:
-        msg = f"the prior must be at least 1, not {prior}"
-        raise ValueError(msg)
+    check_bet(null_gain, prior)
 
     def objective(pi: Floats) -> Floats:
         return _log_e_at(pi, counts, null_gain, prior)
