@@ -17,7 +17,7 @@ from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
 from analysis.metrics import Floats, Metric, paired_metric
 
-__all__ = ["Bootstrap", "Resampling", "bootstrap"]
+__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval"]
 
 Resampling = Literal["dirichlet", "multinomial"]
 
@@ -64,16 +64,25 @@ def _differences(name: Metric, draws: Floats) -> Floats:
 
 
 def _summary(values: Floats, confidence_level: float, method: Resampling) -> Bootstrap | Undefined:
+    interval = percentile_interval(values, confidence_level)
+    if isinstance(interval, Undefined):
+        return interval
     defined = values[np.isfinite(values)]
-    undefined = len(values) - len(defined)
-    if undefined > MAX_UNDEFINED_SHARE * len(values):
-        return Undefined(f"undefined in {undefined} of {len(values)} bootstrap replicates")
-    tail = (1 - confidence_level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
     return Bootstrap(
-        Interval(float(low), float(high), confidence_level),
+        interval,
         float(np.mean(defined > 0)),
-        undefined,
+        len(values) - len(defined),
         len(values),
         method,
     )
+
+
+def percentile_interval(replicates: Floats, confidence_level: float) -> Interval | Undefined:
+    """The percentile interval of the replicates that are defined; Undefined if more than 1 % of them are not."""
+    defined = replicates[np.isfinite(replicates)]
+    undefined = len(replicates) - len(defined)
+    if undefined > MAX_UNDEFINED_SHARE * len(replicates):
+        return Undefined(f"undefined in {undefined} of {len(replicates)} bootstrap replicates")
+    tail = (1 - confidence_level) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(float(low), float(high), confidence_level)

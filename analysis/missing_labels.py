@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.bootstrap import MAX_UNDEFINED_SHARE
+from analysis.bootstrap import percentile_interval
 from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
 from analysis.metrics import Floats, Metric, paired_metric
@@ -78,11 +78,7 @@ def _corrected(name: Metric, whole: Floats, draws: Floats, confidence_level: flo
     if not np.isfinite([old[0], new[0]]).all():
         return Undefined("the metric does not exist for these counts")
     champion, challenger = paired_metric(name, draws)
-    differences = challenger - champion
-    defined = differences[np.isfinite(differences)]
-    if len(defined) < (1 - MAX_UNDEFINED_SHARE) * len(differences):
-        return Undefined(f"undefined in {len(differences) - len(defined)} of {len(differences)} bootstrap replicates")
-    tail = (1 - confidence_level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    interval = Interval(float(low), float(high), confidence_level)
+    interval = percentile_interval(challenger - champion, confidence_level)
+    if isinstance(interval, Undefined):
+        return interval
     return Corrected(float(old[0]), float(new[0]), float(new[0] - old[0]), interval)

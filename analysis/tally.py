@@ -29,6 +29,8 @@ __all__ = [
     "tally",
 ]
 
+_SEGMENT = "segment."
+
 DUPLICATE_ID = "duplicate id"
 LABEL_NOT_BINARY = "label not 0/1"
 CONFLICTING_LABELS = "conflicting labels"
@@ -41,7 +43,11 @@ def decision_column(version: str) -> str:
 
 
 def segment_column(column: str) -> str:
-    return f"segment.{column}"
+    return f"{_SEGMENT}{column}"
+
+
+def _segment_columns(frame: pl.DataFrame) -> list[str]:
+    return [c for c in frame.columns if c.startswith(_SEGMENT)]
 
 
 def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
@@ -53,7 +59,7 @@ def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     contradict each other, or whose label is neither 0 nor 1, counts for nothing, and neither does an id that occurs
     twice among the rows.
     """
-    segments = [c for c in rows.columns if c.startswith("segment.")]
+    segments = _segment_columns(rows)
     versions = [c for c in rows.columns if c != "id" and c not in segments]
     last = (
         labels.filter(pl.col("label").is_not_null())
@@ -97,7 +103,7 @@ def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCo
 
 def segment_counts(frame: pl.DataFrame, champion: str, challenger: str) -> dict[tuple[str, str], PairedCounts]:
     """The counts of the pair within each value of each segment column."""
-    columns = [c.removeprefix("segment.") for c in frame.columns if c.startswith("segment.")]
+    columns = [c.removeprefix(_SEGMENT) for c in _segment_columns(frame)]
     found: dict[tuple[str, str], PairedCounts] = {}
     for values, counts in _pair_cells(frame, champion, challenger):
         for column, value in zip(columns, values, strict=True):
@@ -113,7 +119,7 @@ def _pair_cells(
     c, h = decision_column(champion), decision_column(challenger)
     if c not in frame.columns or h not in frame.columns:
         return []
-    segments = [s for s in frame.columns if s.startswith("segment.")]
+    segments = _segment_columns(frame)
     usable = frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
     cells = usable.select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
     cells = cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))

@@ -49,7 +49,8 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not batches:
         return None
-    contenders = _contenders([*(b.manifest for b in batches), *waiting])
+    scored = sorted([*(b.manifest for b in batches), *waiting], key=lambda m: (m.date, m.batch))
+    contenders = _contenders(scored)
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
@@ -71,7 +72,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "basis": basis,
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
-        "failures": _failures([*(b.manifest for b in batches), *waiting]),
+        "failures": _failures(scored),
         "judgement": judgement,
         "promote": judgement.promote,
     }
@@ -106,19 +107,18 @@ def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
 
 
 def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
-    """The contenders of the newest batch, as they were when they last scored; one that failed there still competes."""
+    """The contenders of the last batch, as they were when they last scored; one that failed there still competes."""
     found: dict[str, Contender] = {}
-    newest = max(scored, key=lambda m: (m.date, m.batch))
-    for manifest in sorted(scored, key=lambda m: (m.date, m.batch)):
+    for manifest in scored:
         found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
-    live = {s.version for s in newest.scored}
+    live = {s.version for s in scored[-1].scored}
     return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
 
 
 def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
     """The last failure of each version that failed in a batch of the reign, with the batch."""
     last: dict[str, dict[str, str]] = {}
-    for manifest in sorted(scored, key=lambda m: (m.date, m.batch)):
+    for manifest in scored:
         for s in manifest.scored:
             if s.failure:
                 last[s.version] = {"version": s.version, "batch": manifest.batch, "failure": s.failure}
