@@ -13,26 +13,33 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.bootstrap_intervals import (
+    IntervalKind,
+    acceleration,
+    basic_interval,
+    bca_interval,
+    percentile_interval,
+    studentized_interval,
+)
 from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
-from analysis.metrics import Floats, Metric, paired_metric
+from analysis.metrics import Floats, Metric, difference, paired_metric, paired_standard_error
 
 __all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval"]
 
 Resampling = Literal["dirichlet", "multinomial"]
 
-MAX_UNDEFINED_SHARE = 0.01
-
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Percentile interval of challenger minus champion, and the share of replicates above 0 (a description only)."""
+    """An interval of challenger minus champion, and the share of replicates above 0 (a description only)."""
 
     interval: Interval
     share_above_zero: float
     undefined_replicates: int
     n_resamples: int
     method: Resampling
+    kind: IntervalKind = "percentile"
 
 
 def bootstrap(
@@ -43,30 +50,38 @@ def bootstrap(
     confidence_level: float,
     n_resamples: int = 10_000,
     method: Resampling = "dirichlet",
+    interval: IntervalKind = "percentile",
 ) -> dict[Metric, Bootstrap | Undefined]:
     """Bootstrap the paired difference of every metric from the same draws.
 
     Replicates in which a metric is undefined (0/0) are left out and counted; above 1 % of them no interval is given.
+    Every ``interval`` but ``percentile`` measures the replicates against the table they were drawn from: the observed
+    one, or the smoothed N + 1/2 (against the observed one Dirichlet draws would be pulled towards 0 twice). It is
+    Undefined where the observed difference is; ``analysis.bootstrap_intervals`` has the formulas.
     """
     if counts.n == 0:
         return {name: Undefined("no labelled row") for name in metrics}
     cells = np.array(counts.labelled, dtype=np.float64)
     if method == "dirichlet":
-        draws = rng.standard_gamma(cells + 0.5, size=(n_resamples, 8))
+        origin = cells + 0.5
+        draws = rng.standard_gamma(origin, size=(n_resamples, 8))
     else:
+        origin = cells
         draws = rng.multinomial(counts.n, cells / counts.n, size=n_resamples).astype(np.float64)
-    return {name: _summary(_differences(name, draws), confidence_level, method) for name in metrics}
+    found: dict[Metric, Bootstrap | Undefined] = {}
+    for name in metrics:
+        values = _differences(name, draws)
+        limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
+        found[name] = limits if isinstance(limits, Undefined) else _bootstrap(values, limits, method, interval)
+    return found
 
 
-def _differences(name: Metric, draws: Floats) -> Floats:
-    champion, challenger = paired_metric(name, draws)
+def _differences(name: Metric, tables: Floats) -> Floats:
+    champion, challenger = paired_metric(name, tables)
     return challenger - champion
 
 
-def _summary(values: Floats, confidence_level: float, method: Resampling) -> Bootstrap | Undefined:
-    interval = percentile_interval(values, confidence_level)
-    if isinstance(interval, Undefined):
-        return interval
+def _bootstrap(values: Floats, interval: Interval, method: Resampling, kind: IntervalKind) -> Bootstrap:
     defined = values[np.isfinite(values)]
     return Bootstrap(
         interval,
@@ -74,15 +89,31 @@ def _summary(values: Floats, confidence_level: float, method: Resampling) -> Boo
         len(values) - len(defined),
         len(values),
         method,
+        kind,
     )
 
 
-def percentile_interval(replicates: Floats, confidence_level: float) -> Interval | Undefined:
-    """The percentile interval of the replicates that are defined; Undefined if more than 1 % of them are not."""
-    defined = replicates[np.isfinite(replicates)]
-    undefined = len(replicates) - len(defined)
-    if undefined > MAX_UNDEFINED_SHARE * len(replicates):
-        return Undefined(f"undefined in {undefined} of {len(replicates)} bootstrap replicates")
-    tail = (1 - confidence_level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(low), float(high), confidence_level)
+def _interval(
+    name: Metric,
+    counts: PairedCounts,
+    origin: Floats,
+    draws: Floats,
+    values: Floats,
+    confidence_level: float,
+    kind: IntervalKind,
+) -> Interval | Undefined:
+    if kind == "percentile":
+        return percentile_interval(values, confidence_level)
+    observed = difference(name, counts)
+    if isinstance(observed, Undefined):
+        return observed
+    estimate = float(_differences(name, origin[None, :])[0])
+    if kind == "basic":
+        return basic_interval(values, estimate, confidence_level)
+    if kind == "bca":
+        a = acceleration(name, counts)
+        return a if isinstance(a, Undefined) else bca_interval(values, estimate, a, confidence_level)
+    # gamma draws are shares up to a factor: as tables of n rows they have the standard errors of n rows
+    tables = np.vstack([origin, draws])
+    errors = paired_standard_error(name, tables * (counts.n / tables.sum(axis=1, keepdims=True)))
+    return studentized_interval(values, errors[1:], estimate, float(errors[0]), confidence_level)

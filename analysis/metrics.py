@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from analysis.counts import Confusion, PairedCounts, Undefined
 
-__all__ = ["METRICS", "Difference", "Metric", "difference", "metric", "metric_array", "paired_metric"]
+__all__ = [
+    "METRICS",
+    "Difference",
+    "Metric",
+    "difference",
+    "metric",
+    "metric_array",
+    "paired_metric",
+    "paired_standard_error",
+]
 
 Metric = Literal[
     "recall", "precision", "specificity", "npv", "accuracy", "balanced_accuracy", "f1", "mcc", "alert_rate"
@@ -19,6 +28,7 @@ Metric = Literal[
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 Floats = NDArray[np.float64]
+_Quadruple = tuple[Floats, Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +69,28 @@ def metric_array(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -
 
 def paired_metric(name: Metric, cells: Floats) -> tuple[Floats, Floats]:
     """``name`` of the champion and of the challenger for each row of ``cells`` (n x 8: 4 label + 2 champion + challenger)."""
-    n = cells
-    champion = metric_array(name, n[:, 6] + n[:, 7], n[:, 2] + n[:, 3], n[:, 4] + n[:, 5], n[:, 0] + n[:, 1])
-    challenger = metric_array(name, n[:, 5] + n[:, 7], n[:, 1] + n[:, 3], n[:, 4] + n[:, 6], n[:, 0] + n[:, 2])
-    return champion, challenger
+    champion, challenger = _confusions(cells)
+    return metric_array(name, *champion), metric_array(name, *challenger)
+
+
+def paired_standard_error(name: Metric, cells: Floats) -> Floats:
+    """Delta-method standard error of challenger minus champion for each row of ``cells``; not-a-number where undefined.
+
+    Every metric here is homogeneous of degree 0 in the counts, so with g_j = n d(theta)/dN_j the standard error is
+    sqrt(sum_j N_j g_j^2) / n over the eight cells. The gradients are closed forms of the cell counts.
+    """
+    old, new = (_gradient(name, *confusion) for confusion in _confusions(cells))
+    variance = np.zeros(len(cells))
+    for cell in range(8):
+        label, c, h = cell >> 2, (cell >> 1) & 1, cell & 1
+        variance += cells[:, cell] * (new[_outcome(label, h)] - old[_outcome(label, c)]) ** 2
+    return np.sqrt(variance)
+
+
+def _confusions(cells: Floats) -> tuple[_Quadruple, _Quadruple]:
+    """(tp, fp, fn, tn) of the champion and of the challenger."""
+    n0, n1, n2, n3, n4, n5, n6, n7 = cells.T
+    return (n6 + n7, n2 + n3, n4 + n5, n0 + n1), (n5 + n7, n1 + n3, n4 + n6, n0 + n2)
 
 
 _NEEDS = {
@@ -86,23 +114,15 @@ def metric(name: Metric, counts: Confusion) -> float | Undefined:
 
 
 def difference(name: Metric, counts: PairedCounts) -> Difference | Undefined:
-    """Challenger minus champion with its influence-function standard error.
-
-    Every metric here is homogeneous of degree 0 in the counts, so with g_j = n d(theta)/dN_j the standard error is
-    sqrt(sum_j N_j g_j^2) / n over the eight cells (delta method). The gradients are closed forms of the cell counts.
-    """
+    """Challenger minus champion with its influence-function standard error (``paired_standard_error``)."""
     champion, challenger = metric(name, counts.champion), metric(name, counts.challenger)
     for value in (champion, challenger):
         if isinstance(value, Undefined):
             return value
     assert isinstance(champion, float)
     assert isinstance(challenger, float)
-    old, new = _gradient(name, counts.champion), _gradient(name, counts.challenger)
-    variance = 0.0
-    for cell, n in enumerate(counts.labelled):
-        label, c, h = cell >> 2, (cell >> 1) & 1, cell & 1
-        variance += n * (new[_outcome(label, h)] - old[_outcome(label, c)]) ** 2
-    return Difference(champion, challenger, challenger - champion, math.sqrt(variance))
+    standard_error = paired_standard_error(name, np.array([counts.labelled], dtype=np.float64))
+    return Difference(champion, challenger, challenger - champion, float(standard_error[0]))
 
 
 def _outcome(label: int, decision: int) -> int:
@@ -112,43 +132,39 @@ def _outcome(label: int, decision: int) -> int:
     return 2 if label else 3
 
 
-def _gradient(name: Metric, k: Confusion) -> tuple[float, float, float, float]:
-    """The derivatives of ``name`` with respect to (tp, fp, fn, tn); the metric is defined at ``k``."""
-    tp, fp, fn, tn = float(k.tp), float(k.fp), float(k.fn), float(k.tn)
-    n = tp + fp + fn + tn
-    match name:
-        case "recall":
-            p2 = (tp + fn) ** 2
-            return fn / p2, 0.0, -tp / p2, 0.0
-        case "precision":
-            q2 = (tp + fp) ** 2
-            return fp / q2, -tp / q2, 0.0, 0.0
-        case "specificity":
-            m2 = (tn + fp) ** 2
-            return 0.0, -tn / m2, 0.0, fp / m2
-        case "npv":
-            u2 = (tn + fn) ** 2
-            return 0.0, 0.0, -tn / u2, fn / u2
-        case "accuracy":
-            right, wrong = (fp + fn) / n**2, -(tp + tn) / n**2
-            return right, wrong, wrong, right
-        case "balanced_accuracy":
-            p2, m2 = (tp + fn) ** 2, (tn + fp) ** 2
-            return fn / p2 / 2, -tn / m2 / 2, -tp / p2 / 2, fp / m2 / 2
-        case "f1":
-            d2 = (2 * tp + fp + fn) ** 2
-            return 2 * (fp + fn) / d2, -2 * tp / d2, -2 * tp / d2, 0.0
-        case "alert_rate":
-            flagged, passed = (fn + tn) / n**2, -(tp + fp) / n**2
-            return flagged, flagged, passed, passed
-        case "mcc":
-            return _mcc_gradient(tp, fp, fn, tn)
+def _gradient(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> _Quadruple:
+    """The derivatives of ``name`` with respect to (tp, fp, fn, tn); not-a-number where it is undefined."""
+    n, zero = tp + fp + fn + tn, np.zeros_like(tp)
+    p2, q2, m2, u2 = (tp + fn) ** 2, (tp + fp) ** 2, (tn + fp) ** 2, (tn + fn) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        match name:
+            case "recall":
+                return fn / p2, zero, -tp / p2, zero
+            case "precision":
+                return fp / q2, -tp / q2, zero, zero
+            case "specificity":
+                return zero, -tn / m2, zero, fp / m2
+            case "npv":
+                return zero, zero, -tn / u2, fn / u2
+            case "accuracy":
+                right, wrong = (fp + fn) / n**2, -(tp + tn) / n**2
+                return right, wrong, wrong, right
+            case "balanced_accuracy":
+                return fn / p2 / 2, -tn / m2 / 2, -tp / p2 / 2, fp / m2 / 2
+            case "f1":
+                d2 = (2 * tp + fp + fn) ** 2
+                return 2 * (fp + fn) / d2, -2 * tp / d2, -2 * tp / d2, zero
+            case "alert_rate":
+                flagged, passed = (fn + tn) / n**2, -(tp + fp) / n**2
+                return flagged, flagged, passed, passed
+            case "mcc":
+                return _mcc_gradient(tp, fp, fn, tn)
 
 
-def _mcc_gradient(tp: float, fp: float, fn: float, tn: float) -> tuple[float, float, float, float]:
+def _mcc_gradient(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> _Quadruple:
     """Chain rule on MCC = (tp tn - fp fn) / sqrt((tp+fp)(tp+fn)(tn+fp)(tn+fn))."""
     q, p, m, u = tp + fp, tp + fn, tn + fp, tn + fn
-    root = math.sqrt(q) * math.sqrt(p) * math.sqrt(m) * math.sqrt(u)
+    root = np.sqrt(q) * np.sqrt(p) * np.sqrt(m) * np.sqrt(u)
     half = (tp * tn - fp * fn) / root / 2
     return (
         tn / root - half * (1 / q + 1 / p),

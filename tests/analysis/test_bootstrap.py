@@ -13,8 +13,9 @@ from hypothesis import given
 from scipy import stats
 
 from analysis.bootstrap import Bootstrap, _differences, bootstrap
+from analysis.bootstrap_intervals import IntervalKind, acceleration
 from analysis.counts import PairedCounts, Undefined
-from analysis.metrics import METRICS, Metric
+from analysis.metrics import METRICS, Difference, Metric, difference, paired_standard_error
 
 ENUMERATED = oracle("bootstrap_exact_small")
 
@@ -26,8 +27,8 @@ def run(
     return bootstrap(counts, [name], rng=rng, confidence_level=level, n_resamples=n, **options)[name]
 
 
-def enumerate_resamples(table: tuple[int, ...], name: Metric) -> tuple[np.ndarray, np.ndarray]:
-    """Every table that n draws with replacement can give: its difference, and its probability."""
+def enumerate_tables(table: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Every table that n draws with replacement can give, and its probability."""
     cells, n = np.flatnonzero(table), sum(table)
     slots = n + len(cells) - 1
     bars = np.array(list(itertools.combinations(range(slots), len(cells) - 1)))
@@ -35,7 +36,7 @@ def enumerate_resamples(table: tuple[int, ...], name: Metric) -> tuple[np.ndarra
     draws = np.zeros((len(bars), 8))
     draws[:, cells] = np.diff(edges, axis=1) - 1
     share = np.array(table)[cells] / n
-    return _differences(name, draws), stats.multinomial.pmf(draws[:, cells], n, share)
+    return draws, stats.multinomial.pmf(draws[:, cells], n, share)
 
 
 @pytest.mark.parametrize("case", ENUMERATED, ids=lambda c: c["metric"])
@@ -47,7 +48,8 @@ def test_multinomial_against_enumeration_of_all_resamples(case: dict[str, Any]) 
     p, undefined = case["P_gt0"], case["P_undefined"]
     assert found.share_above_zero == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / n))
     assert abs(found.undefined_replicates - n * undefined) <= 4 * math.sqrt(n * undefined) + 1
-    values, pmf = enumerate_resamples(counts.labelled, case["metric"])
+    tables, pmf = enumerate_tables(counts.labelled)
+    values = _differences(case["metric"], tables)
     assert pmf[values > 1e-12].sum() / (1 - undefined) == pytest.approx(p, abs=1e-6)
     for level, limit, exact in [(0.025, found.interval.low, case["q025"]), (0.975, found.interval.high, case["q975"])]:
         error = 4 * math.sqrt(level * (1 - level) / n)
@@ -55,6 +57,54 @@ def test_multinomial_against_enumeration_of_all_resamples(case: dict[str, Any]) 
         assert pmf[values < limit - 1e-9].sum() / (1 - undefined) <= level + error
         assert pmf[values <= exact + 1e-9].sum() / (1 - undefined) >= level - 1e-6
         assert limit == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("case", ENUMERATED, ids=lambda c: c["metric"])
+def test_basic_limits_mirror_the_enumerated_quantiles_at_the_observed_difference(case: dict[str, Any]) -> None:
+    counts = PairedCounts(tuple(case["table"]))
+    found, observed = (
+        run(counts, case["metric"], method="multinomial", interval="basic"),
+        difference(case["metric"], counts),
+    )
+    assert isinstance(found, Bootstrap)
+    assert isinstance(observed, Difference)
+    assert found.kind == "basic"
+    assert found.interval.low == pytest.approx(2 * observed.value - case["q975"], abs=0.01)
+    assert found.interval.high == pytest.approx(2 * observed.value - case["q025"], abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["percentile", "basic", "bca", "studentized"])
+@pytest.mark.parametrize("name", ["recall", "precision", "f1", "mcc"])
+def test_both_limits_stand_at_their_levels_of_the_exact_distribution(name: Metric, kind: IntervalKind) -> None:
+    """118,755 resamples of 24 rows: the replicates, and t*, at the levels that the exact z0 gives; 4 standard errors."""
+    counts, n = PairedCounts((6, 0, 3, 3, 0, 5, 3, 4)), 100_000
+    tables, pmf = enumerate_tables(counts.labelled)
+    observed, a = difference(name, counts), acceleration(name, counts)
+    assert isinstance(observed, Difference)
+    assert isinstance(a, float)
+    found = run(counts, name, level=0.9, n=n, method="multinomial", interval=kind)
+    assert isinstance(found, Bootstrap)
+    exact, levels, limits = (
+        _differences(name, tables),
+        np.array([0.05, 0.95]),
+        [found.interval.low, found.interval.high],
+    )
+    below = (pmf[exact < observed.value - 1e-9].sum() + pmf[exact < observed.value + 1e-9].sum()) / 2
+    if kind == "basic":
+        limits = [2 * observed.value - x for x in reversed(limits)]
+    elif kind == "bca":
+        shifted = stats.norm.ppf(below) + stats.norm.ppf(levels)
+        levels = stats.norm.cdf(stats.norm.ppf(below) + shifted / (1 - a * shifted))
+    elif kind == "studentized":
+        errors = paired_standard_error(name, tables)
+        known = errors > 1e-12
+        pmf = pmf[known] / pmf[known].sum()
+        exact = (exact[known] - observed.value) / errors[known]
+        limits = [(observed.value - x) / observed.standard_error for x in reversed(limits)]
+    slack = 4 * (math.sqrt(0.05 * 0.95 / n) + (math.sqrt(0.25 / n) if kind == "bca" else 0))
+    for level, limit in zip(levels, limits, strict=True):
+        assert pmf[exact <= limit + 1e-9].sum() >= level - slack
+        assert pmf[exact < limit - 1e-9].sum() <= level + slack
 
 
 @pytest.mark.parametrize("case", ENUMERATED, ids=lambda c: c["metric"])
@@ -121,6 +171,34 @@ def test_dirichlet_keeps_its_width_where_a_discordant_cell_is_empty() -> None:
     assert default.method == "dirichlet"
     assert default.undefined_replicates == 0
     assert default.share_above_zero == pytest.approx(0.5, abs=0.005)
+
+
+def test_dirichlet_replicates_are_measured_against_the_smoothed_table_that_they_were_drawn_from() -> None:
+    """So the basic interval is the percentile one mirrored at (w - l) / (P + 2), and one-sided wins do not double it."""
+    counts = PairedCounts((90, 0, 0, 2, 3, 6, 0, 7))
+    mirrored, percentile = run(counts, "recall", interval="basic"), run(counts, "recall")
+    assert isinstance(mirrored, Bootstrap)
+    assert isinstance(percentile, Bootstrap)
+    centre = 6 / 18
+    assert mirrored.interval.low + percentile.interval.high == pytest.approx(2 * centre, abs=1e-12)
+    assert mirrored.interval.high + percentile.interval.low == pytest.approx(2 * centre, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["basic", "bca", "studentized"])
+def test_a_table_without_disagreement_has_no_second_order_interval_from_its_own_rows(kind: IntervalKind) -> None:
+    """Nothing varies in a row bootstrap; the smoothed one still has an interval on both sides of 0."""
+    counts = PairedCounts((90, 0, 0, 2, 3, 0, 0, 7))
+    assert isinstance(run(counts, "recall", n=1000, method="multinomial", interval=kind), Undefined)
+    smoothed = run(counts, "recall", n=1000, interval=kind)
+    assert isinstance(smoothed, Bootstrap)
+    assert smoothed.interval.low < -0.05 < 0.05 < smoothed.interval.high
+
+
+@pytest.mark.parametrize("kind", ["basic", "bca", "studentized"])
+def test_without_an_observed_difference_there_is_no_interval_around_it(kind: IntervalKind) -> None:
+    assert run(PairedCounts((5, 3, 2, 1, 0, 0, 0, 0)), "recall", n=1000, interval=kind) == Undefined(
+        "no labelled positive"
+    )
 
 
 def test_undefined_replicates_are_left_out_and_counted_and_refused_above_one_percent() -> None:
