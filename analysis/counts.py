@@ -104,6 +104,10 @@ class PairedCounts:
         n, u = self.labelled, self.unlabelled
         return PairedCounts((n[0], n[2], n[1], n[3], n[4], n[6], n[5], n[7]), (u[0], u[2], u[1], u[3]))
 
+    def flip(self) -> PairedCounts:
+        """The same rows with label and decisions negated: the NPV of a table is the precision of its flip."""
+        return PairedCounts(self.labelled[::-1], self.unlabelled[::-1])
+
     def outcomes(self, metric: BinaryMetric) -> PairedOutcomes:
         """Wins, losses and ties over the rows that ``metric`` is a share of: positives, negatives, or all."""
         n = self.labelled

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import polars as pl
 
-from analysis.counts import PairedCounts
-from analysis.tally import pair_counts, pair_exclusions, segment_counts
+from analysis.counts import PairedCounts, PairedOutcomes
+from analysis.entities import EntityEvidence, entity_evidence
+from analysis.measures import LinearMetric, Measure
+from analysis.missing_labels import worst_case
+from analysis.score_sums import ScoreSums, pair_sums
+from analysis.tally import ENTITY, pair_counts, pair_exclusions, segment_counts
 
 __all__ = [
     "ANOTHER_CONTENDER",
@@ -47,6 +51,7 @@ class BatchTally:
     date: date
     frame: pl.DataFrame
     scored: Mapping[str, Contender]
+    scores: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,21 @@ class PairedBatch:
     date: date
     counts: PairedCounts
     segments: Mapping[tuple[str, str], PairedCounts]
+    scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What all closed batches of a reign say about one pair, oldest first, and the rows that were left out, by reason."""
+    """What all closed batches of a reign say about one pair, oldest first, and the rows that were left out, by reason.
+
+    Where rows share entities, ``entities`` holds the outcomes whose unit is the entity.
+    """
 
     champion: Contender
     challenger: Contender
     batches: tuple[PairedBatch, ...]
     excluded: Mapping[str, int] = field(default_factory=dict)
+    entities: EntityEvidence | None = None
 
     @property
     def counts(self) -> PairedCounts:
@@ -79,6 +89,25 @@ class Evidence:
             for key, counts in batch.segments.items():
                 total[key] = total.get(key, PairedCounts()) + counts
         return dict(sorted(total.items()))
+
+    def outcomes(self, name: LinearMetric) -> list[PairedOutcomes]:
+        """Wins, losses and ties in each batch, of entities where rows share them, else of rows."""
+        if self.entities:
+            return list(self.entities.batches[name])
+        return [b.counts.outcomes(name) for b in self.batches]
+
+    def until(self, day: date) -> Evidence:
+        """What was known after the batches dated up to ``day``."""
+        seen = tuple(b for b in self.batches if b.date <= day)
+        return replace(self, batches=seen, entities=self.entities.first(len(seen)) if self.entities else None)
+
+    def assuming_the_worst(self) -> Evidence:
+        """Every unlabelled row on which the two disagree counted for the champion, in every batch and segment."""
+        batches = tuple(
+            replace(b, counts=worst_case(b.counts), segments={k: worst_case(c) for k, c in b.segments.items()})
+            for b in self.batches
+        )
+        return replace(self, batches=batches)
 
 
 def closing_date(batch_date: date, maturity_days: int) -> date:
@@ -101,7 +130,7 @@ def gather(
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
-    batches = []
+    batches, frames = [], []
     for tally in sorted(closed, key=lambda t: (t.date, t.batch)):
         if learned and tally.date <= max(learned):
             excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
@@ -113,7 +142,14 @@ def gather(
         excluded.update(pair_exclusions(tally.frame, *pair))
         counts = pair_counts(tally.frame, *pair)
         if counts.n:
-            batches.append(PairedBatch(tally.batch, tally.date, counts, segment_counts(tally.frame, *pair)))
+            scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
+            batches.append(PairedBatch(tally.batch, tally.date, counts, segment_counts(tally.frame, *pair), scores))
+            frames.append(tally.frame)
     if open_rows:
         excluded[NOT_CLOSED] = open_rows
-    return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())))
+    entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
+    return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())), entities)
+
+
+def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:
+    return any(ENTITY in f.columns for f in frames)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.batch_unit import log_e_symmetric, scale_free
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e_array
+from analysis.metrics import Floats
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "forecast", "forecast_batches", "forecast_estimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,51 @@ def forecast(
     total_losses = pairs.losses + (disagreements - wins).cumsum(axis=1)
     total = n + size * np.arange(1, horizon + 1)
     e = log_e_array(total_wins, total_losses, total - total_wins - total_losses, null_gain=null_gain, prior=prior)
-    reached = np.maximum.accumulate(e >= threshold, axis=1)
-    shares = reached.mean(axis=0)
-    return Forecast(_first(shares, 0.5), _first(shares, 0.8), float(shares[-1]), horizon)
+    return _summary(e, threshold)
+
+
+def forecast_estimate(
+    excess: float,
+    standard_error: float,
+    *,
+    rows: float,
+    rows_per_batch: float,
+    rho2: float,
+    threshold: float,
+    rng: np.random.Generator,
+    horizon: int = 26,
+    n_paths: int = 1000,
+) -> Forecast:
+    """Continue an estimate that lies ``excess`` above its null as a normal mean over ``rows``, for ``horizon`` more batches.
+
+    Every path draws its true excess from Normal(``excess``, ``standard_error``); evidence is the asymptotic e-value with
+    the scale ``rho2``. For exact processes other than that of wins and losses it is an approximation.
+    """
+    sd = standard_error * np.sqrt(rows)
+    true = rng.normal(excess, standard_error, size=(n_paths, 1))
+    steps = rng.normal(true * rows_per_batch / sd, np.sqrt(rows_per_batch), size=(n_paths, horizon))
+    n = rows + rows_per_batch * np.arange(1, horizon + 1)
+    return _summary(log_e_symmetric(excess * rows / sd + steps.cumsum(axis=1), n, rho=rho2), threshold)
+
+
+def forecast_batches(
+    x: Floats, *, threshold: float, rng: np.random.Generator, horizon: int = 26, n_paths: int = 1000
+) -> Forecast | Undefined:
+    """Continue the standardised gains ``x``, one a batch, for ``horizon`` more batches, as normal with their mean and spread."""
+    if len(x) < 2:
+        return Undefined("fewer than two batches to extrapolate from")
+    spread = float(np.std(x, ddof=1))
+    mean = rng.normal(x.mean(), spread / np.sqrt(len(x)), size=(n_paths, 1))
+    future = rng.normal(mean, spread, size=(n_paths, horizon))
+    free = scale_free(np.concatenate([np.broadcast_to(x, (n_paths, len(x))), future], axis=1))
+    e = log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1))
+    return _summary(e[:, len(x) :], threshold)
+
+
+def _summary(log_e: Floats, threshold: float) -> Forecast:
+    """Paths x batches of log e-values: when how many of them have reached the threshold."""
+    shares = np.maximum.accumulate(log_e >= threshold, axis=1).mean(axis=0)
+    return Forecast(_first(shares, 0.5), _first(shares, 0.8), float(shares[-1]), log_e.shape[1])
 
 
 def _first(shares: np.ndarray, level: float) -> int | None:

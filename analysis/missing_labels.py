@@ -10,9 +10,9 @@ import numpy as np
 from analysis.bootstrap import percentile_interval
 from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
-from analysis.metrics import Floats, Metric, paired_metric
+from analysis.metrics import Difference, Floats, Metric, paired_metric
 
-__all__ = ["Corrected", "begg_greenes", "worst_case"]
+__all__ = ["Corrected", "begg_greenes", "corrected_difference", "worst_case"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,26 @@ def begg_greenes(
         return {name: Undefined("rows with one pair of decisions have no label at all") for name in metrics}
     draws = _complete(rng.multinomial(total, cells / total, size=n_resamples).astype(np.float64))
     return {name: _corrected(name, whole, draws, confidence_level) for name in metrics}
+
+
+def corrected_difference(counts: PairedCounts, name: Metric) -> Difference | Undefined:
+    """The difference of ``begg_greenes`` with its delta-method standard error over the twelve cells.
+
+    SE^2 = sum_j N_j (d theta / d N_j)^2, the derivatives by central differences: theta is smooth in the cells.
+    """
+    cells = np.array([*counts.labelled, *counts.unlabelled], dtype=np.float64)
+    used = np.flatnonzero(cells)
+    step = np.zeros((len(used), 12))
+    step[np.arange(len(used)), used] = cells[used] * 1e-5
+    points = _complete(np.concatenate([cells[None, :], cells + step, cells - step]))
+    if counts.n == 0 or not np.isfinite(points).all():
+        return Undefined("rows with one pair of decisions have no label at all" if counts.n else "no labelled row")
+    old, new = paired_metric(name, points)
+    if not (np.isfinite(old).all() and np.isfinite(new).all()):
+        return Undefined("the metric does not exist for these counts")
+    theta = new - old
+    slopes = (theta[1 : 1 + len(used)] - theta[1 + len(used) :]) / (2e-5 * cells[used])
+    return Difference(float(old[0]), float(new[0]), float(theta[0]), float(np.sqrt(np.sum(cells[used] * slopes**2))))
 
 
 def worst_case(counts: PairedCounts) -> PairedCounts:

@@ -2,59 +2,174 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from analysis.counts import BinaryMetric
-from analysis.eprocess import DEFAULT_PRIOR
+from analysis.cost import CostMatrix
+from analysis.eprocess import DEFAULT_PRIOR, prior_for
+from analysis.group_sequential import Spending
+from analysis.measures import LINEAR, MEASURES, LinearMetric, Measure, Task, span
 
-__all__ = ["GuardrailMetric", "Policy"]
+__all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Unlabelled"]
 
-GuardrailMetric = Literal["recall", "specificity", "accuracy", "precision"]
+ErrorBudget = Literal["family", "reign", "programme"]
+Unlabelled = Literal["refuse", "worst_case", "begg_greenes"]
+
+_PRIMARY: dict[Task, Measure] = {"binary": "recall", "multiclass": "accuracy", "regression": "squared_error"}
+_GUARDRAILS: dict[Task, dict[Measure, float]] = {
+    "binary": {"accuracy": 0.005, "precision": 0.03},
+    "multiclass": {"macro_recall": 0.02},
+    "regression": {},
+}
 
 
-_GUARDRAILS: dict[GuardrailMetric, float] = {"accuracy": 0.005, "precision": 0.03}
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Policy(BaseModel):
-    """The rule of decision. Every default is that of a plain pair of classifiers judged once a week."""
+class Costs(_Strict):
+    """What a decision costs by its outcome, in the user's money; gains are negative costs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    tp: float = Field(0.0, description="A positive that is flagged.")
+    fp: float = Field(description="A negative that is flagged.")
+    fn: float = Field(description="A positive that is not flagged.")
+    tn: float = Field(0.0, description="A negative that is not flagged.")
 
-    primary: BinaryMetric = Field("recall", description="The metric in which a challenger has to be better.")
-    min_gain: float = Field(
-        0.0, ge=0, lt=1, description="The gain that matters: a challenger must be proven better by more than this."
+    @model_validator(mode="after")
+    def _tells_decisions_apart(self) -> Costs:
+        _ = self.matrix
+        return self
+
+    @property
+    def matrix(self) -> CostMatrix:
+        return CostMatrix(self.tp, self.fp, self.fn, self.tn)
+
+
+class Horizon(_Strict):
+    """An end declared beforehand: a group-sequential test in place of the e-process, not to be extended."""
+
+    disagreements: int = Field(
+        ge=20, description="The planned information: rows on which exactly one of the two is right."
     )
-    alpha: float = Field(
-        0.05, gt=0, lt=0.5, description="Probability of a false promotion in a reign; E must reach 1/alpha."
+    spending: Spending = Field("obrien-fleming", description="How alpha is spent on the way.")
+
+
+class Policy(_Strict):
+    """The rule of decision. Every default is that of a plain pair of models judged once a week."""
+
+    task: Task = "binary"
+    primary: Measure = Field("recall", description="What a challenger has to be better in.")
+    min_gain: float = Field(0.0, ge=0, description="The gain that matters: it must be proven better by more than this.")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
+    error_budget: ErrorBudget = Field(
+        "family",
+        description="What alpha is shared by: the challengers judged together, all of a reign, or all there will ever be.",
     )
-    guardrails: dict[GuardrailMetric, Annotated[float, Field(gt=0, lt=1)]] = Field(
-        _GUARDRAILS,
-        description="Metrics that must be proven not to be worse than the champion's by this margin.",
+    guardrails: dict[Measure, float] = Field(
+        _GUARDRAILS["binary"], description="What must be proven not to be worse than the champion's by this margin."
+    )
+    segment_guardrails: dict[LinearMetric, float] = Field(
+        {}, description="The same, in every segment; Holm's correction over the segments."
+    )
+    unit: Literal["row", "batch"] = Field(
+        "row", description="What is taken as independent: the rows, or only the batches."
     )
     min_batches: int = Field(4, ge=1, description="Closed batches with evidence before any verdict but WAIT.")
     prior: float = Field(
         DEFAULT_PRIOR, ge=1, le=200, description="a of the Beta(a, a) mixture; fixed before the data are seen."
     )
+    planned_win_share: float | None = Field(
+        None,
+        gt=0.5,
+        le=1,
+        description="Share of the disagreements that a challenger is planned to win; sets the prior.",
+    )
+    horizon: Horizon | None = Field(None, description="Test up to a declared end instead of for ever.")
+    costs: Costs | None = Field(None, description="The cost of each kind of decision; needed where 'cost' is named.")
+    unlabelled: Unlabelled = Field(
+        "refuse",
+        description="Where labels depend on the decisions: refuse, assume the worst, or correct under an assumption.",
+    )
+    prefer: tuple[str, ...] = Field(
+        (), description="Versions in the order to take them where the proven ones are tied."
+    )
     n_resamples: int = Field(10_000, ge=1000, le=1_000_000, description="Bootstrap replicates.")
 
     @model_validator(mode="before")
     @classmethod
-    def _default_guardrails_without_the_primary(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "guardrails" not in given:
-            guardrails = {m: margin for m, margin in _GUARDRAILS.items() if m != given.get("primary")}
-            return {**given, "guardrails": guardrails}
-        return given
+    def _defaults_of_the_task(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        task = given.get("task", "binary")
+        filled = {"primary": _PRIMARY.get(task, "recall"), **given}
+        share = given.get("planned_win_share")
+        if isinstance(share, float) and 0.5 < share <= 1:
+            filled.setdefault("prior", prior_for(share))
+        filled.setdefault("guardrails", {m: v for m, v in _GUARDRAILS.get(task, {}).items() if m != filled["primary"]})
+        return filled
 
-    @field_validator("guardrails")
+    @field_validator("guardrails", "segment_guardrails")
     @classmethod
-    def _sorted(cls, value: dict[GuardrailMetric, float]) -> dict[GuardrailMetric, float]:
+    def _sensible_margins(cls, value: dict[Measure, float]) -> dict[Measure, float]:
+        for name, margin in value.items():
+            if not 0 < margin < span(name):
+                bound = "" if span(name) == float("inf") else f" and below {span(name):g}"
+                msg = f"the margin of {name} must be above 0{bound}, not {margin:g}"
+                raise ValueError(msg)
         return dict(sorted(value.items()))  # so that their order in the file does not make another policy
 
     @model_validator(mode="after")
-    def _primary_is_no_guardrail(self) -> Policy:
-        if self.primary in self.guardrails:
-            msg = f"{self.primary} is the primary metric; it cannot be a guardrail too. Remove it from guardrails."
-            raise ValueError(msg)
+    def _makes_sense(self) -> Policy:
+        for fault in self._faults():
+            raise ValueError(fault)
         return self
+
+    def _faults(self) -> list[str]:
+        """Why these settings cannot stand together, each a sentence that says what to change."""
+        known = MEASURES[self.task]
+        named: list[Measure] = [self.primary, *self.guardrails]
+        faults = [
+            f"{name} does not exist for the task {self.task}; its measures are: {', '.join(known)}"
+            for name in named
+            if name not in known
+        ]
+        if self.primary in self.guardrails:
+            faults.append(
+                f"{self.primary} is the primary metric; it cannot be a guardrail too. Remove it from guardrails."
+            )
+        if self.min_gain >= span(self.primary):
+            faults.append(f"min_gain is {self.min_gain:g}; no two models differ by that much in {self.primary}")
+        if "cost" in named and self.costs is None:
+            faults.append("cost is named, and no costs are given; add costs: {fp: ..., fn: ...}")
+        if (
+            self.costs
+            and max(self.min_gain if self.primary == "cost" else 0, self.guardrails.get("cost", 0))
+            >= self.costs.matrix.span
+        ):
+            faults.append(
+                f"two decisions on a row differ by at most {self.costs.matrix.span:g} in cost; ask for less than that"
+            )
+        if self.planned_win_share is not None and not math.isclose(self.prior, prior_for(self.planned_win_share)):
+            faults.append("prior and planned_win_share both set the prior; keep one of them")
+        if self.segment_guardrails and self.task != "binary":
+            faults.append(f"segment_guardrails need decisions of 0 and 1; the task is {self.task}")
+        if self.unlabelled != "refuse" and self.task != "binary":
+            faults.append(f"unlabelled: {self.unlabelled} needs decisions of 0 and 1; the task is {self.task}")
+        if self.unlabelled == "begg_greenes" and (self.unit == "batch" or self.segment_guardrails or "cost" in named):
+            faults.append(
+                "unlabelled: begg_greenes goes neither with unit: batch nor with segment_guardrails nor with cost"
+            )
+        if self.horizon:
+            faults += self._faults_of_horizon()
+        return faults
+
+    def _faults_of_horizon(self) -> list[str]:
+        if self.task == "regression" or self.primary not in LINEAR:
+            return [
+                f"a horizon counts disagreements, which {self.primary} has not; remove horizon, or choose one of {', '.join(LINEAR)}"
+            ]
+        if self.min_gain or self.unit == "batch" or self.unlabelled == "begg_greenes":
+            return ["a horizon goes with rows as units and min_gain: 0 only; remove horizon, or the others"]
+        return []

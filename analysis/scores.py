@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,16 @@ from scipy import stats
 from analysis.counts import Undefined
 from analysis.metrics import Floats
 
-__all__ = ["AucComponents", "LossSums", "ScoreLoss", "auc_components", "combine_auc", "loss_sums"]
+__all__ = [
+    "AucComponents",
+    "LossSums",
+    "ScoreLoss",
+    "auc_components",
+    "auc_covariance",
+    "combine_auc",
+    "loss_sums",
+    "row_losses",
+]
 
 ScoreLoss = Literal["brier", "log"]
 _CLIP = 1e-6
@@ -57,17 +67,25 @@ def auc_components(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike
     V10 = (R_all[pos] - R_pos) / n, V01 = 1 - (R_all[neg] - R_neg) / m, S = cov(V10) / m + cov(V01) / n for m
     positives and n negatives. Ties count one half. Undefined with fewer than two rows of either class.
     """
+    found = auc_covariance(labels, [champion, challenger])
+    if isinstance(found, Undefined):
+        return found
+    y = np.asarray(labels, dtype=bool)
+    m, n = int(y.sum()), int((~y).sum())
+    auc, s = found
+    return AucComponents(m, n, float(auc[0]), float(auc[1]), float(s[0, 0]), float(s[1, 1]), float(s[0, 1]))
+
+
+def auc_covariance(labels: ArrayLike, scores: Sequence[ArrayLike]) -> tuple[Floats, Floats] | Undefined:
+    """The AUC of each of k score vectors and their k x k covariance, as in ``auc_components``; each is ranked once."""
     y = np.asarray(labels, dtype=bool)
     m, n = int(y.sum()), int((~y).sum())
     if min(m, n) < 2:
         return Undefined("fewer than two rows of one class")
-    v10, v01 = zip(
-        *(_placements(y, np.asarray(s, dtype=np.float64), m, n) for s in (champion, challenger)), strict=True
-    )
-    s = np.cov(np.stack(v10)) / m + np.cov(np.stack(v01)) / n
-    return AucComponents(
-        m, n, float(v10[0].mean()), float(v10[1].mean()), float(s[0, 0]), float(s[1, 1]), float(s[0, 1])
-    )
+    v10, v01 = zip(*(_placements(y, np.asarray(s, dtype=np.float64), m, n) for s in scores), strict=True)
+    positive, negative = np.stack(v10), np.stack(v01)
+    covariance = np.cov(positive) / m + np.cov(negative) / n
+    return positive.mean(axis=1), np.atleast_2d(covariance)
 
 
 def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, Floats]:
@@ -120,14 +138,14 @@ class LossSums:
 def loss_sums(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike, *, loss: ScoreLoss) -> LossSums:
     """Sums of the paired differences of the Brier score, or of the log loss with scores clipped to [1e-6, 1 - 1e-6]."""
     y = np.asarray(labels, dtype=np.float64)
-    d = _loss(y, np.asarray(champion, dtype=np.float64), loss) - _loss(
-        y, np.asarray(challenger, dtype=np.float64), loss
-    )
+    d = row_losses(y, champion, loss=loss) - row_losses(y, challenger, loss=loss)
     return LossSums(len(d), float(d.sum()), float((d * d).sum()))
 
 
-def _loss(y: Floats, scores: Floats, loss: ScoreLoss) -> Floats:
+def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: ScoreLoss) -> Floats:
+    """The loss of every row; shape (n,)."""
+    y, given = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if loss == "brier":
-        return (scores - y) ** 2
-    p = np.clip(scores, _CLIP, 1 - _CLIP)
+        return np.asarray((given - y) ** 2)
+    p = np.clip(given, _CLIP, 1 - _CLIP)
     return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)

@@ -11,13 +11,15 @@ from datetime import date
 import numpy as np
 
 from analysis.bootstrap import Bootstrap, bootstrap
-from analysis.counts import Confusion, PairedCounts, Undefined
-from analysis.eprocess import log_e
+from analysis.counts import Confusion, Undefined
 from analysis.evidence import BatchTally, Evidence, closing_date, gather
+from analysis.gains import total_difference
 from analysis.judge import Verdict, judge
 from analysis.mcnemar import mcnemar
-from analysis.metrics import difference, metric
+from analysis.measures import Measure, gain_sign
+from analysis.metrics import Difference, difference, metric
 from analysis.policy import Policy
+from analysis.proof import process
 from analysis.tally import confusion
 
 __all__ = [
@@ -79,8 +81,8 @@ def policy_rule(policy: Policy) -> Rule:
     """Promote when ``judge`` would, for a challenger that stands alone."""
 
     def rule(evidence: Evidence) -> str | None:
-        pairs = evidence.counts.outcomes(policy.primary)
-        if log_e(pairs, null_gain=policy.min_gain, prior=policy.prior) < -math.log(policy.alpha):
+        found = process(evidence, policy.primary, policy)
+        if isinstance(found, Undefined) or found.log_e(policy.min_gain) < -math.log(policy.alpha):
             return None  # the condition that fails most often, before the costly ones
         (assessment,) = judge([evidence], policy, seed=0).assessments
         proven = assessment.verdict is Verdict.PROMOTE
@@ -145,15 +147,21 @@ class Tape:
         not_better = broke = 0
         for switch in switches:
             later = [i for i, t in enumerate(self.closed) if t.date > switch.date]
-            rest = self.evidence(later, switch.before, switch.after).counts if later else PairedCounts()
-            gain = difference(policy.primary, rest)
-            not_better += isinstance(gain, Undefined) or gain.value <= policy.min_gain
-            harms = [(difference(name, rest), margin) for name, margin in policy.guardrails.items()]
-            broke += any(not isinstance(harm, Undefined) and harm.value < -margin for harm, margin in harms)
+            rest = self.evidence(later, switch.before, switch.after) if later else None
+            gain = _gain(rest, policy.primary, policy)
+            not_better += gain is None or gain <= policy.min_gain
+            harms = [(_gain(rest, name, policy), margin) for name, margin in policy.guardrails.items()]
+            broke += any(harm is not None and harm < -margin for harm, margin in harms)
         total = [confusion(t.frame, leader_on(t.date, switches, first)) for t in self.closed]
         served = Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn")))
         shares = (metric(name, served) for name in ("recall", "precision", "alert_rate"))
         return Outcome(tuple(switches), not_better, broke, *shares)
+
+
+def _gain(rest: Evidence | None, name: Measure, policy: Policy) -> float | None:
+    """The gain in ``name`` over what came after a switch, if there is any."""
+    found = total_difference(rest, name, policy) if rest else None
+    return gain_sign(name) * found.value if isinstance(found, Difference) else None
 
 
 def leader_on(day: date, switches: Sequence[Switch], first: str) -> str:

@@ -9,8 +9,20 @@ from scipy import stats
 
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
 from analysis.intervals import Interval, newcombe
+from analysis.metrics import Metric, difference
 
-__all__ = ["Segment", "homogeneity_p_value", "paired_interval", "segment_forest"]
+__all__ = ["Reversal", "Segment", "homogeneity_p_value", "paired_interval", "reversals", "segment_forest"]
+
+_REVERSIBLE: tuple[Metric, ...] = ("precision", "npv", "f1", "mcc")
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Simpson's paradox: ``metric`` differs one way in every value of ``column``, and the other way in the total."""
+
+    metric: Metric
+    column: str
+    pooled: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,26 @@ def segment_forest(
             pairs = counts.outcomes(name)
             forest.append(Segment(column, value, pairs, (pairs.wins - pairs.losses) / pairs.n, interval))
     return forest
+
+
+def reversals(segments: Mapping[tuple[str, str], PairedCounts]) -> list[Reversal]:
+    """Where the total contradicts all of its segments.
+
+    Recall, specificity and accuracy cannot be reversed: their pooled paired difference is the weighted mean of the
+    segments' differences, with one denominator for both models. Precision, NPV, F1 and MCC can.
+    """
+    found = []
+    for column in sorted({c for c, _ in segments}):
+        parts = [counts for (c, _), counts in segments.items() if c == column]
+        for name in _REVERSIBLE:
+            pooled = difference(name, sum(parts, PairedCounts()))
+            each = [difference(name, counts) for counts in parts]
+            defined = [d.value for d in each if not isinstance(d, Undefined)]
+            if isinstance(pooled, Undefined) or len(defined) < 2:
+                continue
+            if all(d * pooled.value < 0 for d in defined):
+                found.append(Reversal(name, column, pooled.value))
+    return found
 
 
 def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined:

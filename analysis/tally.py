@@ -1,8 +1,9 @@
 """Tallies: the count of every combination of (segment, label, decision of each version) in one batch.
 
 A tally is a polars frame with the columns ``excluded`` (why the rows count for nothing, null if they count), one
-``segment.<column>`` for each segment column, ``label`` (0, 1, or null where none arrived), one ``v<version>`` a
-version (0, 1, or null where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
+``segment.<column>`` for each segment column, ``entity`` where rows are known to share one, ``label`` (0, 1, or null
+where none arrived), one ``v<version>`` a version (0, 1, or null where it gave no decision) and ``n``. Its rows add up
+to all rows of the batch.
 """
 
 from __future__ import annotations
@@ -16,19 +17,24 @@ from analysis.counts import Confusion, PairedCounts
 __all__ = [
     "CONFLICTING_LABELS",
     "DUPLICATE_ID",
+    "ENTITY",
     "LABEL_NOT_BINARY",
     "NOT_SCORED_BY_BOTH",
     "UNLABELLED",
     "add_tallies",
     "confusion",
+    "count_rows",
     "decision_column",
+    "join_labels",
     "pair_counts",
     "pair_exclusions",
+    "score_column",
     "segment_column",
     "segment_counts",
     "tally",
 ]
 
+ENTITY = "entity"
 _SEGMENT = "segment."
 
 DUPLICATE_ID = "duplicate id"
@@ -42,6 +48,10 @@ def decision_column(version: str) -> str:
     return f"v{version}"
 
 
+def score_column(version: str) -> str:
+    return f"s{version}"
+
+
 def segment_column(column: str) -> str:
     return f"{_SEGMENT}{column}"
 
@@ -51,16 +61,19 @@ def _segment_columns(frame: pl.DataFrame) -> list[str]:
 
 
 def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Count one batch.
+    """Count one batch: ``count_rows`` of ``join_labels``."""
+    return count_rows(join_labels(rows, labels))
 
-    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, and a ``v<version>`` (0/1 or null) for each
-    version. ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and holds only what was observed before the
-    batch closed; null labels are none. Of several labels of an id the last observed counts. An id whose last labels
-    contradict each other, or whose label is neither 0 nor 1, counts for nothing, and neither does an id that occurs
-    twice among the rows.
+
+def join_labels(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, in no particular order.
+
+    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, maybe ``entity``, and a ``v<version>`` (0/1 or
+    null) for each version; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and
+    holds only what was observed before the batch closed; null labels are none. Of several labels of an id the last
+    observed counts. An id whose last labels contradict each other, or whose label is neither 0 nor 1, counts for
+    nothing, and neither does an id that occurs twice among the rows.
     """
-    segments = _segment_columns(rows)
-    versions = [c for c in rows.columns if c != "id" and c not in segments]
     last = (
         labels.filter(pl.col("label").is_not_null())
         .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
@@ -68,7 +81,7 @@ def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col("label").min().alias("label"), (pl.col("label").n_unique() > 1).alias("conflict"))
     )
     binary = pl.col("label").is_in([0.0, 1.0])
-    joined = rows.join(last, on="id", how="left").with_columns(
+    return rows.join(last, on="id", how="left").with_columns(
         excluded=pl.when(pl.col("id").is_duplicated())
         .then(pl.lit(DUPLICATE_ID))
         .when(pl.col("conflict"))
@@ -77,13 +90,27 @@ def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(LABEL_NOT_BINARY)),
         label=pl.when(binary).then(pl.col("label")).cast(pl.Int8),
     )
+
+
+def count_rows(joined: pl.DataFrame) -> pl.DataFrame:
+    """The tally of rows that have their labels."""
+    versions = [c for c in joined.columns if c.startswith("v")]
     keys = [
         pl.col("excluded"),
-        *(pl.col(s).cast(pl.String) for s in segments),
+        *(pl.col(s).cast(pl.String) for s in _segment_columns(joined)),
+        *_entity(joined),
         pl.col("label"),
         *(pl.col(v).cast(pl.Int8) for v in versions),
     ]
     return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
+
+
+def _entity(rows: pl.DataFrame) -> list[pl.Expr]:
+    """The entity, where a row can count for anything: the others need not swell the tally."""
+    if ENTITY not in rows.columns:
+        return []
+    counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
+    return [pl.when(counts).then(pl.col(ENTITY).cast(pl.String)).alias(ENTITY)]
 
 
 def add_tallies(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:

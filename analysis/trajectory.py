@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analysis.batch_unit import log_e_batch_unit
-from analysis.counts import PairedCounts, PairedOutcomes, Undefined
-from analysis.eprocess import log_e
+from analysis.counts import Undefined
 from analysis.evidence import BatchTally, Evidence
 from analysis.metrics import Metric, metric
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
+from analysis.proof import as_assumed, batch_process, process
 from analysis.tally import confusion
 
 __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
@@ -31,17 +30,14 @@ def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, lis
     """The log e-values of every challenger after each closed batch."""
     dates = sorted({b.date for e in evidence for b in e.batches})
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
-    running = [PairedCounts()] * len(evidence)
-    units: list[list[PairedOutcomes]] = [[] for _ in evidence]
     for day in dates:
-        for i, e in enumerate(evidence):
-            today = [b.counts for b in e.batches if b.date == day]
-            running[i] = sum(today, running[i])
-            units[i] += [counts.outcomes(policy.primary) for counts in today]
-        raw = [log_e(c.outcomes(policy.primary), null_gain=policy.min_gain, prior=policy.prior) for c in running]
-        for e, value, batches in zip(evidence, e_closure(raw), units, strict=True):
-            point = EvidencePoint(day, value, log_e_batch_unit(batches, null_gain=policy.min_gain))
-            paths[e.challenger.version].append(point)
+        seen = [as_assumed(e.until(day), policy) for e in evidence]
+        found = [process(e, policy.primary, policy) for e in seen]
+        raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in found]
+        adjusted = e_closure(raw) if policy.error_budget == "family" else raw
+        for e, value in zip(seen, adjusted, strict=True):
+            batches = batch_process(e, policy.primary, policy)
+            paths[e.challenger.version].append(EvidencePoint(day, value, batches.log_e(policy.min_gain)))
     return paths
 
 

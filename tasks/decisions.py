@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from analysis.budget import Allowance
 from analysis.evidence import Contender, Evidence, gather
 from analysis.judge import Judgement, judge
 from analysis.record import canonical_json, digest, plain
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest
 from tasks.project import Project
-from tasks.reigns import Reign
+from tasks.registrations import allowances, alpha_spent, registrations
+from tasks.reigns import Reign, reigns
 from tasks.store import AlreadyThereError, NotThereError, Store
 from tasks.tallying import Closed, ClosedBatch
 
@@ -49,7 +52,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not batches:
         return None
-    scored = sorted([*(b.manifest for b in batches), *waiting], key=lambda m: (m.date, m.batch))
+    scored = [m for m in _by_date(closed) if m.reign == reign.number]
     contenders = _contenders(scored)
     champion = contenders.pop(reign.version)
     if not contenders:
@@ -57,10 +60,18 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     tallies = [b.tally for b in batches]
     open_rows = sum(m.rows for m in waiting)
     evidence = tuple(gather(champion, c, tallies, open_rows) for c in contenders.values())
-    basis = _basis(project, reign, champion, list(contenders.values()), batches)
+    given = allowances(registrations(_by_date(closed)), project.policy, reign, reigns(store, project))
+    own = {v: given[c.digest] for v, c in contenders.items()}
+    basis = _basis(project, reign, champion, list(contenders.values()), batches, own)
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
-    judgement = judge(evidence, project.policy, seed=seed)
+    judgement = judge(
+        evidence,
+        project.policy,
+        seed=seed,
+        allowances=own,
+        head_to_head=lambda a, b: gather(contenders[a], contenders[b], tallies),
+    )
     found = _find(store, project, evidence_digest)
     decision_id = found or f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
@@ -73,6 +84,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
         "failures": _failures(scored),
+        "alpha_spent": alpha_spent(given, project.policy),
         "judgement": judgement,
         "promote": judgement.promote,
     }
@@ -106,6 +118,11 @@ def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
     return sorted(found, key=lambda d: (d["as_of"], d["basis"]["reign"]))
 
 
+def _by_date(closed: Closed) -> list[Manifest]:
+    """The manifests of all batches, closed or not, oldest first."""
+    return sorted([*(b.manifest for b in closed.batches), *closed.waiting], key=lambda m: (m.date, m.batch))
+
+
 def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
     """The contenders of the last batch, as they were when they last scored; one that failed there still competes."""
     found: dict[str, Contender] = {}
@@ -126,7 +143,12 @@ def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
 
 
 def _basis(
-    project: Project, reign: Reign, champion: Contender, challengers: list[Contender], batches: list[ClosedBatch]
+    project: Project,
+    reign: Reign,
+    champion: Contender,
+    challengers: list[Contender],
+    batches: list[ClosedBatch],
+    allowances: Mapping[str, Allowance],
 ) -> dict[str, Any]:
     """All that a judgement is a function of."""
     value = plain(
@@ -135,11 +157,9 @@ def _basis(
             "champion": champion,
             "challengers": challengers,
             "policy": project.policy.model_dump(mode="json"),
+            "allowances": allowances,
             "maturity_days": project.maturity_days,
-            "batches": [
-                {"batch": b.manifest.batch, "date": b.manifest.date, "tally": b.key, "sha256": b.sha256}
-                for b in batches
-            ],
+            "batches": [{"batch": b.manifest.batch, "date": b.manifest.date, "files": b.files} for b in batches],
         }
     )
     assert isinstance(value, dict)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.policy import Policy
+from analysis.measures import Task
+from analysis.policy import Costs, Horizon, Policy
 from tasks.errors import DethroneError
 
 __all__ = ["Columns", "Project", "ProjectFileError", "load_project"]
@@ -32,6 +33,9 @@ class Columns(BaseModel):
     id: str = Field("id", description="Identifies a row, in the batches and in the labels.")
     label: str = Field("label", description="0 or 1, in the labels.")
     observed_at: str = Field("observed_at", description="Date or time when the label was seen, in the labels.")
+    entity: str | None = Field(
+        None, description="What rows share that are not independent (a customer), in the batches."
+    )
 
 
 class Project(BaseModel):
@@ -43,10 +47,34 @@ class Project(BaseModel):
     store: str = Field(min_length=1, description="A directory.")
     mlflow: str = Field(min_length=1, description="MLflow's tracking URI.")
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
+    task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")
     columns: Columns = Columns()
     segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
     policy: Policy = Policy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_of_the_task(cls, given: dict[str, Any]) -> dict[str, Any]:
+        policy = given.get("policy", {})
+        if not isinstance(policy, dict):
+            return given
+        if "task" in policy:
+            msg = "move the key 'task' from policy to the top of the file"
+            raise ValueError(msg)
+        return {**given, "policy": {**policy, "task": given.get("task", "binary")}}
+
+    @model_validator(mode="after")
+    def _entities_go_with_the_policy(self) -> Project:
+        if self.columns.entity is None:
+            return self
+        if self.task != "binary":
+            msg = f"columns.entity needs decisions of 0 and 1; the task is {self.task}"
+            raise ValueError(msg)
+        if self.policy.segment_guardrails or self.policy.unlabelled != "refuse":
+            msg = "where rows share an entity there are neither segment_guardrails nor corrections of unlabelled rows; remove these"
+            raise ValueError(msg)
+        return self
 
     @field_validator("name")
     @classmethod
@@ -73,7 +101,7 @@ class Project(BaseModel):
         return value
 
 
-_PARTS: dict[str, type[BaseModel]] = {"columns": Columns, "policy": Policy}
+_PARTS: dict[str, type[BaseModel]] = {"columns": Columns, "policy": Policy, "costs": Costs, "horizon": Horizon}
 
 
 def load_project(name: str) -> Project:
@@ -119,4 +147,5 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"unknown key '{where}'; {hint}"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (it is {error['input']!r})"
+    given = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"

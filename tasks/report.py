@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from analysis.counts import Undefined
 from analysis.judge import Assessment, Verdict, uneven
+from analysis.measures import LOSSES
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.markdown import escape, table
@@ -15,6 +17,10 @@ from tasks.report_challenger import challenger
 __all__ = ["render", "sentence", "since_then", "why"]
 
 _UNTAGGED = "not tagged"
+_MISSING = {
+    "worst_case": "every unlabelled row on which the two disagree counts for the champion",
+    "begg_greenes": "corrected (Begg and Greenes), taking labels as missing at random given both decisions",
+}
 _SAID = {
     Verdict.PROMOTE: "it takes over",
     Verdict.WAIT: "not enough evidence yet",
@@ -45,8 +51,11 @@ def why(a: Assessment, policy: Policy) -> str:
     """
     if a.verdict is not Verdict.PROMOTE:
         return a.reasons[0]
-    by = f"by more than {policy.min_gain:g}" if uneven(a.measured) else f"by at least {a.measured.interval.low:.4f}"
-    return f"its {policy.primary} is proven to be higher {by}, and every guardrail is proven to hold"
+    interval = a.measured.interval
+    vague = uneven(a.measured) or policy.horizon or isinstance(interval, Undefined)
+    by = f"by more than {policy.min_gain:g}" if vague else f"by at least {interval.low:.4f}"  # type: ignore[union-attr]
+    direction = "lower" if policy.primary in LOSSES else "higher"
+    return f"its {policy.primary} is proven to be {direction} {by}, and every guardrail is proven to hold"
 
 
 def since_then(look: Look, newest: Reign) -> str:
@@ -58,7 +67,8 @@ def since_then(look: Look, newest: Reign) -> str:
 
 def _said(a: Assessment, look: Look) -> str:
     if a.verdict is Verdict.PROMOTE and a.evidence.challenger.version != look.promote:
-        return f"it has earned it too, but version {look.promote} has the higher lower limit"
+        choice = look.judgement.choice
+        return f"it has earned it too, but version {look.promote} was chosen: {choice.reason if choice else ''}"
     return _SAID[a.verdict]
 
 
@@ -117,7 +127,7 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
             f"{basis['reign']}, of version {basis['champion']['version']}, since {reigns[basis['reign'] - 1].since}",
         ],
         ["registered model", escape(project.model)],
-        *_policy(project.policy),
+        *_policy(project.policy, look),
         ["closed batches", f"{len(basis['batches'])}: {basis['batches'][0]['date']} to {basis['batches'][-1]['date']}"],
         ["maturity window", f"{basis['maturity_days']} days"],
     ]
@@ -141,17 +151,40 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
     return table(["", ""], rows) + "\n\n" + table(header, people) + warning
 
 
-def _policy(policy: Policy) -> list[list[str]]:
-    guards = ", ".join(f"{m} not worse by {v:g}" for m, v in policy.guardrails.items()) or "none"
-    return [
+def _policy(policy: Policy, look: Look) -> list[list[str]]:
+    guards = [f"{m} not worse by {v:g}" for m, v in policy.guardrails.items()]
+    guards += [f"{m} not worse by {v:g} in any segment" for m, v in policy.segment_guardrails.items()]
+    rows = [
         ["has to be proven", f"{policy.primary} better by more than {policy.min_gain:g}"],
-        ["guardrails", guards],
+        ["guardrails", ", ".join(guards) or "none"],
         [
             "alpha",
             f"{policy.alpha:g}: E ≥ {1 / policy.alpha:g} decides; prior Beta({policy.prior:g}, {policy.prior:g})",
         ],
+        ["error budget", _budget(policy, look)],
         ["least evidence", f"{policy.min_batches} closed batches"],
     ]
+    if policy.horizon:
+        plan = f"{policy.horizon.disagreements:,} disagreements, alpha spent as {policy.horizon.spending}"
+        rows.append(["declared horizon", plan])
+    if policy.unit == "batch":
+        rows.append(["unit of evidence", "the batch"])
+    if policy.unlabelled != "refuse":
+        rows.append(["missing labels", _MISSING[policy.unlabelled]])
+    return rows
+
+
+def _budget(policy: Policy, look: Look) -> str:
+    """What alpha covers, and how much of it has been given out."""
+    own = "; ".join(
+        f"version {a.evidence.challenger.version} decides at {a.alpha:.3g}" for a in look.judgement.assessments
+    )
+    covers = {
+        "family": f"{policy.alpha:g} for the challengers judged together (e-closure)",
+        "reign": f"{policy.alpha:g} for all challengers of a reign: {own}",
+        "programme": f"false discovery rate {policy.alpha:g} over all promotions ever (e-LOND): {own}",
+    }
+    return f"{covers[policy.error_budget]}; spent in this reign: {look.record['alpha_spent']:.3g}"
 
 
 def _accounting(assessments: Sequence[Assessment]) -> str:

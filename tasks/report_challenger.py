@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from analysis.assess import RECENT_BATCHES
 from analysis.bootstrap import Bootstrap
+from analysis.clusters import ClusteredTest
 from analysis.counts import PairedCounts, Undefined
+from analysis.entities import MAX_REPEATED_SHARE
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment
-from analysis.metrics import METRICS, Difference
+from analysis.measures import LOSSES, is_tally_metric
+from analysis.metrics import Difference
+from analysis.planned import PlannedLook
 from analysis.policy import Policy
+from analysis.process import Method
 from tasks.markdown import e_value, escape, interval_text, level_text, p_value, table
 
 __all__ = ["challenger"]
+
+_METHODS: dict[Method, str] = {
+    "rows": "the exact process of rows won and lost",
+    "entities": "the exact process of entities won and lost, each in its first batch",
+    "precision": "the process of rows flagged, the worst case over the champion's own value",
+    "cost": "the exact process of saved cost a row",
+    "asymptotic": "an asymptotic process, valid in the limit of many rows",
+    "batches": "batches as units",
+}
 
 
 def challenger(a: Assessment, policy: Policy) -> str:
@@ -25,7 +40,7 @@ def challenger(a: Assessment, policy: Policy) -> str:
             _two_by_two(m.counts),
             _metrics(a),
             f"Intervals: {level_text(1 - 2 * policy.alpha)} percentile bootstrap from {policy.n_resamples:,} Dirichlet-½ draws, one look.",
-            _guardrails(a, policy),
+            _guardrails(a),
             _sequential(a, policy),
             _segments(a),
         ]
@@ -48,8 +63,8 @@ def _two_by_two(counts: PairedCounts) -> str:
 
 def _metrics(a: Assessment) -> str:
     rows = []
-    for name in METRICS:
-        found, interval = a.measured.metrics[name], a.measured.bootstrap[name]
+    for name, found in a.measured.metrics.items():
+        interval = a.measured.bootstrap[name] if is_tally_metric(name) else None
         label = name.replace("_", " ")
         if isinstance(found, Undefined):
             rows.append([label, f"undefined: {escape(found.reason)}", "", "", "", ""])
@@ -61,7 +76,7 @@ def _metrics(a: Assessment) -> str:
                 f"{found.champion:.4f}",
                 f"{found.challenger:.4f}",
                 f"{found.value:+.4f} ± {found.standard_error:.4f}",
-                interval_text(interval.interval) if isinstance(interval, Bootstrap) else escape(interval.reason),
+                _bootstrapped(interval),
                 f"McNemar mid-p {p_value(test.p_value)} ({test.wins:,} : {test.losses:,})" if test else "",
             ]
         )
@@ -70,15 +85,30 @@ def _metrics(a: Assessment) -> str:
     )
 
 
-def _guardrails(a: Assessment, policy: Policy) -> str:
+def _bootstrapped(interval: Bootstrap | Undefined | None) -> str:
+    if interval is None:
+        return ""
+    return interval_text(interval.interval) if isinstance(interval, Bootstrap) else escape(interval.reason)
+
+
+def _guardrails(a: Assessment) -> str:
     if not a.measured.guardrails:
         return "No guardrails."
     rows = []
     for g in a.measured.guardrails:
-        found = a.measured.metrics[g.metric]
+        found = a.measured.metrics.get(g.metric)
         value = f"{found.value:+.4f}" if isinstance(found, Difference) else "undefined"
+        unit = "" if g.log_e_batch_unit is None else f"; batches as units {e_value(g.log_e_batch_unit)}"
+        bound = "+" if g.metric in LOSSES else "−"
         rows.append(
-            [f"**{g.metric}**", f"−{g.margin:g}", value, e_value(g.log_e), e_value(g.log_e_reverse), f"**{g.status}**"]
+            [
+                f"**{g.metric}**",
+                f"{bound}{g.margin:g}",
+                value,
+                e_value(g.log_e) + unit,
+                e_value(g.log_e_reverse),
+                f"**{g.status}**",
+            ]
         )
     header = [
         "guardrail",
@@ -86,14 +116,18 @@ def _guardrails(a: Assessment, policy: Policy) -> str:
         "difference",
         "E: not worse",
         "E: worse",
-        f"status (E ≥ {1 / policy.alpha:g} decides)",
+        f"status (E ≥ {1 / a.alpha:g} decides)",
     ]
     return table(header, rows)
 
 
 def _sequential(a: Assessment, policy: Policy) -> str:
     m = a.measured
-    anytime = f"{interval_text(m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
+    anytime = (
+        f"{interval_text(m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
+        if isinstance(m.interval, Interval)
+        else m.interval.reason
+    )
     single = (
         f"{interval_text(m.paired_interval)} (Newcombe)"
         if isinstance(m.paired_interval, Interval)
@@ -103,18 +137,57 @@ def _sequential(a: Assessment, policy: Policy) -> str:
     rows = [
         [
             "E, adjusted for all challengers",
-            f"**{e_value(a.log_e_adjusted)}** of {1 / policy.alpha:g} (unadjusted {e_value(m.log_e)})",
+            f"**{e_value(a.log_e_adjusted)}** of {1 / a.alpha:g} (unadjusted {e_value(m.log_e)})",
         ],
+        ["taken by", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
         [f"gain in {policy.primary}", anytime],
         ["the same at one look", single],
         ["disagreements", f"{m.pairs.discordant:,}: {m.pairs.wins:,} won, {m.pairs.losses:,} lost"],
-        ["win share between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
+        ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
+        [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
+        *_planned(m.planned),
+        *_entities(a),
         [
             "forecast",
             "E has reached its threshold" if a.forecast is None else _forecast(a.forecast),
         ],
     ]
     return table(["repeated looks", ""], rows)
+
+
+def _recent(recent: Difference | Undefined, policy: Policy) -> str:
+    if isinstance(recent, Undefined):
+        return escape(recent.reason)
+    return f"{policy.primary} {recent.value:+.4f} ± {recent.standard_error:.4f}, challenger minus champion"
+
+
+def _planned(planned: PlannedLook | None) -> list[list[str]]:
+    if planned is None:
+        return []
+    return [["declared horizon", f"{planned.fraction:.0%} seen; z {planned.z:.2f} against {planned.boundary:.2f}"]]
+
+
+def _entities(a: Assessment) -> list[list[str]]:
+    """What sharing entities does to the evidence."""
+    found = a.evidence.entities
+    if found is None:
+        return []
+    share = f"{found.repeated_share:.0%} of the disagreements are of entities counted in an earlier batch"
+    note = (
+        "; **they are left out, so much of the evidence is not used**"
+        if found.repeated_share > MAX_REPEATED_SHARE
+        else ""
+    )
+    rows = [["entities that return", share + note]]
+    for name, test in found.clustered.items():
+        if isinstance(test, ClusteredTest):
+            rows.append(
+                [
+                    f"all rows of every entity, {name}",
+                    f"p {p_value(test.p_value)} at one look ({test.entities:,} entities)",
+                ]
+            )
+    return rows
 
 
 def _forecast(f: Forecast | Undefined) -> str:
@@ -146,6 +219,26 @@ def _segments(a: Assessment) -> str:
         f"Win share equal across {escape(c)}: {'not tested, ' + p.reason if isinstance(p, Undefined) else f'p {p_value(p)}'}."
         for c, p in a.measured.homogeneity_p_value.items()
     ]
-    return (
-        table(["segment", "rows", "won : lost", "difference", "interval (Newcombe)"], rows) + "\n\n" + " ".join(tests)
-    )
+    warnings = [
+        f"**Every {escape(r.column)} contradicts the total on {r.metric}** ({r.pooled:+.4f}): Simpson's paradox; believe the segments."
+        for r in a.measured.reversals
+    ]
+    guards = [
+        [
+            escape(f"{g.column}: {g.value}"),
+            g.metric,
+            f"−{g.margin:g}",
+            p_value(g.p_value),
+            p_value(g.p_value_reverse),
+            f"**{g.status}**",
+        ]
+        for g in a.measured.segment_guardrails
+    ]
+    parts = [
+        table(["segment", "rows", "won : lost", "difference", "interval (Newcombe)"], rows),
+        " ".join([*tests, *warnings]),
+        table(["segment guardrail", "metric", "margin", "p: not worse", "p: worse", "status"], guards)
+        if guards
+        else "",
+    ]
+    return "\n\n".join(p for p in parts if p)

@@ -12,7 +12,7 @@ import polars as pl
 
 from analysis.evidence import Contender
 from analysis.record import digest
-from analysis.tally import segment_column
+from analysis.tally import ENTITY, segment_column
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest
 from tasks.project import Project
@@ -125,8 +125,9 @@ def _fail_beyond_champion(runs: list[_Run], reign: Reign, error: BatchError) -> 
 
 
 def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, day: date, runs: list[_Run]) -> Manifest:
-    id_column, segments = project.columns.id, project.segments
-    wanted = {c for run in runs if run.scorer and not run.failure for c in run.scorer.columns} | set(segments)
+    id_column, entity, segments = project.columns.id, project.columns.entity, project.segments
+    shared = [entity] if entity else []
+    wanted = {c for run in runs if run.scorer and not run.failure for c in run.scorer.columns} | {*segments, *shared}
     columns = (id_column, *sorted(wanted - {id_column}))
     prefix = f"{project.name}/predictions/{rows.batch}"
     total, row_parts = RowDigest(columns), []
@@ -139,11 +140,11 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
         if ids.null_count():
             msg = f"batch {rows.batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
             raise BatchError(msg)
-        row_parts.append(
-            staging.add(
-                f"{prefix}/rows", number, chunk.select(ids, *(pl.col(s).alias(segment_column(s)) for s in segments))
-            )
-        )
+        if entity and chunk[entity].null_count():
+            msg = f"batch {rows.batch}: column '{entity}' is null in {chunk[entity].null_count()} rows; every row needs its entity"
+            raise BatchError(msg)
+        kept = [*(pl.col(s).alias(segment_column(s)) for s in segments), *(pl.col(e).alias(ENTITY) for e in shared)]
+        row_parts.append(staging.add(f"{prefix}/rows", number, chunk.select(ids, *kept)))
         for run in runs:
             if run.failure is None:
                 predictions = _predict(run, reign, ids, chunk)

@@ -12,6 +12,8 @@ from prefect.logging import get_run_logger
 
 from tasks import promotion
 from tasks.decisions import Look, look, record
+from tasks.plan import Question, make_plan
+from tasks.plan_report import plan_sentence, write_plan
 from tasks.predictions import Manifest
 from tasks.project import Project
 from tasks.projections import project_log
@@ -26,8 +28,8 @@ from tasks.store import open_store
 from tasks.tallying import Closed, close_batches
 
 __all__ = [
-    "close_step", "enthrone_step", "heal_step", "judge_step", "newest_reign", "promote_step", "record_step", "report_step",
-    "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches",
+    "close_step", "enthrone_step", "heal_step", "judge_step", "newest_reign", "plan_step", "promote_step", "record_step",
+    "report_step", "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches",
 ]  # fmt: skip
 
 
@@ -115,3 +117,14 @@ def season_days_step(project: Project) -> list[date]:
 @task(name="tell the season", task_run_name="tell the season", cache_policy=NO_CACHE)
 def season_report_step(project: Project) -> str:
     return tell(open_store(project.store), project)
+
+
+@task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)
+def plan_step(project: Project, question: Question, as_of: date) -> str:
+    """Simulate, write the report; returns the plan in a sentence."""
+    store = open_store(project.store)
+    plan = make_plan(store, project, question, as_of, progress=get_run_logger().info)
+    markdown, said = write_plan(store, project, plan), plan_sentence(project, plan)
+    key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-plan".lower())
+    create_markdown_artifact(markdown, key=key, description=said)
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -10,7 +11,8 @@ from io import BytesIO
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
-from analysis.tally import decision_column, tally
+from analysis.score_tally import score_tally
+from analysis.tally import count_rows, decision_column, join_labels, score_column
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest, manifests, read_parts
 from tasks.project import Columns, Project
@@ -25,12 +27,11 @@ class LabelError(DethroneError):
 
 @dataclass(frozen=True, slots=True)
 class ClosedBatch:
-    """A closed batch: its manifest, its tally, and the digest of the tally's file."""
+    """A closed batch: its manifest, its tally with the sums of scores beside it, and the digests of both files by key."""
 
     manifest: Manifest
     tally: BatchTally
-    key: str
-    sha256: str
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +60,51 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
 
 
 def _close(store: Store, project: Project, manifest: Manifest, *, keep: bool) -> ClosedBatch:
+    """Read the tally, or make it; the sums of scores are written first, so that a tally never lacks them."""
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
+    beside = f"{project.name}/tallies/{manifest.batch}.scores.parquet"
     try:
-        data = store.read(key)
+        kept = {beside: store.read(beside), key: store.read(key)}
     except NotThereError:
-        buffer = BytesIO()
-        _tally(store, project, manifest).write_parquet(buffer)
-        data = buffer.getvalue()
-        if keep:
-            try:
-                store.create(key, data)
-            except AlreadyThereError:
-                data = store.read(key)
-    frame = pl.read_parquet(BytesIO(data))
+        joined = _joined(store, project, manifest)
+        made = {beside: _parquet(score_tally(joined, project.policy)), key: _parquet(count_rows(joined))}
+        kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
-    batch = BatchTally(manifest.batch, manifest.date, frame, scored)
-    return ClosedBatch(manifest, batch, key, hashlib.sha256(data).hexdigest())
+    frames = {k: pl.read_parquet(BytesIO(data)) for k, data in kept.items()}
+    batch = BatchTally(manifest.batch, manifest.date, frames[key], scored, frames[beside])
+    return ClosedBatch(manifest, batch, {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()})
 
 
-def _tally(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
-    """All file sets of a batch hold its rows in one order, so decisions stand side by side without a join."""
+def _keep(store: Store, key: str, data: bytes) -> bytes:
+    """Write what is not there yet; what somebody else wrote first is the truth."""
+    try:
+        store.create(key, data)
+    except AlreadyThereError:
+        return store.read(key)
+    return data
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _joined(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
+    """All file sets of a batch hold its rows in one order, so decisions and scores stand side by side without a join."""
     rows = read_parts(store, manifest.parts)
     for scored in manifest.scored:
         name = decision_column(scored.version)
         if scored.failure is None:
-            rows = rows.with_columns(read_parts(store, scored.parts)["decision"].alias(name))
+            predictions = read_parts(store, scored.parts)
+            rows = rows.with_columns(
+                predictions["decision"].alias(name), predictions["score"].alias(score_column(scored.version))
+            )
         else:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int8).alias(name))
     rows = rows.with_columns(pl.col("id").cast(pl.String))
     deadline = closing_date(manifest.date, project.maturity_days)
-    labels = _labels(store, project, rows["id"], deadline)
-    return tally(rows, labels)
+    return join_labels(rows, _labels(store, project, rows["id"], deadline))
 
 
 def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from analysis.batch_unit import Overdispersion, log_e_batch_unit, log_e_symmetric, overdispersion
+from analysis.batch_unit import Overdispersion, log_e_batch_unit, log_e_symmetric, overdispersion, scale_free
 from analysis.counts import PairedOutcomes, Undefined
 
 
@@ -43,15 +43,15 @@ def test_it_is_at_most_one_on_average_over_all_signs_by_enumeration() -> None:
 
 def test_batch_unit_takes_one_studentised_number_a_batch() -> None:
     batches = [PairedOutcomes(9, 0, 5), PairedOutcomes(2, 2, 0), PairedOutcomes(0, 4, 1), PairedOutcomes(0, 0, 9)]
-    assert log_e_batch_unit(batches) == pytest.approx(float(log_e_symmetric(3 + 0 - 2 + 0, 9 + 0 + 4 + 0)))
+    x = scale_free(np.array([3.0, 0.0, -2.0, 0.0]))
+    assert log_e_batch_unit(batches) == pytest.approx(float(log_e_symmetric(x.sum(), (x**2).sum())))
 
 
 def test_batch_unit_subtracts_the_null_gain_from_each_row() -> None:
     batches = [PairedOutcomes(9, 0, 91), PairedOutcomes(3, 1, 46)]
-    x = [(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / 2]
-    assert log_e_batch_unit(batches, null_gain=0.02) == pytest.approx(
-        float(log_e_symmetric(sum(x), x[0] ** 2 + x[1] ** 2))
-    )
+    x = scale_free(np.array([(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / 2]))
+    expected = float(log_e_symmetric(x.sum(), (x**2).sum()))
+    assert log_e_batch_unit(batches, null_gain=0.02) == pytest.approx(expected)
 
 
 def test_batches_without_rows_say_nothing() -> None:
@@ -66,7 +66,7 @@ def test_no_single_batch_however_large_proves_anything() -> None:
     for batch in (PairedOutcomes(HUGE, 0, 0), PairedOutcomes(500, 100, 0), PairedOutcomes(9, 1, 0)):
         proven = [log_e_batch_unit([batch] * n) >= math.log(20) for n in range(40)]
         assert not any(proven[:5])
-    assert proven.index(True) == 8
+        assert proven.index(True) in (9, 10, 11)
 
 
 def test_false_promotion_under_common_shocks_is_at_most_alpha_where_rows_are_not() -> None:
@@ -78,12 +78,14 @@ def test_false_promotion_under_common_shocks_is_at_most_alpha_where_rows_are_not
     share = np.clip(rng.normal(0.5, 0.1, size=(years, weeks)), 0, 1)
     w = rng.binomial(d, share)
     x = (2 * w - d) / math.sqrt(d)
-    by_batch = log_e_symmetric(x.cumsum(axis=1), (x**2).cumsum(axis=1)).max(axis=1) >= math.log(20)
+    free = scale_free(x)
+    e = log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1))
+    by_batch = e.max(axis=1) >= math.log(20)
     by_row = log_e_array(w.cumsum(axis=1), (d - w).cumsum(axis=1), 0).max(axis=1) >= math.log(20)
     assert stats.binomtest(int(by_batch.sum()), years).proportion_ci(0.998).low <= 0.05
     assert stats.binomtest(int(by_row.sum()), years).proportion_ci(0.998).low > 0.2
     single = [log_e_batch_unit([PairedOutcomes(int(k), int(d - k), 0) for k in row]) for row in w[:5]]
-    assert single == pytest.approx(log_e_symmetric(x.sum(axis=1), (x**2).sum(axis=1))[:5].tolist())
+    assert single == pytest.approx(e[:5, -1].tolist())
 
 
 def test_overdispersion_against_scipy() -> None:
@@ -125,12 +127,11 @@ def test_the_size_of_the_overdispersion_test_under_binomial_chance() -> None:
 
 @PROPERTY
 @given(st.lists(OUTCOMES, max_size=6), st.sampled_from([-0.05, 0.0, 0.05]))
-def test_results_do_not_depend_on_the_order_of_the_batches_and_are_numbers(
-    batches: list[PairedOutcomes], gain: float
-) -> None:
+def test_results_are_numbers_and_swapping_the_models_reverses_them(batches: list[PairedOutcomes], gain: float) -> None:
     value = log_e_batch_unit(batches, null_gain=gain)
     assert math.isfinite(value)
-    assert log_e_batch_unit(batches[::-1], null_gain=gain) == pytest.approx(value, rel=1e-9, abs=1e-9)
+    swapped = log_e_batch_unit([b.swap() for b in batches], null_gain=-gain)
+    assert min(value, swapped) < math.log(20)
     there, back = overdispersion(batches), overdispersion([b.swap() for b in batches])
     if isinstance(there, Overdispersion):
         assert isinstance(back, Overdispersion)

@@ -125,7 +125,7 @@ def test_harm_in_the_primary_metric_retires() -> None:
     found = only(*[GOOD.swap()] * 10, policy=Policy(guardrails={}))
     assert found.verdict is Verdict.RETIRE
     (reason,) = found.reasons
-    assert reason.startswith("harm: recall is proven to be below the champion's (by at least 0.06")
+    assert reason.startswith("harm: recall is proven to be worse than the champion's (by at least 0.06")
 
 
 def test_a_broken_guardrail_retires_even_with_proof_of_a_gain() -> None:
@@ -252,12 +252,16 @@ def test_measured_numbers_are_of_the_sum_of_all_batches() -> None:
     total = GOOD + EQUAL + GOOD + EQUAL
     assert found.counts == total
     assert found.pairs == total.outcomes("recall")
+    whole = measure(evidence(GOOD + GOOD, EQUAL + EQUAL), POLICY, rng=np.random.default_rng([0, 0]))
     assert found == dataclasses.replace(
-        measure(evidence(GOOD + GOOD, EQUAL + EQUAL), POLICY, rng=np.random.default_rng([0, 0])),
+        whole,
         overdispersion=found.overdispersion,
         log_e_batch_unit=found.log_e_batch_unit,
         log_e_batch_unit_reverse=found.log_e_batch_unit_reverse,
+        guardrails=found.guardrails,
     )
+    for merged, split in zip(whole.guardrails, found.guardrails, strict=True):
+        assert dataclasses.replace(merged, log_e_batch_unit=split.log_e_batch_unit) == split
 
 
 CELL = st.sampled_from([0, 0, 1, 3, 30, 2000, 10**9])

@@ -307,7 +307,9 @@ class TestRecord:
         assert basis["challengers"] == [plain(taken.evidence[0].challenger)]
         assert [b["date"] for b in basis["batches"]] == [str(week(n)) for n in range(4)]
         for batch in basis["batches"]:
-            assert hashlib.sha256(store.read(batch["tally"])).hexdigest() == batch["sha256"]
+            assert len(batch["files"]) == 2
+            for key, sha256 in batch["files"].items():
+                assert hashlib.sha256(store.read(key)).hexdigest() == sha256
         assert kept["evidence_digest"] == digest(basis)
         assert kept["seed"] == int(digest(basis)[:12], 16)
         assert kept["judgement"] == plain(taken.judgement)
@@ -330,8 +332,9 @@ class TestRecord:
 
     def test_a_changed_tally_makes_another_decision(self, store: Store, registry: Registry, project: Project) -> None:
         taken = judged(store, registry, project, EQUAL)
-        tally = taken.record["basis"]["batches"][0]["tally"]
-        store.delete(tally)
+        tally = taken.record["basis"]["batches"][0]["files"]
+        for key in tally:
+            store.delete(key)
         put_labels(store, project, [f"{week(0)}-0"], [0], week(2), name="correction")
         closed = close_batches(store, project, week(5))
         other = look(store, project, head(store, project), closed, week(5))

@@ -135,7 +135,7 @@ class TestForGood:
         put_labels(store, project, IDS, [0] * 6, BEGIN, name="2")
         again = close(store, project, DEADLINE + 30 * DAY)
         assert labelled(again) == labelled(first) == [1, 0, 0, 0]
-        assert (again.key, again.sha256) == (first.key, first.sha256)
+        assert again.files == first.files
         assert {k: v for k, v in everything(store, project).items() if k in before} == before
 
     def test_a_tally_needs_neither_labels_nor_predictions_once_it_is_there(
@@ -155,7 +155,7 @@ class TestForGood:
 
         put_labels(store, project, ["a"], [0], BEGIN)
         slow = InterferingStore(store, f"{project.name}/tallies", overtake)
-        assert close(slow, project).sha256 == close(store, project).sha256
+        assert close(slow, project).files == close(store, project).files
 
     @pytest.mark.usefixtures("scored")
     def test_a_look_without_writing_sees_the_same_tally(self, store: Store, project: Project) -> None:
@@ -163,16 +163,20 @@ class TestForGood:
         before = everything(store, project)
         (seen,) = close_batches(store, project, DEADLINE, keep=False).batches
         assert everything(store, project) == before
-        assert close(store, project).sha256 == seen.sha256
+        assert close(store, project).files == seen.files
         (kept,) = close_batches(store, project, DEADLINE, keep=False).batches
-        assert kept.sha256 == seen.sha256
+        assert kept.files == seen.files
 
     @pytest.mark.usefixtures("scored")
     def test_the_tally_is_the_stored_file(self, store: Store, project: Project) -> None:
         put_labels(store, project, IDS, [1] * 6, BEGIN)
         batch = close(store, project)
-        assert batch.key == f"{project.name}/tallies/{BEGIN}.parquet"
-        assert pl.read_parquet(BytesIO(store.read(batch.key))).equals(batch.tally.frame)
+        prefix = f"{project.name}/tallies/{BEGIN}"
+        assert list(batch.files) == [f"{prefix}.scores.parquet", f"{prefix}.parquet"]
+        frames = [pl.read_parquet(BytesIO(store.read(key))) for key in batch.files]
+        assert batch.tally.scores is not None
+        assert frames[0].equals(batch.tally.scores)
+        assert frames[1].equals(batch.tally.frame)
 
 
 class TestEveryRow:

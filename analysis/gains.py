@@ -1,0 +1,38 @@
+"""What a pair of models differs by, in any measure: over all evidence, and batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.cost import expected_cost
+from analysis.counts import PairedCounts, Undefined
+from analysis.evidence import Evidence, PairedBatch
+from analysis.measures import SCORE_MEASURES, Measure, is_tally_metric
+from analysis.metrics import Difference, difference
+from analysis.policy import Policy
+from analysis.score_sums import merge
+
+__all__ = ["batch_differences", "total_difference"]
+
+
+def total_difference(evidence: Evidence, name: Measure, policy: Policy) -> Difference | Undefined:
+    """Challenger minus champion over all batches, rows as units."""
+    return _difference(evidence.batches, name, policy)
+
+
+def batch_differences(evidence: Evidence, name: Measure, policy: Policy) -> list[Difference]:
+    """Challenger minus champion in each batch where it exists."""
+    each = (_difference([b], name, policy) for b in evidence.batches)
+    return [d for d in each if isinstance(d, Difference)]
+
+
+def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -> Difference | Undefined:
+    if name in SCORE_MEASURES:
+        return merge(name, [b.scores[name] for b in batches if name in b.scores])
+    counts = sum((b.counts for b in batches), PairedCounts())
+    if name == "cost":
+        assert policy.costs is not None
+        return expected_cost(counts, policy.costs.matrix)
+    if not is_tally_metric(name):
+        return Undefined(f"{name} is not a metric of a tally of decisions")
+    return difference(name, counts)

@@ -1,0 +1,57 @@
+"""When the evidence on a challenger may decide, whatever process it is taken by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from analysis.assess import Measured
+from analysis.asymptotic import rho_squared
+from analysis.counts import Undefined
+from analysis.evidence import Evidence
+from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate
+from analysis.gains import total_difference
+from analysis.measures import gain_sign
+from analysis.policy import Policy
+from analysis.proof import LOOKS_UNTIL_TIGHTEST, batch_process
+
+__all__ = ["outlook_of"]
+
+
+def outlook_of(
+    evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator
+) -> Forecast | Undefined | None:
+    """When the adjusted e-value may reach its threshold if the family stays as it is.
+
+    None once it has, and under a declared horizon, which has its own end.
+    """
+    threshold = -math.log(policy.alpha)
+    if adjusted >= threshold or policy.horizon:
+        return None
+    if isinstance(m.method, Undefined):
+        return Undefined(m.method.reason)
+    raised = threshold + m.log_e - adjusted
+    if m.method in ("rows", "entities"):
+        size = m.pairs.n / max(len(evidence.batches), 1)
+        return forecast(
+            m.pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
+        )
+    if m.method == "batches":
+        units = batch_process(evidence, policy.primary, policy)
+        x = (np.array(units.gains) - policy.min_gain) / np.array(units.scales)
+        return forecast_batches(x, threshold=raised, rng=rng)
+    found = total_difference(evidence, policy.primary, policy)
+    if isinstance(found, Undefined) or found.standard_error == 0:
+        return Undefined("no disagreement to extrapolate from")
+    rows = sum(b.counts.n for b in evidence.batches)
+    size = rows / len(evidence.batches)
+    return forecast_estimate(
+        gain_sign(policy.primary) * found.value - policy.min_gain,
+        found.standard_error,
+        rows=rows,
+        rows_per_batch=size,
+        rho2=rho_squared(2 * policy.alpha, size * LOOKS_UNTIL_TIGHTEST),
+        threshold=raised,
+        rng=rng,
+    )

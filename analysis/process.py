@@ -1,0 +1,182 @@
+"""Evidence processes: for each measure the one that keeps its error rate under repeated looks, behind one face."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from scipy import optimize
+
+from analysis.asymptotic import log_e_asymptotic, rho_squared
+from analysis.batch_unit import log_e_symmetric, scale_free
+from analysis.cost import CostMatrix, confidence_sequence_of_cost, log_e_cost
+from analysis.counts import PairedCounts, PairedOutcomes
+from analysis.eprocess import confidence_sequence, log_e
+from analysis.intervals import Interval
+from analysis.metrics import Floats
+from analysis.precision import log_e_precision
+
+__all__ = [
+    "AsymptoticProcess", "BatchProcess", "CostProcess", "Method", "OutcomeProcess", "PrecisionProcess", "Process",
+]  # fmt: skip
+
+Method = Literal["rows", "entities", "precision", "cost", "asymptotic", "batches"]
+
+
+class Process(Protocol):
+    """Evidence about the gain of a challenger over a champion, in one measure."""
+
+    @property
+    def method(self) -> Method:
+        """How the evidence is taken."""
+
+    def log_e(self, null_gain: float) -> float:
+        """Log of the e-value against H0: the gain is at most ``null_gain``."""
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        """Log of the e-value against H0: the gain is at least ``null_gain``."""
+
+    def interval(self, alpha: float) -> Interval:
+        """The gains not rejected yet, at ``alpha`` on each side; its lower end is above g exactly when E against g is at least 1/alpha."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeProcess:
+    """Wins and losses, of rows or of entities: exact (``analysis.eprocess``)."""
+
+    pairs: PairedOutcomes
+    prior: float
+    method: Method = "rows"
+
+    def log_e(self, null_gain: float) -> float:
+        return log_e(self.pairs, null_gain=null_gain, prior=self.prior)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return log_e(self.pairs.swap(), null_gain=-null_gain, prior=self.prior)
+
+    def interval(self, alpha: float) -> Interval:
+        return confidence_sequence(self.pairs, alpha=alpha, prior=self.prior)
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionProcess:
+    """Precision of rows, or NPV, which is the precision of the flipped table (``analysis.precision``)."""
+
+    counts: PairedCounts
+    prior: float
+    method: Method = "precision"
+
+    def log_e(self, null_gain: float) -> float:
+        return log_e_precision(self.counts, null_gain=null_gain, prior=self.prior)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return log_e_precision(self.counts.swap(), null_gain=-null_gain, prior=self.prior)
+
+    def interval(self, alpha: float) -> Interval:
+        return Interval(
+            _last_rejected(self.log_e, alpha), -_last_rejected(lambda g: self.log_e_reverse(-g), alpha), 1 - 2 * alpha
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CostProcess:
+    """Saved cost a row: exact, because it is bounded (``analysis.cost``)."""
+
+    counts: PairedCounts
+    costs: CostMatrix
+    prior: float
+    method: Method = "cost"
+
+    def log_e(self, null_gain: float) -> float:
+        return log_e_cost(self.counts, self.costs, null_saving=null_gain, prior=self.prior)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return log_e_cost(self.counts.swap(), self.costs, null_saving=-null_gain, prior=self.prior)
+
+    def interval(self, alpha: float) -> Interval:
+        return confidence_sequence_of_cost(self.counts, self.costs, alpha=alpha, prior=self.prior)
+
+
+@dataclass(frozen=True, slots=True)
+class AsymptoticProcess:
+    """A gain with an influence-function standard error over ``n`` rows, tightest at ``n_opt`` (``analysis.asymptotic``)."""
+
+    gain: float
+    standard_error: float
+    n: float
+    n_opt: float
+    alpha: float
+    method: Method = "asymptotic"
+
+    def log_e(self, null_gain: float) -> float:
+        return float(self._log_e(self.gain - null_gain))
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return float(self._log_e(null_gain - self.gain))
+
+    def _log_e(self, excess: float) -> Floats:
+        rho2 = rho_squared(2 * self.alpha, self.n_opt)  # one-sided
+        return log_e_asymptotic(excess / self.standard_error, self.n, rho2=rho2)
+
+    def interval(self, alpha: float) -> Interval:
+        target = -math.log(alpha)
+        high = 1.0
+        while self._log_e(high * self.standard_error) < target:
+            high *= 2
+        width = optimize.brentq(lambda z: float(self._log_e(z * self.standard_error)) - target, 0.0, high)
+        half = width * self.standard_error
+        return Interval(self.gain - half, self.gain + half, 1 - 2 * alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProcess:
+    """One gain a batch over its own scale, symmetric around the null given the past (``analysis.batch_unit``)."""
+
+    gains: tuple[float, ...]
+    scales: tuple[float, ...]
+    method: Method = "batches"
+
+    def log_e(self, null_gain: float) -> float:
+        return float(self._log_e(np.array([null_gain]), 1)[0])
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return float(self._log_e(np.array([null_gain]), -1)[0])
+
+    def _log_e(self, nulls: Floats, sign: int) -> Floats:
+        x = scale_free(sign * (np.array(self.gains)[None, :] - nulls[:, None]) / np.array(self.scales)[None, :])
+        return log_e_symmetric(x.sum(axis=1), (x**2).sum(axis=1))
+
+    def interval(self, alpha: float) -> Interval:
+        return Interval(self._limit(alpha, 1), self._limit(alpha, -1), 1 - 2 * alpha)
+
+    def _limit(self, alpha: float, sign: int) -> float:
+        """The gain nearest to the batches' own that is rejected: E is not monotone far from them, rejection is."""
+        weights = 1 / np.array(self.scales) if self.scales else np.zeros(0)
+        if not len(weights):
+            return -math.inf * sign
+        centre = float(np.sum(weights * np.array(self.gains)) / weights.sum())
+        target = -math.log(alpha)
+        steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200)]) * float(np.median(self.scales)) * sign
+        rejected = np.flatnonzero(self._log_e(centre - steps, sign) >= target)
+        if not len(rejected):
+            return -math.inf * sign
+        last = int(rejected[0])
+        f = functools.partial(self._excess, sign=sign, target=target)
+        return float(optimize.brentq(f, centre - steps[last], centre - steps[last - 1], xtol=1e-12))
+
+    def _excess(self, null: float, *, sign: int, target: float) -> float:
+        return float(self._log_e(np.array([null]), sign)[0]) - target
+
+
+def _last_rejected(log_e_at: Callable[[float], float], alpha: float) -> float:
+    """The largest gain in (-1, 1) whose e-value has reached 1/alpha, -1 if none has; E falls in the gain."""
+    target, edge = -math.log(alpha), 1 - 1e-6
+    if log_e_at(-edge) < target:
+        return -1.0
+    if log_e_at(edge) >= target:
+        return edge
+    return float(optimize.brentq(lambda g: log_e_at(g) - target, -edge, edge, xtol=1e-5))

@@ -1,0 +1,104 @@
+"""Which evidence process a measure gets, given the data's structure and the policy."""
+
+from __future__ import annotations
+
+from analysis.asymptotic import MIN_DISCORDANT
+from analysis.batch_unit import Overdispersion, heterogeneity, overdispersion
+from analysis.counts import PairedOutcomes, Undefined
+from analysis.evidence import Evidence
+from analysis.gains import batch_differences, total_difference
+from analysis.measures import (
+    RANK_MEASURES,
+    SCORE_MEASURES,
+    LinearMetric,
+    Measure,
+    gain_sign,
+    is_linear,
+    is_tally_metric,
+)
+from analysis.metrics import Difference
+from analysis.missing_labels import corrected_difference
+from analysis.policy import Policy
+from analysis.process import (
+    AsymptoticProcess,
+    BatchProcess,
+    CostProcess,
+    OutcomeProcess,
+    PrecisionProcess,
+    Process,
+)
+
+__all__ = ["LOOKS_UNTIL_TIGHTEST", "as_assumed", "batch_process", "process", "total_outcomes", "unevenness"]
+
+LOOKS_UNTIL_TIGHTEST = 13  # a quarter of weekly batches
+
+
+def as_assumed(evidence: Evidence, policy: Policy) -> Evidence:
+    """The evidence under what the policy assumes about missing labels."""
+    return evidence.assuming_the_worst() if policy.unlabelled == "worst_case" else evidence
+
+
+def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Undefined:
+    """The evidence process of the gain in ``name``.
+
+    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost. Batches as units where the
+    policy says so, for rank metrics, and for what is not a share of rows where rows share entities. Else asymptotic,
+    which needs 20 disagreements: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
+    """
+    if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
+        return batch_process(evidence, name, policy)
+    if policy.unlabelled == "begg_greenes" and is_tally_metric(name) and any(evidence.counts.unlabelled):
+        return _asymptotic(evidence, corrected_difference(evidence.counts, name), name, policy)
+    if is_linear(name):
+        return OutcomeProcess(total_outcomes(evidence, name), policy.prior, "entities" if evidence.entities else "rows")
+    counts = evidence.counts
+    if name == "precision":
+        return PrecisionProcess(counts, policy.prior)
+    if name == "npv":
+        return PrecisionProcess(counts.flip(), policy.prior)
+    if name == "cost":
+        assert policy.costs is not None
+        return CostProcess(counts, policy.costs.matrix, policy.prior)
+    return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
+
+
+def _asymptotic(
+    evidence: Evidence, found: Difference | Undefined, name: Measure, policy: Policy
+) -> AsymptoticProcess | Undefined:
+    """Tightest after a quarter's worth of batches as large as the first."""
+    if isinstance(found, Undefined):
+        return found
+    if name in SCORE_MEASURES:
+        sizes = [b.scores[name].n for b in evidence.batches if name in b.scores]
+        differing = sum(sizes)
+    else:
+        sizes = [b.counts.n for b in evidence.batches]
+        differing = evidence.counts.outcomes("accuracy").discordant
+    if differing < MIN_DISCORDANT or found.standard_error == 0:
+        return Undefined(f"fewer than {MIN_DISCORDANT} disagreements, too few for an asymptotic statement")
+    gain = gain_sign(name) * found.value
+    return AsymptoticProcess(gain, found.standard_error, sum(sizes), sizes[0] * LOOKS_UNTIL_TIGHTEST, policy.alpha)
+
+
+def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
+    """Batches as units: each batch's gain over its own standard error; batches without a disagreement say nothing."""
+    if is_linear(name):
+        pairs = [p for p in evidence.outcomes(name) if p.n]
+        gains = tuple((p.wins - p.losses) / p.n for p in pairs)
+        return BatchProcess(gains, tuple(max(p.discordant, 1) ** 0.5 / p.n for p in pairs))
+    sign = gain_sign(name)
+    found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
+    return BatchProcess(tuple(sign * d.value for d in found), tuple(d.standard_error for d in found))
+
+
+def unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:
+    """Test whether the lead in ``name`` varies between batches more than chance allows."""
+    if is_linear(name):
+        return overdispersion(evidence.outcomes(name))
+    return heterogeneity(batch_differences(evidence, name, policy))
+
+
+def total_outcomes(evidence: Evidence, name: LinearMetric) -> PairedOutcomes:
+    """Wins, losses and ties over all batches."""
+    parts = evidence.outcomes(name)
+    return PairedOutcomes(sum(p.wins for p in parts), sum(p.losses for p in parts), sum(p.ties for p in parts))

@@ -1,0 +1,85 @@
+"""Metrics of scores as sums over one batch that add over batches: what stands beside a tally.
+
+A frame of sums has one row for each metric and pair of versions: ``metric``, ``first``, ``second``, ``n`` (rows, or
+positive-negative pairs for a rank metric), ``value_first``, ``value_second`` and ``variance`` (of the difference).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from analysis.counts import Undefined
+from analysis.measures import RANK_MEASURES, Measure
+from analysis.metrics import Difference
+
+__all__ = ["SCHEMA", "ScoreSums", "merge", "pair_sums", "sums_frame"]
+
+SCHEMA = {
+    "metric": pl.String,
+    "first": pl.String,
+    "second": pl.String,
+    "n": pl.Int64,
+    "value_first": pl.Float64,
+    "value_second": pl.Float64,
+    "variance": pl.Float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSums:
+    """One score metric of a pair in one batch: mean values over ``n`` units and the variance of their difference."""
+
+    n: int
+    champion: float
+    challenger: float
+    variance: float
+
+    @property
+    def difference(self) -> Difference:
+        return Difference(self.champion, self.challenger, self.challenger - self.champion, math.sqrt(self.variance))
+
+    def swap(self) -> ScoreSums:
+        """The same rows with the roles of the two models exchanged."""
+        return ScoreSums(self.n, self.challenger, self.champion, self.variance)
+
+
+def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined:
+    """The metric over several batches.
+
+    A loss is a mean over rows, so sums of d and d^2 give back exactly the variance over all rows. A rank metric
+    compares rows within a batch only, weighted by positives x negatives: a drift of the scores' level between batches
+    does no harm.
+    """
+    n = sum(b.n for b in batches)
+    if n == 0:
+        return Undefined("no labelled row with scores")
+    champion = sum(b.n * b.champion for b in batches) / n
+    challenger = sum(b.n * b.challenger for b in batches) / n
+    value = sum(b.n * (b.challenger - b.champion) for b in batches) / n
+    if name in RANK_MEASURES:
+        variance = sum((b.n / n) ** 2 * b.variance for b in batches)
+    else:
+        square = sum(b.n * (b.n * b.variance + (b.challenger - b.champion - value) ** 2) for b in batches)
+        variance = square / n / n
+    return Difference(champion, challenger, value, math.sqrt(variance))
+
+
+def sums_frame(rows: Sequence[tuple[Measure, str, str, ScoreSums]]) -> pl.DataFrame:
+    """The frame of (metric, first version, second version, sums)."""
+    cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance) for m, a, b, s in rows]
+    return pl.DataFrame(cells, schema=SCHEMA, orient="row")
+
+
+def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measure, ScoreSums]:
+    """The sums of one pair, whichever way round it was stored."""
+    found: dict[Measure, ScoreSums] = {}
+    for name, first, second, n, a, b, variance in frame.iter_rows():
+        if (first, second) == (champion, challenger):
+            found[name] = ScoreSums(n, a, b, variance)
+        elif (first, second) == (challenger, champion):
+            found[name] = ScoreSums(n, b, a, variance)
+    return found

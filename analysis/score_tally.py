@@ -1,0 +1,84 @@
+"""The sums of a batch's scores, for every pair of versions: what lies beside its tally."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from analysis.average_precision import paired_average_precision
+from analysis.counts import Undefined
+from analysis.measures import Measure
+from analysis.metrics import Floats
+from analysis.policy import Policy
+from analysis.score_sums import ScoreSums, sums_frame
+from analysis.scores import auc_covariance, row_losses
+
+__all__ = ["score_tally"]
+
+_RESAMPLES = 200  # for the standard error of average precision within one batch
+
+_Row = tuple[Measure, str, str, ScoreSums]
+
+
+def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Brier score, log loss and AUC of every pair of versions over the labelled rows that count, as a frame of sums.
+
+    ``joined`` has ``excluded``, ``label`` and a ``s<version>`` for every version that scored the batch. Average
+    precision needs a bootstrap, so it is there only if the policy names it. A metric that the batch does not define
+    has no row.
+    """
+    usable = joined.filter(pl.col("excluded").is_null() & pl.col("label").is_not_null())
+    scores = {c[1:]: usable[c].to_numpy() for c in usable.columns if c.startswith("s") and c[1:].isdigit()}
+    y = usable["label"].to_numpy().astype(np.float64)
+    if not len(y) or len(scores) < 2:
+        return sums_frame([])
+    rows = [*_losses(y, scores), *_auc(y, scores)]
+    if "average_precision" in (policy.primary, *policy.guardrails):
+        rows += _average_precision(y, scores)
+    return sums_frame(rows)
+
+
+def _pairs(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
+    return list(itertools.combinations(sorted(scores, key=int), 2))
+
+
+def _losses(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:
+    rows: list[_Row] = []
+    names: tuple[tuple[Measure, str], ...] = (("brier", "brier"), ("log_loss", "log"))
+    for name, loss in names:
+        each = {v: row_losses(y, s, loss=loss) for v, s in scores.items()}  # type: ignore[arg-type]
+        for a, b in _pairs(scores):
+            variance = float(np.var(each[b] - each[a])) / len(y)
+            rows.append((name, a, b, ScoreSums(len(y), float(each[a].mean()), float(each[b].mean()), variance)))
+    return rows
+
+
+def _auc(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:
+    versions = sorted(scores, key=int)
+    found = auc_covariance(y, [scores[v] for v in versions])
+    if isinstance(found, Undefined):
+        return []
+    auc, s = found
+    positives = int(y.sum())
+    n = positives * (len(y) - positives)
+    rows: list[_Row] = []
+    for i, j in itertools.combinations(range(len(versions)), 2):
+        variance = max(float(s[i, i] + s[j, j] - 2 * s[i, j]), 0.0)
+        rows.append(("auc", versions[i], versions[j], ScoreSums(n, float(auc[i]), float(auc[j]), variance)))
+    return rows
+
+
+def _average_precision(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:
+    rows: list[_Row] = []
+    for a, b in _pairs(scores):
+        rng = np.random.default_rng([len(y), int(y.sum()), int(a), int(b)])
+        found = paired_average_precision(
+            y, scores[a], scores[b], rng=rng, confidence_level=0.95, n_resamples=_RESAMPLES
+        )
+        if not isinstance(found, Undefined):
+            sums = ScoreSums(int(y.sum()), found.champion, found.challenger, found.standard_error**2)
+            rows.append(("average_precision", a, b, sums))
+    return rows

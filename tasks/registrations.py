@@ -1,0 +1,63 @@
+"""Who has challenged, in which order: what the error budgets are given out by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.budget import Allowance, allowance
+from analysis.policy import Policy
+from tasks.predictions import Manifest
+from tasks.reigns import Reign
+
+__all__ = ["Registration", "allowances", "alpha_spent", "registrations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A contender that first challenged a champion in a reign: one hypothesis, however often it is tested."""
+
+    reign: int
+    digest: str
+    order_in_reign: int
+    order: int
+
+
+def registrations(scored: Sequence[Manifest]) -> list[Registration]:
+    """Every challenge that these manifests, in the order of their dates, have seen begin.
+
+    The same model with another threshold is another contender. Versions that first appear in the same batch count in
+    the order of their numbers.
+    """
+    found: dict[tuple[int, str], Registration] = {}
+    in_reign: dict[int, int] = {}
+    for manifest in scored:
+        for s in sorted(manifest.scored, key=lambda s: int(s.version)):
+            if s.contender is None or s.version == manifest.champion:
+                continue
+            key = manifest.reign, s.contender.digest
+            if key not in found:
+                in_reign[manifest.reign] = in_reign.get(manifest.reign, 0) + 1
+                found[key] = Registration(*key, in_reign[manifest.reign], len(found) + 1)
+    return list(found.values())
+
+
+def allowances(
+    registered: Sequence[Registration], policy: Policy, reign: Reign, log: Sequence[Reign]
+) -> dict[str, Allowance]:
+    """The alpha of every contender that has challenged in this reign, by its digest."""
+    promotions = sum(r.kind == "promotion" for r in log if r.number <= reign.number)
+    return {
+        r.digest: allowance(
+            policy.error_budget, policy.alpha, order_in_reign=r.order_in_reign, order=r.order, promotions=promotions
+        )
+        for r in registered
+        if r.reign == reign.number
+    }
+
+
+def alpha_spent(given: dict[str, Allowance], policy: Policy) -> float:
+    """What has been given out in this reign: all of alpha to a family, else the sum over those who have challenged."""
+    if policy.error_budget == "family":
+        return policy.alpha if given else 0.0
+    return sum(a.alpha for a in given.values())
