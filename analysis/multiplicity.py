@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
-from statsmodels.stats.multitest import multipletests
 
 __all__ = ["e_closure", "holm", "westfall_young"]
 
@@ -31,9 +30,12 @@ def e_closure(log_e: Sequence[float]) -> list[float]:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted for the family at one look that was fixed beforehand (Holm 1979), under any dependence."""
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    raised = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(raised, 1.0)
+    return [float(a) for a in adjusted]
 
 
 def westfall_young(

@@ -1,4 +1,4 @@
-"""Metrics of scores rather than decisions: paired AUC, and losses whose sums add over batches."""
+"""Metrics of scores rather than decisions: paired AUC, and the losses of rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,7 @@ from scipy import stats
 from analysis.counts import Undefined
 from analysis.metrics import Floats
 
-__all__ = [
-    "AucComponents",
-    "LossSums",
-    "ScoreLoss",
-    "auc_components",
-    "auc_covariance",
-    "combine_auc",
-    "loss_sums",
-    "row_losses",
-]
+__all__ = ["AucComponents", "ScoreLoss", "auc_components", "auc_covariance", "row_losses"]
 
 ScoreLoss = Literal["brier", "log"]
 _CLIP = 1e-6
@@ -95,55 +86,8 @@ def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, 
     return v10, v01
 
 
-def combine_auc(batches: list[AucComponents]) -> AucComponents | Undefined:
-    """Within-batch comparisons added up, weighted by positives x negatives: the AUC of pairs from one batch.
-
-    Pairs across batches are left out, so a drift of the scores' level between batches does no harm.
-    """
-    if not batches:
-        return Undefined("no batch")
-    weights = np.array([float(b.positives) * b.negatives for b in batches])
-    weights /= weights.sum()
-    mean = {name: float(np.sum(weights * [getattr(b, name) for b in batches])) for name in ("champion", "challenger")}
-    spread = {
-        name: float(np.sum(weights**2 * [getattr(b, name) for b in batches]))
-        for name in ("var_champion", "var_challenger", "covariance")
-    }
-    positives, negatives = sum(b.positives for b in batches), sum(b.negatives for b in batches)
-    return AucComponents(positives, negatives, **mean, **spread)
-
-
-@dataclass(frozen=True, slots=True)
-class LossSums:
-    """Sums over rows of d = loss of the champion - loss of the challenger: positive where the challenger is better."""
-
-    n: int
-    total: float
-    square: float
-
-    def __add__(self, other: LossSums) -> LossSums:
-        return LossSums(self.n + other.n, self.total + other.total, self.square + other.square)
-
-    @property
-    def mean(self) -> float:
-        return self.total / self.n
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean, with the n - 1 variance. Needs at least two rows."""
-        variance = max(self.square - self.total**2 / self.n, 0.0) / (self.n - 1)
-        return math.sqrt(variance / self.n)
-
-
-def loss_sums(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike, *, loss: ScoreLoss) -> LossSums:
-    """Sums of the paired differences of the Brier score, or of the log loss with scores clipped to [1e-6, 1 - 1e-6]."""
-    y = np.asarray(labels, dtype=np.float64)
-    d = row_losses(y, champion, loss=loss) - row_losses(y, challenger, loss=loss)
-    return LossSums(len(d), float(d.sum()), float((d * d).sum()))
-
-
 def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: ScoreLoss) -> Floats:
-    """The loss of every row; shape (n,)."""
+    """The Brier score, or the log loss with scores clipped to [1e-6, 1 - 1e-6], of every row; shape (n,)."""
     y, given = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if loss == "brier":
         return np.asarray((given - y) ** 2)

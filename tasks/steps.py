@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from tasks import promotion
 from tasks.decisions import Look, look, record
 from tasks.plan import Question, make_plan
-from tasks.plan_report import plan_sentence, write_plan
+from tasks.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.predictions import Manifest
 from tasks.project import Project
 from tasks.projections import project_log
@@ -121,10 +121,10 @@ def season_report_step(project: Project) -> str:
 
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)
 def plan_step(project: Project, question: Question, as_of: date) -> str:
-    """Simulate, write the report; returns the plan in a sentence."""
+    """Simulate, write the report; returns the plan in a sentence, and what the batches say against it."""
     store = open_store(project.store)
     plan = make_plan(store, project, question, as_of, progress=get_run_logger().info)
-    markdown, said = write_plan(store, project, plan), plan_sentence(project, plan)
+    markdown, said = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-plan".lower())
     create_markdown_artifact(markdown, key=key, description=said)
     return said

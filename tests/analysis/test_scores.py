@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from analysis.counts import Undefined
-from analysis.scores import AucComponents, LossSums, ScoreLoss, auc_components, combine_auc, loss_sums
+from analysis.measures import Measure
+from analysis.metrics import Difference
+from analysis.policy import Policy
+from analysis.score_sums import ScoreSums, merge, pair_sums
+from analysis.score_tally import score_tally
+from analysis.scores import AucComponents, ScoreLoss, auc_components, row_losses
 
 CASE = json.loads((Path(__file__).resolve().parents[1] / "oracles" / "delong.json").read_text())["synthetic"]
 
@@ -72,38 +80,76 @@ def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
     for _ in range(2000):
         y, a, b = scored(rng, 600)
         whole += auc(y, a, b).p_value < 0.05
-        batches = [auc(y[s], a[s], b[s]) for s in (slice(0, 200), slice(200, 400), slice(400, 600))]
-        combined = combine_auc(batches)
-        assert isinstance(combined, AucComponents)
-        parts += combined.p_value < 0.05
+        batches = [_sums(auc(y[s], a[s], b[s])) for s in (slice(0, 200), slice(200, 400), slice(400, 600))]
+        combined = merge("auc", batches)
+        assert isinstance(combined, Difference)
+        parts += 2 * stats.norm.sf(abs(combined.value) / combined.standard_error) < 0.05
     for rejected in (whole, parts):
         assert stats.binomtest(rejected, 2000, 0.05).pvalue > 1e-3
 
 
-def test_one_batch_combined_is_itself_and_none_is_undefined() -> None:
-    one = auc(CASE["y"], CASE["champion"], CASE["challenger"])
-    assert combine_auc([one]) == one
-    assert combine_auc([]) == Undefined("no batch")
+def _sums(found: AucComponents) -> ScoreSums:
+    return ScoreSums(found.positives * found.negatives, found.champion, found.challenger, found.variance)
+
+
+def test_one_batch_merged_is_itself_and_none_is_undefined() -> None:
+    one = _sums(auc(CASE["y"], CASE["champion"], CASE["challenger"]))
+    merged = merge("auc", [one])
+    assert isinstance(merged, Difference)
+    assert dataclasses.astuple(merged) == pytest.approx(dataclasses.astuple(one.difference))
+    assert isinstance(merge("auc", []), Undefined)
 
 
 @pytest.mark.parametrize(("loss", "peer"), [("brier", brier_score_loss), ("log", log_loss)])
-def test_mean_losses_against_scikit_learn(loss: ScoreLoss, peer: object) -> None:
-    y, a, b = scored(np.random.default_rng(3), 500)
-    found = loss_sums(y, a, b, loss=loss)
-    assert found.mean == pytest.approx(peer(y, a) - peer(y, b))  # type: ignore[operator]
-    test = stats.ttest_1samp((a - y) ** 2 - (b - y) ** 2, 0)
-    if loss == "brier":
-        assert found.mean / found.standard_error == pytest.approx(test.statistic)
+def test_mean_losses_against_scikit_learn(loss: ScoreLoss, peer: Callable[..., float]) -> None:
+    y, a, _ = scored(np.random.default_rng(3), 500)
+    assert row_losses(y, a, loss=loss).mean() == pytest.approx(peer(y, a))
 
 
 def test_log_loss_is_clipped_where_a_score_is_certain_and_wrong() -> None:
-    found = loss_sums([1, 1], [0.0, 0.5], [1.0, 0.5], loss="log")
-    assert found.total == pytest.approx(-math.log(1e-6), rel=1e-5)
+    assert row_losses([1, 0], [0.0, 1.0], loss="log") == pytest.approx(-math.log(1e-6), rel=1e-5)
 
 
-def test_sums_of_batches_are_the_sums_of_their_rows() -> None:
+@pytest.mark.parametrize("name", ["brier", "log_loss"])
+def test_losses_of_batches_merge_to_those_of_all_rows(name: Measure) -> None:
     y, a, b = scored(np.random.default_rng(4), 90)
-    whole = loss_sums(y, a, b, loss="brier")
-    parts = loss_sums(y[:30], a[:30], b[:30], loss="brier") + loss_sums(y[30:], a[30:], b[30:], loss="brier")
-    assert (parts.n, parts.total, parts.square) == pytest.approx((whole.n, whole.total, whole.square))
-    assert LossSums(2, 2.0, 2.0).standard_error == 0.0
+    merged = merge(name, [pair_sums(score_tally(_joined(y[s], a[s], b[s]), Policy()), "1", "2")[name] for s in PARTS])
+    whole = merge(name, [pair_sums(score_tally(_joined(y, a, b), Policy()), "1", "2")[name]])
+    assert isinstance(merged, Difference)
+    assert isinstance(whole, Difference)
+    for one, other in zip(dataclasses.astuple(merged), dataclasses.astuple(whole), strict=True):
+        assert one == pytest.approx(other)
+    d = row_losses(y, b, loss="brier") - row_losses(y, a, loss="brier")
+    if name == "brier":
+        assert merged.value == pytest.approx(d.mean())
+        assert merged.standard_error == pytest.approx(d.std() / math.sqrt(90))
+
+
+PARTS = (slice(0, 20), slice(20, 25), slice(25, 90))
+
+
+def _joined(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> pl.DataFrame:
+    return pl.DataFrame({"label": y.astype(int), "s1": a, "s2": b}).with_columns(excluded=pl.lit(None, dtype=pl.String))
+
+
+def test_the_sums_of_a_batch_are_there_for_every_pair_that_scored_it() -> None:
+    y, a, b = scored(np.random.default_rng(5), 200)
+    policy = Policy(primary="average_precision", guardrails={})
+    joined = _joined(y, a, b).with_columns(s10=pl.Series((a + b) / 2))
+    frame = score_tally(joined, policy)
+    assert set(zip(frame["first"], frame["second"], strict=True)) == {("1", "2"), ("1", "10"), ("2", "10")}
+    found = pair_sums(frame, "2", "1")
+    assert set(found) == {"brier", "log_loss", "auc", "average_precision"}
+    assert found["auc"].champion == pytest.approx(roc_auc_score(y, b))
+    assert found["auc"].challenger == pytest.approx(roc_auc_score(y, a))
+    assert found["auc"].variance == pytest.approx(auc(y, a, b).variance)
+    assert found["average_precision"].champion == pytest.approx(average_precision_score(y, b))
+    assert found == {name: sums.swap() for name, sums in pair_sums(frame, "1", "2").items()}
+    assert "average_precision" not in set(score_tally(joined, Policy())["metric"])
+
+
+def test_a_batch_of_one_class_or_one_version_has_no_sums_of_what_it_does_not_define() -> None:
+    y, a, b = scored(np.random.default_rng(5), 50)
+    assert set(score_tally(_joined(np.ones(50), a, b), Policy())["metric"]) == {"brier", "log_loss"}
+    assert score_tally(_joined(y, a, b).drop("s2"), Policy()).is_empty()
+    assert score_tally(_joined(y, a, b).with_columns(excluded=pl.lit("duplicate id")), Policy()).is_empty()
