@@ -4,28 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 
 from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap, bootstrap
+from analysis.by_class import ByClass, Marginal, by_class, marginal_tests
+from analysis.class_bootstrap import class_bootstrap
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
 from analysis.evidence import Evidence
 from analysis.gains import total_difference
 from analysis.guardrails import Guardrail, SegmentGuardrail, guardrail, segment_guardrails
 from analysis.intervals import Interval
-from analysis.labels import label_selection_p_value
+from analysis.labels import class_label_selection_p_value, label_selection_p_value
+from analysis.losses import PairedT, RegressionLoss, paired_t
+from analysis.marginals import TableTest
 from analysis.mcnemar import McNemar, mcnemar
-from analysis.measures import LinearMetric, Measure, is_linear
-from analysis.metrics import METRICS, Difference, Metric
+from analysis.measures import (
+    CLASS_MEASURES,
+    LINEAR,
+    MEASURES,
+    REGRESSION_LOSSES,
+    LinearMetric,
+    Measure,
+    is_linear,
+    is_regression_loss,
+)
+from analysis.metrics import METRICS, Difference
 from analysis.planned import PlannedLook, planned_look
 from analysis.policy import Policy
 from analysis.process import Method
 from analysis.proof import as_assumed, batch_process, process, total_outcomes, unevenness
+from analysis.score_sums import merge_losses
 from analysis.segments import Reversal, Segment, homogeneity_p_value, paired_interval, reversals, segment_forest
 
-__all__ = ["RECENT_BATCHES", "Measured", "measure"]
+__all__ = ["RECENT_BATCHES", "Measured", "measure", "shown_metric"]
 
 RECENT_BATCHES = 8
 """Shown beside the total: a challenger that was better and has turned worse can still lead on cumulative evidence."""
@@ -37,7 +50,9 @@ class Measured:
 
     ``log_e``, ``interval`` and the batch-unit values are of the gain in the primary metric, positive where the
     challenger is better also if lower values are. ``pairs`` are the outcomes that a metric counting wins and losses
-    rests on: of rows, or of entities.
+    rests on: of rows, or of entities. ``paired_interval`` is Newcombe's of their difference, or Student's of the gain in
+    the primary loss. What a task does not have is empty: ``classes`` and ``marginals`` are of several classes, ``losses`` of
+    numbers, which have neither ``bootstrap`` nor ``mcnemar`` nor ``segments``.
     """
 
     counts: PairedCounts
@@ -50,7 +65,7 @@ class Measured:
     paired_interval: Interval | Undefined
     metrics: Mapping[Measure, Difference | Undefined]
     recent: Difference | Undefined
-    bootstrap: Mapping[Metric, Bootstrap | Undefined]
+    bootstrap: Mapping[Measure, Bootstrap | Undefined]
     guardrails: tuple[Guardrail, ...]
     segment_guardrails: tuple[SegmentGuardrail, ...]
     overdispersion: Overdispersion | Undefined
@@ -60,18 +75,22 @@ class Measured:
     segments: tuple[Segment, ...]
     homogeneity_p_value: Mapping[str, float | Undefined]
     reversals: tuple[Reversal, ...]
+    classes: Mapping[str, ByClass | Undefined]
+    marginals: Mapping[Marginal, TableTest | Undefined]
+    losses: Mapping[RegressionLoss, PairedT | Undefined]
 
 
 def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> Measured:
     """Compute every number on one pair from its evidence."""
-    selection = label_selection_p_value(evidence.counts)  # before any assumption about the missing labels
+    selection = _label_selection(evidence, policy)  # before any assumption about the missing labels
     evidence = as_assumed(evidence, policy)
-    counts, primary = evidence.counts, policy.primary
-    shown: LinearMetric = primary if is_linear(primary) else "accuracy"
+    counts, primary, shown = evidence.counts, policy.primary, shown_metric(policy)
     level = 1 - 2 * policy.alpha
     found = process(evidence, primary, policy)
     batches = batch_process(evidence, primary, policy)
-    forest = segment_forest(evidence.segments, shown, confidence_level=level)
+    segments = {} if policy.task == "regression" else evidence.segments
+    forest = segment_forest(segments, shown, confidence_level=level)
+    losses = _losses(evidence, policy)
     return Measured(
         counts=counts,
         pairs=total_outcomes(evidence, shown),
@@ -79,11 +98,11 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         log_e=0.0 if isinstance(found, Undefined) else found.log_e(policy.min_gain),
         interval=found if isinstance(found, Undefined) else found.interval(policy.alpha),
         planned=planned_look(evidence.outcomes(shown), policy.horizon, alpha=policy.alpha) if policy.horizon else None,
-        mcnemar={name: mcnemar(total_outcomes(evidence, name)) for name in get_args(BinaryMetric)},
-        paired_interval=paired_interval(counts, shown, confidence_level=level),
+        mcnemar={name: mcnemar(total_outcomes(evidence, name)) for name in LINEAR if name in MEASURES[policy.task]},
+        paired_interval=_interval_at_one_look(counts, losses, policy),
         metrics={name: total_difference(evidence, name, policy) for name in _shown_metrics(evidence, policy)},
         recent=total_difference(replace(evidence, batches=evidence.batches[-RECENT_BATCHES:]), primary, policy),
-        bootstrap=bootstrap(counts, METRICS, rng=rng, confidence_level=level, n_resamples=policy.n_resamples),
+        bootstrap=_bootstrap(evidence, policy, rng),
         guardrails=tuple(guardrail(evidence, name, margin, policy) for name, margin in policy.guardrails.items()),
         segment_guardrails=segment_guardrails(evidence, policy),
         overdispersion=unevenness(evidence, primary, policy),
@@ -92,12 +111,60 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         label_selection_p_value=selection,
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
-        reversals=tuple(reversals(evidence.segments)),
+        reversals=tuple(reversals(segments)) if policy.task == "binary" else (),
+        classes=by_class(evidence.classes) if policy.task == "multiclass" else {},
+        marginals=marginal_tests(evidence.classes) if policy.task == "multiclass" else {},
+        losses=losses,
     )
+
+
+def shown_metric(policy: Policy) -> LinearMetric:
+    """The metric whose wins and losses are shown, also by segment: the primary one, or accuracy where it has none."""
+    return policy.primary if is_linear(policy.primary) else "accuracy"
+
+
+def _label_selection(evidence: Evidence, policy: Policy) -> float | Undefined:
+    if policy.task == "binary":
+        return label_selection_p_value(evidence.counts)
+    if policy.task == "multiclass":
+        return class_label_selection_p_value(evidence.classes)
+    return Undefined("whether labels depend on predicted numbers is not tested")
+
+
+def _interval_at_one_look(
+    counts: PairedCounts, losses: Mapping[RegressionLoss, PairedT | Undefined], policy: Policy
+) -> Interval | Undefined:
+    if is_regression_loss(policy.primary):
+        found = losses[policy.primary]
+        return found if isinstance(found, Undefined) else found.interval
+    return paired_interval(counts, shown_metric(policy), confidence_level=1 - 2 * policy.alpha)
+
+
+def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> dict[Measure, Bootstrap | Undefined]:
+    """All metrics of decisions from the same draws."""
+    level, n = 1 - 2 * policy.alpha, policy.n_resamples
+    if policy.task == "multiclass":
+        by_name = class_bootstrap(evidence.classes, CLASS_MEASURES, rng=rng, confidence_level=level, n_resamples=n)
+        return {name: by_name[name] for name in CLASS_MEASURES}
+    if policy.task == "binary":
+        found = bootstrap(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
+        return {name: found[name] for name in METRICS}
+    return {}
+
+
+def _losses(evidence: Evidence, policy: Policy) -> dict[RegressionLoss, PairedT | Undefined]:
+    if policy.task != "regression":
+        return {}
+    sums = {
+        name: merge_losses([b.scores[name] for b in evidence.batches if name in b.scores]) for name in REGRESSION_LOSSES
+    }
+    return {name: paired_t(total, confidence_level=1 - 2 * policy.alpha) for name, total in sums.items()}
 
 
 def _shown_metrics(evidence: Evidence, policy: Policy) -> list[Measure]:
     """All metrics of the tallies, the scores that lie beside them, and cost where it has a price."""
+    if policy.task != "binary":
+        return list(MEASURES[policy.task])
     scores = sorted({name for b in evidence.batches for name in b.scores})
     cost: list[Measure] = ["cost"] if policy.costs else []
     return [*METRICS, *cost, *scores]

@@ -13,7 +13,8 @@ from analysis.clusters import ClusteredTest
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.guardrails import Guardrail, is_uneven
-from analysis.measures import Measure, gain_sign, is_linear, is_tally_metric
+from analysis.intervals import Interval
+from analysis.measures import Measure, amount, gain_sign, is_linear
 from analysis.policy import Policy
 
 __all__ = ["Check", "checks", "e_text", "p_text", "uneven"]
@@ -75,6 +76,9 @@ def _varies(name: Measure) -> str:
 def _disagreement(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     if policy.task == "regression":
         return []
+    if policy.task == "multiclass":
+        d, n = m.pairs.discordant, m.pairs.n
+        return [Check("disagreement", d > 0, f"exactly one of the two was right on {d} of the {n} rows")]
     d, unit = m.pairs.discordant, "entities" if evidence.entities else "rows"
     about = policy.primary if is_linear(policy.primary) else "accuracy"
     return [Check("disagreement", d > 0, f"the two disagreed on {d} of the {m.pairs.n} {unit} that {about} is about")]
@@ -111,8 +115,10 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
             p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
             finding = f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
             return [*found, Check("entities", p < policy.alpha, finding)]
-    if is_tally_metric(primary) and policy.unlabelled != "begg_greenes":
+    if primary in m.bootstrap and policy.unlabelled != "begg_greenes":
         return [*found, _bootstrap(m, policy)]
+    if policy.task == "regression":
+        return [_student(m, policy)]
     total = m.metrics.get(primary, Undefined("there is no such measure"))
     if isinstance(total, Undefined):
         return [*found, Check("one look", False, f"{primary} is not defined: {total.reason}")]
@@ -125,13 +131,22 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
 
 
 def _bootstrap(m: Measured, policy: Policy) -> Check:
-    assert is_tally_metric(policy.primary)
     found = m.bootstrap[policy.primary]
     if isinstance(found, Bootstrap):
         low, level = found.interval.low, found.interval.confidence_level
         finding = f"the bootstrap's {level:.0%} interval starts at {low:.4f} (above {policy.min_gain:g} needed)"
         return Check("bootstrap", low > policy.min_gain, finding)
     return Check("bootstrap", False, f"no bootstrap interval: {found.reason}")
+
+
+def _student(m: Measured, policy: Policy) -> Check:
+    found = m.paired_interval
+    if isinstance(found, Interval):
+        low = f"at least {amount(policy.primary, found.low)} (above {policy.min_gain:g} needed)"
+        return Check(
+            "paired t", found.low > policy.min_gain, f"by a paired t test the gain in {policy.primary} is {low}"
+        )
+    return Check("paired t", False, f"no paired t test: {found.reason}")
 
 
 def _guardrail(g: Guardrail, policy: Policy) -> Check:

@@ -9,12 +9,13 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
 from analysis.measures import LinearMetric, Measure
 from analysis.missing_labels import worst_case
 from analysis.score_sums import ScoreSums, pair_sums
-from analysis.tally import ENTITY, pair_counts, pair_exclusions, segment_counts
+from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
 
 __all__ = [
     "ANOTHER_CONTENDER",
@@ -26,6 +27,7 @@ __all__ = [
     "PairedBatch",
     "closing_date",
     "gather",
+    "sum_classes",
 ]
 
 BEFORE_TRAINED_THROUGH = "before trained_through"
@@ -35,11 +37,11 @@ ANOTHER_CONTENDER = "scored with another model or threshold"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A model version as a judgement sees it."""
+    """A model version as a judgement sees it; only one that decides between 0 and 1 has an operating threshold."""
 
     version: str
     digest: str
-    threshold: float
+    threshold: float | None
     trained_through: date | None
 
 
@@ -56,13 +58,14 @@ class BatchTally:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair."""
+    """What one closed batch says about one pair; ``classes`` where there are several."""
 
     batch: str
     date: date
     counts: PairedCounts
     segments: Mapping[tuple[str, str], PairedCounts]
     scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
+    classes: ClassCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class Evidence:
     @property
     def counts(self) -> PairedCounts:
         return sum((b.counts for b in self.batches), PairedCounts())
+
+    @property
+    def classes(self) -> ClassCounts:
+        """The counts by class over all batches; empty where the task has no classes."""
+        return sum_classes(self.batches)
 
     @property
     def segments(self) -> dict[tuple[str, str], PairedCounts]:
@@ -108,6 +116,12 @@ class Evidence:
             for b in self.batches
         )
         return replace(self, batches=batches)
+
+
+def sum_classes(batches: Sequence[PairedBatch]) -> ClassCounts:
+    """The counts by class over these batches, added up at once: adding two by two would sort them over and over."""
+    counted = [b.classes for b in batches if b.classes]
+    return ClassCounts.of((e for c in counted for e in c.labelled), (e for c in counted for e in c.unlabelled))
 
 
 def closing_date(batch_date: date, maturity_days: int) -> date:
@@ -143,7 +157,8 @@ def gather(
         counts = pair_counts(tally.frame, *pair)
         if counts.n:
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
-            batches.append(PairedBatch(tally.batch, tally.date, counts, segment_counts(tally.frame, *pair), scores))
+            segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
+            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, classes))
             frames.append(tally.frame)
     if open_rows:
         excluded[NOT_CLOSED] = open_rows

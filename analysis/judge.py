@@ -18,6 +18,7 @@ from analysis.evidence import Evidence
 from analysis.forecast import Forecast
 from analysis.guardrails import CHECK_LEVEL
 from analysis.intervals import Interval
+from analysis.measures import amount
 from analysis.multiplicity import e_closure
 from analysis.outlook import outlook_of
 from analysis.policy import Policy
@@ -123,16 +124,22 @@ def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]
     """Why the data cannot carry a judgement at all."""
     reasons = []
     if evidence.champion.digest == evidence.challenger.digest:
-        reasons.append("the challenger is the champion's own model with the champion's own threshold")
+        threshold = " with the champion's own threshold" if policy.task == "binary" else ""
+        reasons.append(f"the challenger is the champion's own model{threshold}")
     p = m.label_selection_p_value
     if policy.unlabelled == "refuse" and isinstance(p, float) and p < CHECK_LEVEL:
-        reasons.append(
-            f"labels depend on the decisions: rows flagged by one model alone are labelled at different rates (p = {p:.2g})"
-        )
+        flagged = "flagged by one model alone" if policy.task == "binary" else "on which the two name different classes"
+        reasons.append(f"labels depend on the decisions: rows {flagged} are labelled at different rates (p = {p:.2g})")
     enough = len(evidence.batches) >= policy.min_batches
-    if policy.task == "binary" and enough and not (m.counts.positives and m.counts.negatives):
+    if enough and _of_one_class(evidence, m, policy):
         reasons.append(f"all {m.counts.n} labels are of one class")
     return tuple(reasons)
+
+
+def _of_one_class(evidence: Evidence, m: Measured, policy: Policy) -> bool:
+    if policy.task == "multiclass":
+        return len(evidence.classes.labels) == 1
+    return policy.task == "binary" and not (m.counts.positives and m.counts.negatives)
 
 
 def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
@@ -159,10 +166,13 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
     if uneven(m) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
         return tuple(reasons)  # rows alone do not prove anything about the next batch
     if high < 0:
-        reasons.append(f"harm: {policy.primary} is proven to be worse than the champion's (by at least {-high:.4f})")
-    elif high < policy.min_gain:
         reasons.append(
-            f"futility: the gain in {policy.primary} is proven to be at most {high:.4f}, less than the {policy.min_gain:g} that matters"
+            f"harm: {policy.primary} is proven to be worse than the champion's (by at least {amount(policy.primary, -high)})"
+        )
+    elif high < policy.min_gain:
+        most = amount(policy.primary, high)
+        reasons.append(
+            f"futility: the gain in {policy.primary} is proven to be at most {most}, less than the {policy.min_gain:g} that matters"
         )
     return tuple(reasons)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, Undefined
 
-__all__ = ["label_selection_p_value"]
+__all__ = ["class_label_selection_p_value", "label_selection_p_value"]
 
 
 def label_selection_p_value(counts: PairedCounts) -> float | Undefined:
@@ -29,3 +30,29 @@ def label_selection_p_value(counts: PairedCounts) -> float | Undefined:
     if table.sum() > 10_000 and expected.min() >= 10:
         return float(stats.chi2_contingency(table, correction=False).pvalue)
     return float(stats.fisher_exact(table).pvalue)
+
+
+def class_label_selection_p_value(counts: ClassCounts) -> float | Undefined:
+    """Test whether, of two classes on which the models disagree, rows get labels equally often whichever model names which.
+
+    For each pair of classes a chi-square of (labelled, unlabelled) x (champion a and challenger b, the other way
+    round), without correction; their sum over the pairs whose expected counts are at least 5, one degree of freedom
+    each. With two classes it is the test of ``label_selection_p_value``. Rates that differ between pairs of classes are no
+    sign of selection: they favour neither model.
+    """
+    if not counts.unlabelled:
+        return Undefined("every row is labelled")
+    cells: dict[tuple[str, str], list[int]] = {}
+    for (_, c, h), n in counts.labelled:
+        cells.setdefault((c, h), [0, 0])[0] += n
+    for (c, h), n in counts.unlabelled:
+        cells.setdefault((c, h), [0, 0])[1] += n
+    statistic, df = 0.0, 0
+    for (c, h), rows in cells.items():
+        table = np.array([rows, cells.get((h, c), [0, 0])])
+        if c < h and min(table.sum(axis=0)) * min(table.sum(axis=1)) >= 5 * table.sum():
+            statistic += float(stats.chi2_contingency(table, correction=False).statistic)
+            df += 1
+    if not df:
+        return Undefined("too few rows without a label on which the two name each other's classes")
+    return float(stats.chi2.sf(statistic, df))

@@ -6,11 +6,13 @@ import math
 from typing import Literal, TypeGuard, get_args
 
 from analysis.counts import BinaryMetric
+from analysis.losses import RegressionLoss
 from analysis.metrics import METRICS, Metric
 
 __all__ = [
-    "LINEAR", "LOSSES", "MEASURES", "RANK_MEASURES", "SCORE_MEASURES", "LinearMetric", "Measure", "Task", "gain_sign", "is_linear",
-    "is_tally_metric", "span",
+    "CLASS_MEASURES", "LINEAR", "LOSSES", "MEASURES", "RANK_MEASURES", "REGRESSION_LOSSES", "SCORE_MEASURES", "ClassMeasure",
+    "LinearMetric", "Measure", "Task", "amount", "gain_sign", "is_class_measure", "is_linear", "is_regression_loss",
+    "is_score_measure", "is_tally_metric", "span",
 ]  # fmt: skip
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -22,6 +24,12 @@ Measure = Literal[
     "squared_error", "absolute_error",
 ]  # fmt: skip
 
+ClassMeasure = Literal["accuracy", "macro_recall", "macro_precision", "macro_f1"]
+"""What a policy may name of ``analysis.multiclass``."""
+
+CLASS_MEASURES: tuple[ClassMeasure, ...] = get_args(ClassMeasure)
+REGRESSION_LOSSES: tuple[RegressionLoss, ...] = get_args(RegressionLoss)
+
 LINEAR: tuple[LinearMetric, ...] = get_args(LinearMetric)
 """Shares of rows fixed beforehand: wins and losses are all that a test of them needs."""
 
@@ -30,15 +38,15 @@ SCORE_MEASURES: tuple[Measure, ...] = ("brier", "log_loss", *RANK_MEASURES)
 
 MEASURES: dict[Task, tuple[Measure, ...]] = {
     "binary": (*(m for m in METRICS if m != "alert_rate"), "cost", *SCORE_MEASURES),
-    "multiclass": ("accuracy", "macro_recall", "macro_precision", "macro_f1"),
-    "regression": ("squared_error", "absolute_error"),
+    "multiclass": CLASS_MEASURES,
+    "regression": REGRESSION_LOSSES,
 }
 """What can be a primary metric or a guardrail. The alert rate cannot: neither direction of it is better."""
 
-LOSSES: frozenset[Measure] = frozenset({"cost", "brier", "log_loss", "squared_error", "absolute_error"})
+LOSSES: frozenset[Measure] = frozenset({"cost", "brier", "log_loss", *REGRESSION_LOSSES})
 """Lower is better."""
 
-_UNBOUNDED: frozenset[Measure] = frozenset({"cost", "log_loss", "squared_error", "absolute_error"})
+_UNBOUNDED: frozenset[Measure] = frozenset({"cost", "log_loss", *REGRESSION_LOSSES})
 
 
 def is_linear(name: Measure) -> TypeGuard[LinearMetric]:
@@ -49,6 +57,30 @@ def is_linear(name: Measure) -> TypeGuard[LinearMetric]:
 def is_tally_metric(name: Measure) -> TypeGuard[Metric]:
     """Whether ``name`` is a function of a confusion matrix alone."""
     return name in METRICS
+
+
+def is_score_measure(name: Measure) -> bool:
+    """Whether ``name`` needs what lies beside a tally: the sums of scores, or of the losses of numbers."""
+    return name in SCORE_MEASURES or name in REGRESSION_LOSSES
+
+
+def is_regression_loss(name: Measure) -> TypeGuard[RegressionLoss]:
+    """Whether ``name`` is the loss of a predicted number, in units of the label or of its square."""
+    return name in REGRESSION_LOSSES
+
+
+def is_class_measure(name: Measure) -> TypeGuard[ClassMeasure]:
+    """Whether ``name`` is a function of the counts of several classes."""
+    return name in CLASS_MEASURES
+
+
+def amount(name: Measure, value: float, *, sign: bool = False) -> str:
+    """A value of ``name``, or a difference in it, for a reader.
+
+    Four decimals; losses of numbers may have any scale and get five significant digits.
+    """
+    plus = "+" if sign else ""
+    return f"{value:{plus}.5g}" if is_regression_loss(name) else f"{value:{plus}.4f}"
 
 
 def gain_sign(name: Measure) -> int:

@@ -92,6 +92,9 @@ class Policy(_Strict):
         "refuse",
         description="Where labels depend on the decisions: refuse, assume the worst, or correct under an assumption.",
     )
+    approval: Literal["automatic", "required"] = Field(
+        "automatic", description="Whether a promotion waits until a person has approved it."
+    )
     prefer: tuple[str, ...] = Field(
         (), description="Versions in the order to take them where the proven ones are tied."
     )
@@ -100,7 +103,7 @@ class Policy(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_task(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or not isinstance(given.get("task", ""), str):
             return given
         task = given.get("task", "binary")
         filled = {"primary": _PRIMARY.get(task, "recall"), **given}
@@ -153,10 +156,8 @@ class Policy(_Strict):
             )
         if self.planned_win_share is not None and not math.isclose(self.prior, prior_for(self.planned_win_share)):
             faults.append("prior and planned_win_share both set the prior; keep one of them")
-        if self.segment_guardrails and self.task != "binary":
-            faults.append(f"segment_guardrails need decisions of 0 and 1; the task is {self.task}")
-        if self.unlabelled != "refuse" and self.task != "binary":
-            faults.append(f"unlabelled: {self.unlabelled} needs decisions of 0 and 1; the task is {self.task}")
+        if self.task != "binary":
+            faults += self._faults_of_the_task()
         if self.unlabelled == "begg_greenes" and (self.unit == "batch" or self.segment_guardrails or "cost" in named):
             faults.append(
                 "unlabelled: begg_greenes goes neither with unit: batch nor with segment_guardrails nor with cost"
@@ -165,11 +166,25 @@ class Policy(_Strict):
             faults += self._faults_of_horizon()
         return faults
 
+    def _faults_of_the_task(self) -> list[str]:
+        """What needs decisions of 0 and 1 where there are none."""
+        needs = f"decisions of 0 and 1; the task is {self.task}"
+        faults = []
+        if self.segment_guardrails:
+            faults.append(f"segment_guardrails need {needs}")
+        if self.costs:
+            faults.append(f"costs need {needs}")
+        if self.unlabelled != "refuse":
+            faults.append(f"unlabelled: {self.unlabelled} needs {needs}")
+        if self.planned_win_share is not None and self.task == "regression":
+            faults.append("planned_win_share is a share of disagreements, which a regression has not; remove it")
+        return faults
+
     def _faults_of_horizon(self) -> list[str]:
         if self.task == "regression" or self.primary not in LINEAR:
-            return [
-                f"a horizon counts disagreements, which {self.primary} has not; remove horizon, or choose one of {', '.join(LINEAR)}"
-            ]
+            others = ", ".join(m for m in LINEAR if m in MEASURES[self.task])
+            instead = f", or choose one of {others}" if others else ""
+            return [f"a horizon counts disagreements, which {self.primary} has not; remove horizon{instead}"]
         if self.min_gain or self.unit == "batch" or self.unlabelled == "begg_greenes":
             return ["a horizon goes with rows as units and min_gain: 0 only; remove horizon, or the others"]
         return []

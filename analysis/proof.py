@@ -9,11 +9,12 @@ from analysis.evidence import Evidence
 from analysis.gains import batch_differences, total_difference
 from analysis.measures import (
     RANK_MEASURES,
-    SCORE_MEASURES,
     LinearMetric,
     Measure,
     gain_sign,
     is_linear,
+    is_regression_loss,
+    is_score_measure,
     is_tally_metric,
 )
 from analysis.metrics import Difference
@@ -43,7 +44,7 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
 
     Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost. Batches as units where the
     policy says so, for rank metrics, and for what is not a share of rows where rows share entities. Else asymptotic,
-    which needs 20 disagreements: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
+    which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
     """
     if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
         return batch_process(evidence, name, policy)
@@ -68,14 +69,17 @@ def _asymptotic(
     """Tightest after a quarter's worth of batches as large as the first."""
     if isinstance(found, Undefined):
         return found
-    if name in SCORE_MEASURES:
+    if is_score_measure(name):
         sizes = [b.scores[name].n for b in evidence.batches if name in b.scores]
         differing = sum(sizes)
     else:
         sizes = [b.counts.n for b in evidence.batches]
         differing = evidence.counts.outcomes("accuracy").discordant
+    if is_regression_loss(name) and differing >= MIN_DISCORDANT and found.standard_error == 0:
+        return Undefined("the losses differ by the same amount on every row, so there is no spread to judge it by")
     if differing < MIN_DISCORDANT or found.standard_error == 0:
-        return Undefined(f"fewer than {MIN_DISCORDANT} disagreements, too few for an asymptotic statement")
+        units = "labelled rows" if is_regression_loss(name) else "disagreements"
+        return Undefined(f"fewer than {MIN_DISCORDANT} {units}, too few for an asymptotic statement")
     gain = gain_sign(name) * found.value
     return AsymptoticProcess(gain, found.standard_error, sum(sizes), sizes[0] * LOOKS_UNTIL_TIGHTEST, policy.alpha)
 

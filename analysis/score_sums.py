@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.counts import Undefined
+from analysis.losses import PairedLosses
 from analysis.measures import RANK_MEASURES, Measure
 from analysis.metrics import Difference
 
-__all__ = ["SCHEMA", "ScoreSums", "merge", "pair_sums", "sums_frame"]
+__all__ = ["SCHEMA", "ScoreSums", "merge", "merge_losses", "pair_sums", "sums_frame", "version_value"]
 
 SCHEMA = {
     "metric": pl.String,
@@ -68,6 +69,19 @@ def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined
     return Difference(champion, challenger, value, math.sqrt(variance))
 
 
+def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
+    """The losses of several batches as the sums that a paired test needs.
+
+    ``largest`` and ``differing`` are not kept beside a tally; here they are what they can be at most.
+    """
+    total = PairedLosses()
+    for b in batches:
+        gain, deviation = b.champion - b.challenger, b.variance * b.n * b.n
+        largest = abs(gain) + math.sqrt(deviation)
+        total += PairedLosses(b.n, b.n * b.champion, b.n * b.challenger, gain, deviation, largest, b.n)
+    return total
+
+
 def sums_frame(rows: Sequence[tuple[Measure, str, str, ScoreSums]]) -> pl.DataFrame:
     """The frame of (metric, first version, second version, sums)."""
     cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance) for m, a, b, s in rows]
@@ -83,3 +97,11 @@ def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measu
         elif (first, second) == (challenger, champion):
             found[name] = ScoreSums(n, b, a, variance)
     return found
+
+
+def version_value(frame: pl.DataFrame, name: Measure, version: str) -> tuple[int, float] | None:
+    """The units and the value of one version in ``name``, whoever it was compared with; None where it has none."""
+    for metric, first, second, n, a, b, _ in frame.iter_rows():
+        if metric == name and version in (first, second):
+            return n, a if version == first else b
+    return None

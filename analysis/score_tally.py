@@ -10,7 +10,8 @@ import polars as pl
 
 from analysis.average_precision import paired_average_precision
 from analysis.counts import Undefined
-from analysis.measures import Measure
+from analysis.losses import paired_losses, regression_losses
+from analysis.measures import REGRESSION_LOSSES, Measure
 from analysis.metrics import Floats
 from analysis.policy import Policy
 from analysis.score_sums import ScoreSums, sums_frame
@@ -26,15 +27,18 @@ _Row = tuple[Measure, str, str, ScoreSums]
 def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Brier score, log loss and AUC of every pair of versions over the labelled rows that count, as a frame of sums.
 
+    Where the task is to predict numbers, the squared and the absolute error; where it is to name classes, nothing.
     ``joined`` has ``excluded``, ``label`` and a ``s<version>`` for every version that scored the batch. Average
     precision needs a bootstrap, so it is there only if the policy names it. A metric that the batch does not define
     has no row.
     """
     usable = joined.filter(pl.col("excluded").is_null() & pl.col("label").is_not_null())
     scores = {c[1:]: usable[c].to_numpy() for c in usable.columns if c.startswith("s") and c[1:].isdigit()}
-    y = usable["label"].to_numpy().astype(np.float64)
-    if not len(y) or len(scores) < 2:
+    if usable.is_empty() or len(scores) < 2:
         return sums_frame([])
+    y = usable["label"].to_numpy().astype(np.float64)
+    if policy.task == "regression":
+        return sums_frame(_regression(y, scores))
     rows = [*_losses(y, scores), *_auc(y, scores)]
     if "average_precision" in (policy.primary, *policy.guardrails):
         rows += _average_precision(y, scores)
@@ -53,6 +57,17 @@ def _losses(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:
         for a, b in _pairs(scores):
             variance = float(np.var(each[b] - each[a])) / len(y)
             rows.append((name, a, b, ScoreSums(len(y), float(each[a].mean()), float(each[b].mean()), variance)))
+    return rows
+
+
+def _regression(y: Floats, predictions: Mapping[str, Floats]) -> list[_Row]:
+    rows: list[_Row] = []
+    for name in REGRESSION_LOSSES:
+        each = {v: regression_losses(y, given, loss=name) for v, given in predictions.items()}
+        for a, b in _pairs(predictions):
+            sums = paired_losses(each[a], each[b])
+            n, variance = sums.n, sums.deviation / sums.n / sums.n
+            rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance)))
     return rows
 
 

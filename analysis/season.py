@@ -11,19 +11,34 @@ from datetime import date
 import numpy as np
 
 from analysis.bootstrap import Bootstrap, bootstrap
+from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, Undefined
 from analysis.evidence import BatchTally, Evidence, closing_date, gather
 from analysis.gains import total_difference
 from analysis.judge import Verdict, judge
+from analysis.losses import PairedT, RegressionLoss, paired_t
 from analysis.mcnemar import mcnemar
-from analysis.measures import Measure, gain_sign
+from analysis.measures import (
+    REGRESSION_LOSSES,
+    LinearMetric,
+    Measure,
+    Task,
+    amount,
+    gain_sign,
+    is_class_measure,
+    is_regression_loss,
+    is_tally_metric,
+)
 from analysis.metrics import Difference, difference, metric
+from analysis.multiclass import class_metric
 from analysis.policy import Policy
 from analysis.proof import process
-from analysis.tally import confusion
+from analysis.score_sums import merge, merge_losses, version_value
+from analysis.tally import confusion, pair_classes
 
 __all__ = [
-    "NAIVE_RULES", "Outcome", "Rule", "Switch", "Tape", "bootstrap_rule", "leader_on", "mcnemar_rule", "policy_rule", "seed_rule",
+    "NAIVE_RULES", "Outcome", "Rule", "Switch", "Tape", "bootstrap_rule", "leader_on", "loss_rule", "mcnemar_rule", "naive_rules",
+    "policy_rule", "seed_rule", "student_rule",
 ]  # fmt: skip
 
 Rule = Callable[[Evidence], str | None]
@@ -41,40 +56,51 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a season under one rule was worth. Shares are over all labelled rows of the season, each scored by who led then."""
+    """What a season under one rule was worth: ``served`` are measures over all labelled rows, each predicted by who led then."""
 
     switches: tuple[Switch, ...]
     not_better: int
     broke_guardrail: int
-    recall: float | Undefined
-    precision: float | Undefined
-    flagged: float | Undefined
+    served: Mapping[Measure, float | Undefined]
 
 
-def seed_rule(evidence: Evidence) -> str | None:
-    """Promote whoever has the higher recall so far."""
-    found = difference("recall", evidence.counts)
+def seed_rule(evidence: Evidence, name: LinearMetric = "recall") -> str | None:
+    """Promote whoever has the higher ``name`` so far."""
+    found = difference(name, evidence.counts)
     if isinstance(found, Undefined) or found.value <= 0:
         return None
-    return f"recall {found.challenger:.4f} > {found.champion:.4f}"
+    return f"{name} {found.challenger:.4f} > {found.champion:.4f}"
 
 
-def mcnemar_rule(evidence: Evidence) -> str | None:
+def mcnemar_rule(evidence: Evidence, name: LinearMetric = "recall") -> str | None:
     """Promote at McNemar's one-sided mid-p below 0.05."""
-    p = mcnemar(evidence.counts.outcomes("recall")).p_value
+    p = mcnemar(evidence.counts.outcomes(name)).p_value
     return f"McNemar p = {p:.2g}" if p < 0.05 else None
 
 
-def bootstrap_rule(evidence: Evidence) -> str | None:
-    """Promote when the 95 % percentile interval of a row bootstrap of the recall difference is above 0."""
+def bootstrap_rule(evidence: Evidence, name: LinearMetric = "recall") -> str | None:
+    """Promote when the 95 % percentile interval of a row bootstrap of the difference in ``name`` is above 0."""
     counts = evidence.counts
     rng = np.random.default_rng(counts.labelled)
-    found = bootstrap(counts, ["recall"], rng=rng, confidence_level=0.95, n_resamples=2000, method="multinomial")[
-        "recall"
-    ]
+    found = bootstrap(counts, [name], rng=rng, confidence_level=0.95, n_resamples=2000, method="multinomial")[name]
     if isinstance(found, Bootstrap) and found.interval.low > 0:
         return f"bootstrap 95% interval from {found.interval.low:.4f}"
     return None
+
+
+def loss_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
+    """Promote whoever has the lower mean loss so far."""
+    found = merge(name, [b.scores[name] for b in evidence.batches if name in b.scores])
+    if isinstance(found, Undefined) or found.value >= 0:
+        return None
+    return f"{name} {amount(name, found.challenger)} < {amount(name, found.champion)}"
+
+
+def student_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
+    """Promote at a paired t test's one-sided p below 0.05."""
+    losses = merge_losses([b.scores[name] for b in evidence.batches if name in b.scores])
+    found = paired_t(losses, confidence_level=0.95)
+    return f"paired t p = {found.p_value:.2g}" if isinstance(found, PairedT) and found.p_value < 0.05 else None
 
 
 def policy_rule(policy: Policy) -> Rule:
@@ -82,7 +108,9 @@ def policy_rule(policy: Policy) -> Rule:
 
     def rule(evidence: Evidence) -> str | None:
         found = process(evidence, policy.primary, policy)
-        if isinstance(found, Undefined) or found.log_e(policy.min_gain) < -math.log(policy.alpha):
+        if not policy.horizon and (
+            isinstance(found, Undefined) or found.log_e(policy.min_gain) < -math.log(policy.alpha)
+        ):
             return None  # the condition that fails most often, before the costly ones
         (assessment,) = judge([evidence], policy, seed=0).assessments
         proven = assessment.verdict is Verdict.PROMOTE
@@ -95,6 +123,29 @@ NAIVE_RULES: Mapping[str, Rule] = {
     "recall > recall_live": seed_rule,
     "McNemar p < 0.05 each week": mcnemar_rule,
     "bootstrap 95% interval > 0 each week": bootstrap_rule,
+}
+
+
+def naive_rules(policy: Policy) -> Mapping[str, Rule]:
+    """The rules that people use today for such a task: the number that went up, and tests of one look, looked at each week."""
+    if is_regression_loss(policy.primary):
+        return {
+            f"{policy.primary} < {policy.primary}_live": functools.partial(loss_rule, name=policy.primary),
+            "paired t p < 0.05 each week": functools.partial(student_rule, name=policy.primary),
+        }
+    if policy.task == "binary":
+        return NAIVE_RULES
+    return {
+        "accuracy > accuracy_live": functools.partial(seed_rule, name="accuracy"),
+        "McNemar p < 0.05 each week": functools.partial(mcnemar_rule, name="accuracy"),
+        "bootstrap 95% interval > 0 each week": functools.partial(bootstrap_rule, name="accuracy"),
+    }
+
+
+_SERVED: dict[Task, tuple[Measure, ...]] = {
+    "binary": ("recall", "precision", "alert_rate"),
+    "multiclass": ("accuracy", "macro_recall"),
+    "regression": REGRESSION_LOSSES,
 }
 
 
@@ -120,7 +171,8 @@ class Tape:
         """Let ``rule`` decide on every look day, from the batches scored since the last switch and closed by then.
 
         All versions scored all batches, so the tallies tell what any other course of the season would have seen. Of
-        several challengers that the rule would promote, the one with the highest recall is.
+        several challengers that the rule would promote, the one with the highest recall is; of classes, the one that is right
+        most often; of numbers, the one with the least squared error.
         """
         leader, since, switches = first, date.min, []
         for day in self.looks:
@@ -135,7 +187,7 @@ class Tape:
                     evidence = self.evidence(seen, leader, version)
                     reason = rule(evidence)
                     if reason:
-                        proven.append((evidence.counts.challenger.tp, version, reason))
+                        proven.append((_standing(evidence), version, reason))
             if proven:
                 _, version, reason = max(proven)
                 switches.append(Switch(day, leader, version, reason))
@@ -152,10 +204,28 @@ class Tape:
             not_better += gain is None or gain <= policy.min_gain
             harms = [(_gain(rest, name, policy), margin) for name, margin in policy.guardrails.items()]
             broke += any(harm is not None and harm < -margin for harm, margin in harms)
-        total = [confusion(t.frame, leader_on(t.date, switches, first)) for t in self.closed]
-        served = Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn")))
-        shares = (metric(name, served) for name in ("recall", "precision", "alert_rate"))
-        return Outcome(tuple(switches), not_better, broke, *shares)
+        led = [(t, leader_on(t.date, switches, first)) for t in self.closed]
+        served = {name: _served(led, name, policy.task) for name in _SERVED[policy.task]}
+        return Outcome(tuple(switches), not_better, broke, served)
+
+
+def _standing(evidence: Evidence) -> float:
+    """By what the better of two challengers is told that a rule would both promote."""
+    found = merge("squared_error", [b.scores["squared_error"] for b in evidence.batches if "squared_error" in b.scores])
+    return evidence.counts.challenger.tp if isinstance(found, Undefined) else -found.challenger
+
+
+def _served(led: Sequence[tuple[BatchTally, str]], name: Measure, task: Task) -> float | Undefined:
+    """``name`` over the rows of all batches, each predicted by who led then."""
+    if task == "multiclass" and is_class_measure(name):
+        classes = [pair_classes(t.frame, leader, leader) or ClassCounts() for t, leader in led]
+        return class_metric(name, ClassCounts.of(e for c in classes for e in c.labelled).champion)
+    if is_tally_metric(name):
+        total = [confusion(t.frame, leader) for t, leader in led]
+        return metric(name, Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn"))))
+    parts = [v for t, leader in led if t.scores is not None and (v := version_value(t.scores, name, leader))]
+    rows = sum(n for n, _ in parts)
+    return sum(n * value for n, value in parts) / rows if rows else Undefined("no labelled row with a prediction")
 
 
 def _gain(rest: Evidence | None, name: Measure, policy: Policy) -> float | None:

@@ -4,6 +4,9 @@ A tally is a polars frame with the columns ``excluded`` (why the rows count for 
 ``segment.<column>`` for each segment column, ``entity`` where rows are known to share one, ``label`` (0, 1, or null
 where none arrived), one ``v<version>`` a version (0, 1, or null where it gave no decision) and ``n``. Its rows add up
 to all rows of the batch.
+
+Of several classes, ``label`` and ``v<version>`` are their names. Of numbers they are 1 where there is one: the tally
+counts rows, and their losses lie beside it (``analysis.score_tally``).
 """
 
 from __future__ import annotations
@@ -12,13 +15,18 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, PairedCounts
+from analysis.measures import Task
 
 __all__ = [
     "CONFLICTING_LABELS",
     "DUPLICATE_ID",
     "ENTITY",
+    "LABEL_NOT_A_CLASS",
+    "LABEL_NOT_A_NUMBER",
     "LABEL_NOT_BINARY",
+    "LARGEST_NUMBER",
     "NOT_SCORED_BY_BOTH",
     "UNLABELLED",
     "add_tallies",
@@ -26,6 +34,7 @@ __all__ = [
     "count_rows",
     "decision_column",
     "join_labels",
+    "pair_classes",
     "pair_counts",
     "pair_exclusions",
     "score_column",
@@ -39,9 +48,14 @@ _SEGMENT = "segment."
 
 DUPLICATE_ID = "duplicate id"
 LABEL_NOT_BINARY = "label not 0/1"
+LABEL_NOT_A_CLASS = "label not a class"
+LABEL_NOT_A_NUMBER = "label not a number"
 CONFLICTING_LABELS = "conflicting labels"
 UNLABELLED = "unlabelled"
 NOT_SCORED_BY_BOTH = "not scored by both"
+
+LARGEST_NUMBER = 1e60
+"""Beyond it a number is none: the squares of squared errors would no longer be finite."""
 
 
 def decision_column(version: str) -> str:
@@ -60,12 +74,12 @@ def _segment_columns(frame: pl.DataFrame) -> list[str]:
     return [c for c in frame.columns if c.startswith(_SEGMENT)]
 
 
-def tally(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+def tally(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     """Count one batch: ``count_rows`` of ``join_labels``."""
-    return count_rows(join_labels(rows, labels))
+    return count_rows(join_labels(rows, labels, task=task), task=task)
 
 
-def join_labels(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+def join_labels(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, in no particular order.
 
     ``rows`` has ``id``, a ``segment.<column>`` for each segment column, maybe ``entity``, and a ``v<version>`` (0/1 or
@@ -73,34 +87,49 @@ def join_labels(rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     holds only what was observed before the batch closed; null labels are none. Of several labels of an id the last
     observed counts. An id whose last labels contradict each other, or whose label is neither 0 nor 1, counts for
     nothing, and neither does an id that occurs twice among the rows.
+
+    Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
+    at most ``LARGEST_NUMBER`` either way.
     """
+    usable, reason = _LABELS[task]
+    kept = pl.when(usable).then(pl.col("label"))
     last = (
         labels.filter(pl.col("label").is_not_null())
         .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
         .group_by("id")
         .agg(pl.col("label").min().alias("label"), (pl.col("label").n_unique() > 1).alias("conflict"))
     )
-    binary = pl.col("label").is_in([0.0, 1.0])
     return rows.join(last, on="id", how="left").with_columns(
         excluded=pl.when(pl.col("id").is_duplicated())
         .then(pl.lit(DUPLICATE_ID))
         .when(pl.col("conflict"))
         .then(pl.lit(CONFLICTING_LABELS))
-        .when(pl.col("label").is_not_null() & ~binary)
-        .then(pl.lit(LABEL_NOT_BINARY)),
-        label=pl.when(binary).then(pl.col("label")).cast(pl.Int8),
+        .when(pl.col("label").is_not_null() & ~usable)
+        .then(pl.lit(reason)),
+        label=kept.cast(pl.Int8) if task == "binary" else kept,
     )
 
 
-def count_rows(joined: pl.DataFrame) -> pl.DataFrame:
+_LABELS: dict[Task, tuple[pl.Expr, str]] = {
+    "binary": (pl.col("label").is_in([0.0, 1.0]), LABEL_NOT_BINARY),
+    "multiclass": (pl.col("label") != "", LABEL_NOT_A_CLASS),
+    "regression": (pl.col("label").is_between(-LARGEST_NUMBER, LARGEST_NUMBER), LABEL_NOT_A_NUMBER),
+}
+"""Which labels can be used, and why the others cannot."""
+
+
+def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     """The tally of rows that have their labels."""
     versions = [c for c in joined.columns if c.startswith("v")]
+    label, decision = pl.col("label"), pl.String if task == "multiclass" else pl.Int8
+    if task == "regression":
+        label = pl.when(label.is_not_null()).then(pl.lit(1, dtype=pl.Int8)).alias("label")
     keys = [
         pl.col("excluded"),
         *(pl.col(s).cast(pl.String) for s in _segment_columns(joined)),
         *_entity(joined),
-        pl.col("label"),
-        *(pl.col(v).cast(pl.Int8) for v in versions),
+        label,
+        *(pl.col(v).cast(decision) for v in versions),
     ]
     return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
 
@@ -124,7 +153,11 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
-    """The counts of the rows that a judgement of the pair may use: scored by both and not excluded."""
+    """The counts of the rows that a judgement of the pair may use: scored by both and not excluded.
+
+    Of several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
+    unlabelled row is one that neither flags. Of numbers, all are 1.
+    """
     return sum((counts for _, counts in _pair_cells(frame, champion, challenger)), PairedCounts())
 
 
@@ -147,8 +180,8 @@ def _pair_cells(
     if c not in frame.columns or h not in frame.columns:
         return []
     segments = _segment_columns(frame)
-    usable = frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
-    cells = usable.select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
+    cells = _usable(frame, c, h).select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
+    cells = _right_or_wrong(cells) if _has_classes(frame) else cells
     cells = cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
     found = []
     for *values, label, old, new, n in cells.iter_rows():
@@ -161,8 +194,35 @@ def _pair_cells(
     return found
 
 
+def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
+    return frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+
+
+def _right_or_wrong(cells: pl.DataFrame) -> pl.DataFrame:
+    """Label 1, and decisions 1 where they are the label; 0 where there is none."""
+    labelled = pl.col("label").is_not_null()
+    right = {d: (labelled & (pl.col(d) == pl.col("label"))).cast(pl.Int8) for d in ("c", "h")}
+    return cells.with_columns(label=pl.when(labelled).then(pl.lit(1, dtype=pl.Int8)), **right)
+
+
+def _has_classes(frame: pl.DataFrame) -> bool:
+    return frame.schema["label"] == pl.String
+
+
+def pair_classes(frame: pl.DataFrame, champion: str, challenger: str) -> ClassCounts | None:
+    """The counts of the same rows by the classes named; None for a tally that names none."""
+    c, h = decision_column(champion), decision_column(challenger)
+    if not _has_classes(frame):
+        return None
+    if c not in frame.columns or h not in frame.columns:
+        return ClassCounts()
+    cells = _usable(frame, c, h).select("label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n").rows()
+    labelled = (((y, old, new), n) for y, old, new, n in cells if y is not None)
+    return ClassCounts.of(labelled, (((old, new), n) for y, old, new, n in cells if y is None))
+
+
 def confusion(frame: pl.DataFrame, version: str) -> Confusion:
-    """The confusion matrix of one version over the rows that count and are labelled."""
+    """The confusion matrix of one version over the rows that count and are labelled, of decisions of 0 and 1."""
     name = decision_column(version)
     if name not in frame.columns:
         return Confusion(0, 0, 0, 0)

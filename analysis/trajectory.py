@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from analysis.cost import CostMatrix, expected_cost
 from analysis.counts import Undefined
 from analysis.evidence import BatchTally, Evidence
-from analysis.metrics import Metric, metric
+from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric
+from analysis.metrics import metric
+from analysis.multiclass import class_metric
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
 from analysis.proof import as_assumed, batch_process, process
-from analysis.tally import confusion
+from analysis.score_sums import version_value
+from analysis.tally import confusion, pair_classes, pair_counts
 
 __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
 
@@ -41,11 +45,25 @@ def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, lis
     return paths
 
 
-def metric_path(closed: Sequence[BatchTally], version: str, name: Metric) -> list[tuple[date, float]]:
+def metric_path(
+    closed: Sequence[BatchTally], version: str, name: Measure, costs: CostMatrix | None = None
+) -> list[tuple[date, float]]:
     """``name`` of one version in each closed batch where it is defined."""
-    path = []
-    for tally in sorted(closed, key=lambda t: (t.date, t.batch)):
-        value = metric(name, confusion(tally.frame, version))
-        if not isinstance(value, Undefined):
-            path.append((tally.date, value))
-    return path
+    each = ((t.date, _batch_value(t, version, name, costs)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
+    return [(day, value) for day, value in each if not isinstance(value, Undefined)]
+
+
+def _batch_value(tally: BatchTally, version: str, name: Measure, costs: CostMatrix | None = None) -> float | Undefined:
+    """``name`` of one version in one batch, of decisions, classes or scores; ``costs`` are needed for the measure of that name."""
+    if is_score_measure(name):
+        found = version_value(tally.scores, name, version) if tally.scores is not None else None
+        return found[1] if found else Undefined("no labelled row with scores")
+    classes = pair_classes(tally.frame, version, version)
+    if classes is not None and is_class_measure(name):
+        return class_metric(name, classes.champion)
+    if name == "cost" and costs:
+        found_cost = expected_cost(pair_counts(tally.frame, version, version), costs)
+        return found_cost if isinstance(found_cost, Undefined) else found_cost.champion
+    if is_tally_metric(name):
+        return metric(name, confusion(tally.frame, version))
+    return Undefined(f"{name} is not a metric of a tally of decisions")

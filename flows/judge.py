@@ -14,7 +14,7 @@ from flows.promote import promote
 from tasks.command import last_complete_day, not_after, run
 from tasks.project import load_project
 from tasks.report import sentence, since_then
-from tasks.steps import close_step, heal_step, judge_step, newest_reign, record_step, report_step
+from tasks.steps import ask_for_approval, close_step, heal_step, judge_step, newest_reign, record_step, report_step
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
@@ -41,6 +41,9 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
         record_step(settings, look)
         report_step(settings, look, closed)
         if look.promote:
+            if settings.policy.approval == "required":
+                heal_step(settings)
+                return f"{sentence(settings, look)} Decision {look.id}. {ask_for_approval(settings, look.id)}"
             promote(project, look.id)
             return f"{sentence(settings, look)} Decision {look.id}."
     heal_step(settings)

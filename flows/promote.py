@@ -1,6 +1,7 @@
 """Promote the challenger that a decision calls for: one more entry in the promotion log, then everything that is read from it.
 
-**Requires:** a decision of ``flows.judge`` that says PROMOTE, against the champion who leads now.
+**Requires:** a decision of ``flows.judge`` that says PROMOTE, against the champion who leads now. Where the policy says
+``approval: required``, a deployment's run suspends until somebody resumes it with a name and a reason.
 """
 
 from __future__ import annotations
@@ -8,23 +9,31 @@ from __future__ import annotations
 import argparse
 
 from prefect import flow
+from prefect.flow_runs import suspend_flow_run
 
 from tasks.command import run
 from tasks.project import load_project
-from tasks.steps import heal_step, promote_step
+from tasks.steps import Approval, asked, heal_step, promote_step, waits_for_approval
 
 
 @flow(name="promote", flow_run_name="promote {decision}", validate_parameters=True)
-def promote(project: str, decision: str) -> str:
+def promote(project: str, decision: str, author: str | None = None, reason: str = "") -> str:
     """Commit the reign, then the live pointer, its history, the aliases and the tags; returns who leads as a sentence.
 
     Args:
         project: Name of a file in deployments/.
         decision: Id of the decision, as in its report.
+        author: Who approves it; needed where the policy says ``approval: required``.
+        reason: Why; needed with it.
     """
     settings = load_project(project)
+    if author is None and waits_for_approval(settings, decision):
+        approval = suspend_flow_run(wait_for_input=Approval.with_initial_data(description=asked(settings, decision)))
+        if not approval.approve:
+            return f"Decision {decision} of {project} was not approved by {approval.author}: {approval.reason}"
+        author, reason = approval.author, approval.reason
 
-    reign = promote_step(settings, decision)
+    reign = promote_step(settings, decision, author, reason)
 
     heal_step(settings)
     return (
@@ -36,4 +45,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m flows.promote", description=__doc__)
     parser.add_argument("project", help="name of a file in deployments/")
     parser.add_argument("decision", help="id of the decision, as in its report")
+    parser.add_argument("--author", help="who approves it; needed where the policy says 'approval: required'")
+    parser.add_argument("--reason", help="why; needed with --author")
     print(run(promote, parser))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from analysis.budget import Allowance
-from analysis.evidence import Contender, Evidence, gather
+from analysis.evidence import BatchTally, Contender, Evidence, gather
 from analysis.judge import Judgement, judge
+from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
+from tasks.decision_log import decision_ids, decision_key, enter
 from tasks.errors import DethroneError
 from tasks.predictions import Manifest
 from tasks.project import Project
@@ -20,7 +22,7 @@ from tasks.reigns import Reign, reigns
 from tasks.store import AlreadyThereError, NotThereError, Store
 from tasks.tallying import Closed, ClosedBatch
 
-__all__ = ["Look", "UnknownDecisionError", "decisions", "look", "read_decision", "record"]
+__all__ = ["Look", "UnknownDecisionError", "decisions", "judge_all", "look", "read_decision", "record"]
 
 
 class UnknownDecisionError(DethroneError):
@@ -57,20 +59,15 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
-    tallies = [b.tally for b in batches]
-    open_rows = sum(m.rows for m in waiting)
-    evidence = tuple(gather(champion, c, tallies, open_rows) for c in contenders.values())
     given = allowances(registrations(_by_date(closed)), project.policy, reign, reigns(store, project))
     own = {v: given[c.digest] for v, c in contenders.items()}
     basis = _basis(project, reign, champion, list(contenders.values()), batches, own)
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
-    judgement = judge(
-        evidence,
-        project.policy,
-        seed=seed,
-        allowances=own,
-        head_to_head=lambda a, b: gather(contenders[a], contenders[b], tallies),
+    tallies = [b.tally for b in batches]
+    open_rows = sum(m.rows for m in waiting)
+    evidence, judgement = judge_all(
+        champion, list(contenders.values()), tallies, open_rows, project.policy, seed=seed, allowances=own
     )
     found = _find(store, project, evidence_digest)
     decision_id = found or f"{as_of.isoformat()}-{evidence_digest[:12]}"
@@ -92,19 +89,44 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     return Look(decision_id, reign, evidence, judgement, kept)
 
 
+def judge_all(
+    champion: Contender,
+    challengers: Sequence[Contender],
+    tallies: Sequence[BatchTally],
+    open_rows: int,
+    policy: Policy,
+    *,
+    seed: int,
+    allowances: Mapping[str, Allowance],
+) -> tuple[tuple[Evidence, ...], Judgement]:
+    """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
+    by_version = {c.version: c for c in challengers}
+    evidence = tuple(gather(champion, c, tallies, open_rows) for c in challengers)
+    judgement = judge(
+        evidence,
+        policy,
+        seed=seed,
+        allowances=allowances,
+        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies),
+    )
+    return evidence, judgement
+
+
 def record(store: Store, project: Project, taken: Look) -> bool:
-    """Keep the decision; False if it was kept already."""
+    """Keep the decision, and enter it in the log of decisions; False if it was kept already."""
+    data, new = canonical_json(taken.record), True
     try:
-        store.create(_key(project, taken.id), canonical_json(taken.record))
+        store.create(decision_key(project, taken.id), data)
     except AlreadyThereError:
-        return False
-    return True
+        data, new = store.read(decision_key(project, taken.id)), False
+    enter(store, project, taken.id, data, new=new)
+    return new
 
 
 def read_decision(store: Store, project: Project, decision_id: str) -> dict[str, Any]:
     """The record of a decision. Raises UnknownDecisionError."""
     try:
-        content: dict[str, Any] = json.loads(store.read(_key(project, decision_id)))
+        content: dict[str, Any] = json.loads(store.read(decision_key(project, decision_id)))
     except NotThereError:
         msg = f"project {project.name} has no decision {decision_id}; they lie below {store.uri}/{project.name}/decisions/"
         raise UnknownDecisionError(msg) from None
@@ -113,8 +135,7 @@ def read_decision(store: Store, project: Project, decision_id: str) -> dict[str,
 
 def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
     """The records of all decisions, in the order of their days and reigns."""
-    prefix = f"{project.name}/decisions"
-    found = [json.loads(store.read(key)) for key in store.keys(prefix)]
+    found = [read_decision(store, project, i) for i in decision_ids(store, project)]
     return sorted(found, key=lambda d: (d["as_of"], d["basis"]["reign"]))
 
 
@@ -166,11 +187,6 @@ def _basis(
     return value
 
 
-def _key(project: Project, decision_id: str) -> str:
-    return f"{project.name}/decisions/{decision_id}.json"
-
-
 def _find(store: Store, project: Project, evidence_digest: str) -> str | None:
     """The decision that rests on this evidence, if it was taken before."""
-    ids = (k.rpartition("/")[2].removesuffix(".json") for k in store.keys(f"{project.name}/decisions"))
-    return next((i for i in ids if i.endswith(f"-{evidence_digest[:12]}")), None)
+    return next((i for i in decision_ids(store, project) if i.endswith(f"-{evidence_digest[:12]}")), None)

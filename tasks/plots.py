@@ -14,9 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
+from analysis.assess import shown_metric
 from analysis.bootstrap import Bootstrap
 from analysis.evidence import BatchTally, Evidence
+from analysis.intervals import Interval
 from analysis.judge import Assessment
+from analysis.losses import PairedT
+from analysis.measures import LOSSES, MEASURES, Measure, Task, gain_sign, is_regression_loss, span
 from analysis.metrics import METRICS, Difference
 from analysis.policy import Policy
 from analysis.trajectory import evidence_path, metric_path
@@ -84,26 +88,46 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]
 
 @styled
 def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure:
-    """Challenger minus champion for every metric, with the margins that the policy sets."""
-    names = [n for n in METRICS if n != "alert_rate"]
-    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 3.4)
+    """Challenger minus champion for every metric, with the margins that the policy sets.
+
+    Losses of numbers have no scale in common: they are shown as shares of the champion's.
+    """
+    names: list[Measure] = [n for n in METRICS if n != "alert_rate"]
+    if policy.task != "binary":
+        names = list(MEASURES[policy.task])
+    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.25 * len(names))
     for axes, a in zip(panels, assessments, strict=True):
         for row, name in enumerate(reversed(names)):
-            found, interval = a.measured.metrics[name], a.measured.bootstrap[name]
-            if not isinstance(found, Difference) or not isinstance(interval, Bootstrap):
+            found, interval = a.measured.metrics[name], _interval(a, name)
+            if not isinstance(found, Difference) or interval is None:
                 continue
+            unit = found.champion / 100 if is_regression_loss(name) else 1.0
+            if not unit:
+                continue  # the champion is never wrong
             main = name == policy.primary or name in policy.guardrails
-            _whisker(axes, row, found.value, interval.interval.low, interval.interval.high, _INK if main else _FAINT)
+            low, high = interval.low / unit, interval.high / unit
+            _whisker(axes, row, found.value / unit, low, high, _INK if main else _FAINT)
             if name == policy.primary and policy.min_gain:
-                _margin(axes, row, policy.min_gain, _GOOD)
+                _margin(axes, row, gain_sign(name) * policy.min_gain / unit, _GOOD)
             elif name in policy.guardrails:
-                _margin(axes, row, -policy.guardrails[name], _BAD)
+                _margin(axes, row, -gain_sign(name) * policy.guardrails[name] / unit, _BAD)
         axes.axvline(0, color=_FAINT, linewidth=0.8)
         axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in reversed(names)])
         axes.set_title(f"version {a.evidence.challenger.version}: {a.verdict.value}")
-        axes.set_xlabel("challenger − champion")
+        numbers = policy.task == "regression"
+        axes.set_xlabel("difference, % of the champion's loss" if numbers else "challenger − champion")
         axes.locator_params(axis="x", nbins=5)
     return figure
+
+
+def _interval(a: Assessment, name: Measure) -> Interval | None:
+    """Of challenger minus champion, at one look."""
+    if is_regression_loss(name):
+        test = a.measured.losses[name]
+        found = test.interval if isinstance(test, PairedT) else None
+        return Interval(-found.high, -found.low, found.confidence_level) if found else None
+    replicates = a.measured.bootstrap[name]
+    return replicates.interval if isinstance(replicates, Bootstrap) else None
 
 
 def _whisker(axes: Axes, row: float, value: float, low: float, high: float, color: str) -> None:
@@ -126,14 +150,14 @@ def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure 
     for axes, a in zip(panels, assessments, strict=True):
         for s in a.measured.segments:
             _whisker(axes, rows[f"{s.column}: {s.value}"], s.difference, s.interval.low, s.interval.high, _INK)
-        total = a.measured.metrics[policy.primary]
+        total = a.measured.metrics[shown_metric(policy)]
         if isinstance(total, Difference):
             axes.axvline(total.value, color=version_color(a.evidence.challenger.version), linewidth=1.2, linestyle="--")
         axes.axvline(0, color=_FAINT, linewidth=0.8)
         axes.set_yticks(list(rows.values()), list(rows))
         axes.set_ylim(-0.6, len(labels) - 0.4)
         axes.set_title(f"version {a.evidence.challenger.version}")
-        axes.set_xlabel(f"difference in {policy.primary}")
+        axes.set_xlabel(f"difference in {shown_metric(policy)}")
         axes.locator_params(axis="x", nbins=4)
     return figure
 
@@ -165,34 +189,52 @@ def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
     axes.axhline(0, color=_FAINT, linewidth=0.8)
     axes.set_ylim(bottom * 1.05, top * 1.05)
     axes.set_ylabel("log10 E (beyond the frame: at its edge)")
-    axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {policy.primary}")
+    axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {policy.primary.replace('_', ' ')}")
     _dates(axes, [p.date for path in paths.values() for p in path])
     axes.plot([], [], "--", color=_FAINT, label="batches as units")
     figure.legend(loc="outside upper right", ncols=5)
     return figure
 
 
+_BESIDE: dict[Task, tuple[Measure, ...]] = {
+    "binary": ("precision", "recall"),
+    "multiclass": ("accuracy", "macro_recall"),
+    "regression": ("squared_error", "absolute_error"),
+}
+"""What the trend shows beside the primary metric: the first that it is not."""
+
+
 @styled
 def weekly_metrics(
     closed: Sequence[BatchTally], versions: Sequence[str], reigns: Sequence[Reign], policy: Policy
 ) -> Figure:
-    """The primary metric and precision of every version in each closed batch; lines mark the beginning of a reign."""
+    """The primary metric and one more of every version in each closed batch; lines mark the beginning of a reign."""
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    for axes, name in zip(panels, dict.fromkeys([policy.primary, "precision"]), strict=True):
+    names = list(dict.fromkeys([policy.primary, *_BESIDE[policy.task]]))[:2]
+    costs = policy.costs.matrix if policy.costs else None
+    for axes, name in zip(panels, names, strict=True):
         for version in versions:
-            path = metric_path(closed, version, name)  # type: ignore[arg-type]
+            path = metric_path(closed, version, name, costs)
             axes.plot(
                 [d for d, _ in path], [v for _, v in path], "o-",
                 color=version_color(version), markersize=2.5, linewidth=1.2, label=f"version {version}",
             )  # fmt: skip
         for reign in reigns:
             axes.axvline(reign.since, color=version_color(reign.version), linewidth=1.2, linestyle="--")
-        axes.set_title(name)
-        axes.set_ylim(0, 1)
+        axes.set_title(name.replace("_", " ") + (" (lower is better)" if name in LOSSES else ""))
+        if span(name) == 1:
+            axes.set_ylim(0, 1)
+        else:
+            axes.margins(y=0.2)  # room for who leads
     for reign in reigns:
         panels[0].text(
-            reign.since, 1.0, f" {reign.version} leads", color=version_color(reign.version), fontsize=8, va="top"
+            reign.since,
+            panels[0].get_ylim()[1],
+            f" {reign.version} leads",
+            color=version_color(reign.version),
+            fontsize=8,
+            va="top",
         )
     _dates(panels[-1], [*(t.date for t in closed), *(r.since for r in reigns)])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=5)

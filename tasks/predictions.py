@@ -20,7 +20,8 @@ from tasks.project import Project
 from tasks.store import NotThereError, Store
 
 __all__ = [
-    "DamagedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "manifests", "read_manifest", "read_parts",
+    "DamagedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_key", "manifests",
+    "parse_manifest", "read_manifest", "read_parts",
 ]  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:
 
 
 def manifest_key(project: Project, batch: str) -> str:
+    """Where the manifest of a batch lies."""
     return f"{project.name}/predictions/{batch}/manifest.json"
 
 
@@ -114,21 +116,23 @@ def read_manifest(store: Store, project: Project, batch: str) -> Manifest | None
         data = store.read(manifest_key(project, batch))
     except NotThereError:
         return None
-    return _manifest(json.loads(data))
+    return parse_manifest(data)
 
 
 def manifests(store: Store, project: Project) -> list[Manifest]:
     """All scored batches, by date."""
     prefix = f"{project.name}/predictions"
     found = [k for k in store.keys(prefix) if k.endswith("/manifest.json")]
-    return sorted((_manifest(json.loads(store.read(k))) for k in found), key=lambda m: (m.date, m.batch))
+    return sorted((parse_manifest(store.read(k)) for k in found), key=lambda m: (m.date, m.batch))
 
 
-def _manifest(value: dict[str, Any]) -> Manifest:
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest that these bytes are."""
+    value: dict[str, Any] = json.loads(data)
     scored = tuple(
         Scored(
             s["version"],
-            _contender(s["contender"]) if s["contender"] else None,
+            contender_of(s["contender"]) if s["contender"] else None,
             _parts(s["parts"]),
             s["failure"],
         )
@@ -145,7 +149,8 @@ def _manifest(value: dict[str, Any]) -> Manifest:
     )
 
 
-def _contender(value: dict[str, Any]) -> Contender:
+def contender_of(value: dict[str, Any]) -> Contender:
+    """The contender that this JSON object is."""
     learned = value["trained_through"]
     return Contender(**{**value, "trained_through": date.fromisoformat(learned) if learned else None})
 

@@ -31,7 +31,7 @@ class Columns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field("id", description="Identifies a row, in the batches and in the labels.")
-    label: str = Field("label", description="0 or 1, in the labels.")
+    label: str = Field("label", description="What a row turned out to be, in the labels: 0 or 1, a class, or a number.")
     observed_at: str = Field("observed_at", description="Date or time when the label was seen, in the labels.")
     entity: str | None = Field(
         None, description="What rows share that are not independent (a customer), in the batches."
@@ -63,6 +63,13 @@ class Project(BaseModel):
             msg = "move the key 'task' from policy to the top of the file"
             raise ValueError(msg)
         return {**given, "policy": {**policy, "task": given.get("task", "binary")}}
+
+    @model_validator(mode="after")
+    def _one_task(self) -> Project:
+        if self.policy.task != self.task:
+            msg = f"the policy is made for the task {self.policy.task}; the project's task is {self.task}"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _entities_go_with_the_policy(self) -> Project:

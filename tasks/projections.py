@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from tasks.history import history_page
 from tasks.project import Project
 from tasks.registry import Registry, RegistryError
 from tasks.reigns import Reign, reigns
@@ -17,8 +18,9 @@ def project_log(store: Store, registry: Registry, project: Project) -> list[str]
     """Write what is not as the log says, until the log's head has not moved meanwhile; returns what had to be put right.
 
     ``live_model_run`` holds the champion's run id; ``live_model_run_history`` those of its predecessors, newest
-    first, one a line. MLflow gets the aliases ``champion`` and ``previous`` and, on every version that ever led, the
-    tags ``dethrone.reign`` and ``dethrone.decision``.
+    first, one a line. ``reports/index.md`` shows the reigns. MLflow gets the aliases ``champion`` and ``previous`` and,
+    on every version that ever led, the tags ``dethrone.reign`` and ``dethrone.decision``. An alias that points neither
+    where it should nor where it did before the last reign was moved by hand, and that is said.
     """
     corrected: list[str] = []
     entries = reigns(store, project)
@@ -35,21 +37,22 @@ def _write(store: Store, registry: Registry, project: Project, entries: list[Rei
     corrected = []
     prefix = f"{project.name}/mlflow/{project.name}"
     champion, *before = reversed(entries)
-    for name, content in (
-        ("live_model_run", champion.run_id),
-        ("live_model_run_history", "\n".join(r.run_id for r in before)),
+    for key, content in (
+        (f"{prefix}/live_model_run", champion.run_id),
+        (f"{prefix}/live_model_run_history", "\n".join(r.run_id for r in before)),
+        (f"{project.name}/reports/index.md", history_page(project, entries)),
     ):
-        if _text(store, f"{prefix}/{name}") != content:
-            store.write(f"{prefix}/{name}", content.encode())
-            corrected.append(name)
+        if _text(store, key) != content:
+            store.write(key, content.encode())
+            corrected.append(key.rpartition("/")[2])
     aliases = registry.aliases()
-    previous = before[0].version if before else None
-    for alias, version in (("champion", champion.version), ("previous", previous)):
-        if aliases.get(alias) != version:
-            corrected += _attempt(
-                functools.partial(registry.set_alias, alias, version),
-                f"alias {alias}: {aliases.get(alias, 'none')} -> {version or 'none'}",
-            )
+    line = [*(r.version for r in reversed(entries)), None, None]
+    for alias, version, earlier in (("champion", line[0], line[1]), ("previous", line[1], line[2])):
+        there = aliases.get(alias)
+        if there != version:
+            by_hand = "" if there in (earlier, None) else " (it had been moved by hand)"
+            said = f"alias {alias}: {there or 'none'} -> {version or 'none'}{by_hand}"
+            corrected += _attempt(functools.partial(registry.set_alias, alias, version), said)
     latest = {r.version: r for r in entries}
     for version, reign in latest.items():
         tags = {"dethrone.reign": str(reign.number), "dethrone.decision": reign.decision or reign.kind}

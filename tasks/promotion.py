@@ -7,16 +7,40 @@ from typing import Any
 
 from tasks.decisions import read_decision
 from tasks.errors import DethroneError
+from tasks.integrity import load_checked
 from tasks.project import Project
 from tasks.registry import Registry
 from tasks.reigns import LogError, Reign, SupersededError, commit, following, head, reigns
 from tasks.store import Store
+from tasks.verification import input_faults
 
-__all__ = ["NotPromotedError", "enthrone", "promote", "roll_back"]
+__all__ = [
+    "ChangedEvidenceError", "NotApprovedError", "NotPromotedError", "enthrone", "promote", "roll_back",
+    "waits_for_approval",
+]  # fmt: skip
 
 
 class NotPromotedError(DethroneError):
     """The decision promotes nobody."""
+
+
+class NotApprovedError(DethroneError):
+    """The decision waits for somebody's approval."""
+
+
+class ChangedEvidenceError(DethroneError):
+    """What the decision rests on is not what it was."""
+
+
+def waits_for_approval(store: Store, project: Project, decision_id: str) -> bool:
+    """Whether a person has to approve the promotion that this decision calls for, and nobody has yet. Raises UnknownDecisionError."""
+    decision = read_decision(store, project, decision_id)
+    done = any(r.decision == decision_id for r in reigns(store, project))
+    return not done and decision["promote"] is not None and _needs_approval(decision)
+
+
+def _needs_approval(decision: dict[str, Any]) -> bool:
+    return bool(decision["basis"]["policy"]["approval"] == "required")
 
 
 def enthrone(
@@ -37,7 +61,7 @@ def enthrone(
     if settled:
         msg = f"project {project.name} has champions already; version {version} has to earn a promotion, or be rolled back to"
         raise LogError(msg)
-    registry.load(version)
+    load_checked(store, registry, project, version)
     _ = found.threshold, found.trained_through
     return commit(
         store,
@@ -55,10 +79,15 @@ def enthrone(
     )
 
 
-def promote(store: Store, registry: Registry, project: Project, decision_id: str) -> Reign:
+def promote(
+    store: Store, registry: Registry, project: Project, decision_id: str, *, author: str | None = None, reason: str = ""
+) -> Reign:
     """Commit the reign that a decision calls for; doing so again is a no-op.
 
-    Raises NotPromotedError if it calls for none, SupersededError if the champion it was judged against no longer leads.
+    Where the policy that was judged by requires approval, ``author`` is who approves, for ``reason``. Nothing may have
+    changed since the decision: neither the champion, nor what it rests on, nor the challenger's artifacts. Raises
+    NotPromotedError if the decision calls for nobody, NotApprovedError, SupersededError if the champion it was judged
+    against no longer leads, ChangedEvidenceError, ChangedModelError.
     """
     decision = read_decision(store, project, decision_id)
     version = decision["promote"]
@@ -69,7 +98,17 @@ def promote(store: Store, registry: Registry, project: Project, decision_id: str
     done = next((r for r in reigns(store, project) if r.decision == decision_id), None)
     if done:
         return done
+    if _needs_approval(decision) and not (author and reason):
+        msg = (
+            f"decision {decision_id} promotes version {version} once somebody approves it: "
+            f"python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
+        )
+        raise NotApprovedError(msg)
     _require_same_champion(decision, newest)
+    changed = input_faults(store, decision)
+    if changed:
+        raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
+    load_checked(store, registry, project, version)
     reign = following(
         newest,
         version=version,
@@ -79,8 +118,8 @@ def promote(store: Store, registry: Registry, project: Project, decision_id: str
         ),  # the first champion may be younger than its batches
         kind="promotion",
         decision=decision_id,
-        author="dethrone",
-        reason=f"proven better than version {newest.version}",
+        author=author or "dethrone",
+        reason=f"proven better than version {newest.version}{f'; approved: {reason}' if reason else ''}",
     )
     return commit(store, project, reign)
 

@@ -19,7 +19,9 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
+from analysis.measures import Task
 from tasks.errors import DethroneError
+from tasks.outputs import ScoringError, predictions_of
 from tasks.project import Project
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -33,10 +35,6 @@ class RegistryError(DethroneError):
     """The registry does not hold what is asked of it, or a version of it is not fit to compete."""
 
 
-class ScoringError(DethroneError):
-    """A model gave something that is not one score in [0, 1] for each row."""
-
-
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
     """One version of the registered model, as MLflow knows it."""
@@ -44,10 +42,16 @@ class ModelVersion:
     version: str
     run_id: str
     tags: dict[str, str]
+    task: Task = "binary"
 
     @property
-    def threshold(self) -> float:
-        """The operating threshold: a row is flagged if its score is at least this. Raises RegistryError."""
+    def threshold(self) -> float | None:
+        """The operating threshold: a row is flagged if its score is at least this. Raises RegistryError.
+
+        None where nothing is flagged, as classes or numbers are predicted.
+        """
+        if self.task != "binary":
+            return None
         text = self.tags.get("threshold")
         if text is None:
             msg = f"version {self.version} has no tag 'threshold'; set it to the score from which a row is flagged"
@@ -76,32 +80,20 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A loaded model: ``columns`` it reads, its content digest, and rows in, scores out."""
+    """A loaded model: ``columns`` it reads, its content digest, and rows in, predictions out."""
 
     version: str
+    task: Task
     columns: tuple[str, ...]
     digest: str
     _predict: Callable[[Any], Any]
     _folder: Any = None
 
-    def __call__(self, rows: pl.DataFrame) -> NDArray[np.float64]:
-        """One score in [0, 1] for each row. Raises ScoringError."""
-        given = np.asarray(self._predict(rows.select(self.columns).to_pandas()))
-        if given.ndim == 2 and given.shape[1] in (1, 2):
-            given = given[:, -1]  # one column, or the probabilities of the classes 0 and 1
-        if given.shape != (rows.height,):
-            msg = f"version {self.version} gave an output of shape {given.shape} for {rows.height} rows; one score a row is needed"
-            raise ScoringError(msg)
-        try:
-            scores = given.astype(np.float64)
-        except (TypeError, ValueError):
-            msg = f"version {self.version} gave {given.dtype} values such as {given[0]!r}; scores must be numbers from 0 to 1"
-            raise ScoringError(msg) from None
-        bad = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
-        if len(bad):
-            msg = f"version {self.version} gave the score {scores[bad[0]]} (row {bad[0]} of a chunk); scores must be numbers from 0 to 1"
-            raise ScoringError(msg)
-        return scores
+    def __call__(self, rows: pl.DataFrame) -> NDArray[Any]:
+        """One prediction for each row: a score in [0, 1], the name of a class, or a finite number. Raises ScoringError."""
+        return predictions_of(
+            self.task, self.version, self._predict(rows.select(self.columns).to_pandas()), rows.height
+        )
 
 
 class Registry:
@@ -115,6 +107,7 @@ class Registry:
         self._client = mlflow.MlflowClient(project.mlflow)
         self._model = project.model
         self._uri = project.mlflow
+        self._task = project.task
 
     @contextlib.contextmanager
     def _explained(self, missing: str) -> Iterator[None]:
@@ -136,7 +129,7 @@ class Registry:
         if not found:
             msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
             raise RegistryError(msg)
-        versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags)) for v in found]
+        versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task) for v in found]
         live = [v for v in versions if v.tags.get(RETIRED_TAG, "").lower() not in ("true", "1", "yes")]
         return sorted(live, key=lambda v: int(v.version))
 
@@ -144,10 +137,13 @@ class Registry:
         """One version, retired or not. Raises RegistryError."""
         with self._explained(f"the registry holds no version {number} of the model '{self._model}'"):
             v = self._client.get_model_version(self._model, number)
-        return ModelVersion(str(v.version), v.run_id or "", dict(v.tags))
+        return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
     def load(self, number: str) -> Scorer:
-        """Load a version for scoring: class probabilities of the sklearn flavour where it has them, else pyfunc's output."""
+        """Load a version for scoring: what the sklearn flavour predicts, else pyfunc's output.
+
+        Scores are the sklearn flavour's probabilities of the class 1 where it has them.
+        """
         import mlflow
 
         folder = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as the scorer, which may read from it
@@ -165,10 +161,11 @@ class Registry:
         predict: Callable[[Any], Any]
         if "sklearn" in description["flavors"]:
             model = mlflow.sklearn.load_model(str(path))
-            predict = _probability_of_one(number, model) if hasattr(model, "predict_proba") else model.predict
+            scores = self._task == "binary" and hasattr(model, "predict_proba")
+            predict = _probability_of_one(number, model) if scores else model.predict
         else:
             predict = mlflow.pyfunc.load_model(str(path)).predict
-        return Scorer(number, columns, _content_digest(path, description), predict, folder)
+        return Scorer(number, self._task, columns, _content_digest(path, description), predict, folder)
 
     def aliases(self) -> dict[str, str]:
         """Alias to version, as they are now."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis.counts import Undefined
 from analysis.judge import Assessment, Verdict, uneven
-from analysis.measures import LOSSES
+from analysis.measures import LOSSES, Task, amount, is_linear
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.markdown import escape, table
@@ -20,6 +20,31 @@ _UNTAGGED = "not tagged"
 _MISSING = {
     "worst_case": "every unlabelled row on which the two disagree counts for the champion",
     "begg_greenes": "corrected (Begg and Greenes), taking labels as missing at random given both decisions",
+}
+_NO_SEGMENTS = "Segments are compared where decisions are; losses of numbers are not summed by segment."
+_ONE_LOOK: dict[Task, str] = {
+    "binary": (
+        "McNemar's p and the bootstrap interval are those of one look and would promote equal models if they decided alone, "
+        "week after week."
+    ),
+    "multiclass": (
+        "McNemar's p, the table by class and the bootstrap interval are those of one look and would promote equal models if they "
+        "decided alone, week after week."
+    ),
+    "regression": (
+        "Student's t is that of one look and would promote equal models if it decided alone, week after week."
+    ),
+}
+_OF_THE_TASK: dict[Task, str] = {
+    "binary": "The e-process for precision is derived for this project and supported by simulation; no published proof is known to us.",
+    "multiclass": (
+        "Accuracy has an exact process. Averages over classes have an asymptotic one, which holds in the limit of many rows of every "
+        "class, and they average over the classes that occur among the labels."
+    ),
+    "regression": (
+        "Losses have an asymptotic process, which holds in the limit of many rows. A few huge errors can make up a mean squared "
+        "error, and then that limit is far: read the absolute error beside it."
+    ),
 }
 _SAID = {
     Verdict.PROMOTE: "it takes over",
@@ -53,7 +78,7 @@ def why(a: Assessment, policy: Policy) -> str:
         return a.reasons[0]
     interval = a.measured.interval
     vague = uneven(a.measured) or policy.horizon or isinstance(interval, Undefined)
-    by = f"by more than {policy.min_gain:g}" if vague else f"by at least {interval.low:.4f}"  # type: ignore[union-attr]
+    by = f"by more than {policy.min_gain:g}" if vague else f"by at least {amount(policy.primary, interval.low)}"  # type: ignore[union-attr]
     direction = "lower" if policy.primary in LOSSES else "higher"
     return f"its {policy.primary} is proven to be {direction} {by}, and every guardrail is proven to hold"
 
@@ -95,7 +120,7 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
         "## What was judged",
         _identity(project, look, reigns),
         "## Which rows count",
-        _accounting(assessments),
+        _accounting(assessments, policy),
         *(
             f"Version {f['version']} has no decisions in batch {escape(f['batch'])}: it {escape(f['failure'])}."
             for f in record["failures"]
@@ -104,6 +129,7 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
         *(challenger(a, policy) for a in assessments),
         "## Segments and trend",
         _image(plots, "segments", "the primary difference by segment"),
+        _NO_SEGMENTS if project.segments and project.task == "regression" else "",
         _image(plots, "trend", "metrics by batch; dashed lines mark the beginning of a reign"),
         "## What this does not say",
         _limitations(policy),
@@ -135,19 +161,20 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
         [
             f"version {c['version']}",
             role,
-            f"{c['threshold']:.6g}",
+            *([] if c["threshold"] is None else [f"{c['threshold']:.6g}"]),
             c["trained_through"] or _UNTAGGED,
             f"`{c['digest'][:16]}`",
         ]
         for role, c in [("champion", basis["champion"]), *(("challenger", c) for c in basis["challengers"])]
     ]
-    untagged = [row[0] for row in people if row[3] == _UNTAGGED]
+    untagged = [row[0] for row in people if row[-2] == _UNTAGGED]
     warning = (
         f"\n\n**{' and '.join(untagged)} have no tag `trained_through`**: whether they learned from these batches is not known."
         if untagged
         else ""
     )
-    header = ["model", "role", "threshold", "trained through", "digest"]
+    threshold = ["threshold"] if project.task == "binary" else []
+    header = ["model", "role", *threshold, "trained through", "digest"]
     return table(["", ""], rows) + "\n\n" + table(header, people) + warning
 
 
@@ -157,10 +184,7 @@ def _policy(policy: Policy, look: Look) -> list[list[str]]:
     rows = [
         ["has to be proven", f"{policy.primary} better by more than {policy.min_gain:g}"],
         ["guardrails", ", ".join(guards) or "none"],
-        [
-            "alpha",
-            f"{policy.alpha:g}: E ≥ {1 / policy.alpha:g} decides; prior Beta({policy.prior:g}, {policy.prior:g})",
-        ],
+        ["alpha", f"{policy.alpha:g}: E ≥ {1 / policy.alpha:g} decides{_prior(policy)}"],
         ["error budget", _budget(policy, look)],
         ["least evidence", f"{policy.min_batches} closed batches"],
     ]
@@ -172,6 +196,10 @@ def _policy(policy: Policy, look: Look) -> list[list[str]]:
     if policy.unlabelled != "refuse":
         rows.append(["missing labels", _MISSING[policy.unlabelled]])
     return rows
+
+
+def _prior(policy: Policy) -> str:
+    return "" if policy.task == "regression" else f"; prior Beta({policy.prior:g}, {policy.prior:g})"
 
 
 def _budget(policy: Policy, look: Look) -> str:
@@ -187,22 +215,25 @@ def _budget(policy: Policy, look: Look) -> str:
     return f"{covers[policy.error_budget]}; spent in this reign: {look.record['alpha_spent']:.3g}"
 
 
-def _accounting(assessments: Sequence[Assessment]) -> str:
+def _accounting(assessments: Sequence[Assessment], policy: Policy) -> str:
+    binary = policy.task == "binary"
     reasons = sorted({r for a in assessments for r in a.evidence.excluded})
     rows = [
         [
             f"version {a.evidence.challenger.version}",
             f"{a.measured.counts.n + sum(a.evidence.excluded.values()):,}",
             f"**{a.measured.counts.n:,}**",
-            f"{a.measured.counts.positives:,}",
+            *([f"{a.measured.counts.positives:,}"] if binary else []),
             *(f"{a.evidence.excluded.get(r, 0):,}" for r in reasons),
         ]
         for a in assessments
     ]
-    return table(["rows against the champion", "all", "counted", "of them positive", *reasons], rows)
+    positive = ["of them positive"] if binary else []
+    return table(["rows against the champion", "all", "counted", *positive, *reasons], rows)
 
 
 def _limitations(policy: Policy) -> str:
+    lead = "win share" if is_linear(policy.primary) else "gain"
     return "\n".join(
         f"- {text}"
         for text in (
@@ -210,12 +241,9 @@ def _limitations(policy: Policy) -> str:
                 f"A promotion says that the challenger was ahead on average over the batches judged, by more than {policy.min_gain:g} in "
                 f"{policy.primary}. It does not say that it will stay so: read the trend, and keep the old champion as a challenger."
             ),
+            f"The bound on false promotions holds for the promotion rule, which needs E. {_ONE_LOOK[policy.task]}",
             (
-                "The bound on false promotions holds for the promotion rule, which needs E. McNemar's p and the bootstrap interval "
-                "are those of one look and would promote equal models if they decided alone, week after week."
-            ),
-            (
-                "An estimate of a winner is biased upwards. Rely on the lower end of the confidence sequence; where the win share "
+                f"An estimate of a winner is biased upwards. Rely on the lower end of the confidence sequence; where the {lead} "
                 "varies between batches, on no more than the gain that was asked for."
             ),
             (
@@ -226,7 +254,7 @@ def _limitations(policy: Policy) -> str:
                 "Rows are taken as independent given the models. Shocks that a whole batch shares are tested for, and then the "
                 "batches have to carry the proof; shocks shared by an entity that returns are not."
             ),
-            "The e-process for precision is derived for this project and supported by simulation; no published proof is known to us.",
+            _OF_THE_TASK[policy.task],
         )
     )
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from analysis.assess import RECENT_BATCHES
-from analysis.bootstrap import Bootstrap
+from analysis.assess import RECENT_BATCHES, Measured, shown_metric
 from analysis.clusters import ClusteredTest
-from analysis.counts import PairedCounts, Undefined
+from analysis.counts import Undefined
 from analysis.entities import MAX_REPEATED_SHARE
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment
-from analysis.measures import LOSSES, is_tally_metric
+from analysis.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
 from analysis.metrics import Difference
 from analysis.planned import PlannedLook
 from analysis.policy import Policy
 from analysis.process import Method
 from tasks.markdown import e_value, escape, interval_text, level_text, p_value, table
+from tasks.report_numbers import numbers
 
 __all__ = ["challenger"]
 
@@ -31,64 +31,18 @@ _METHODS: dict[Method, str] = {
 
 def challenger(a: Assessment, policy: Policy) -> str:
     """Everything on one challenger: reasons, tables, metrics, guardrails, repeated looks, segments."""
-    m, version = a.measured, a.evidence.challenger.version
+    version = a.evidence.challenger.version
     reasons = "\n".join(f"- {escape(r)}" for r in a.reasons)
     return "\n\n".join(
         [
             f"## Version {version} against version {a.evidence.champion.version}: {a.verdict.value}",
             reasons,
-            _two_by_two(m.counts),
-            _metrics(a),
-            f"Intervals: {level_text(1 - 2 * policy.alpha)} percentile bootstrap from {policy.n_resamples:,} Dirichlet-½ draws, one look.",
+            *numbers(a, policy),
             _guardrails(a),
             _sequential(a, policy),
             _segments(a),
         ]
     )
-
-
-def _two_by_two(counts: PairedCounts) -> str:
-    n = counts.labelled
-    return "\n\n".join(
-        table(
-            [f"{title} ({sum(cells):,})", "challenger flags", "challenger passes"],
-            [
-                ["**champion flags**", f"{cells[3]:,}", f"{cells[2]:,}"],
-                ["**champion passes**", f"{cells[1]:,}", f"{cells[0]:,}"],
-            ],
-        )
-        for title, cells in (("label 1", n[4:]), ("label 0", n[:4]))
-    )
-
-
-def _metrics(a: Assessment) -> str:
-    rows = []
-    for name, found in a.measured.metrics.items():
-        interval = a.measured.bootstrap[name] if is_tally_metric(name) else None
-        label = name.replace("_", " ")
-        if isinstance(found, Undefined):
-            rows.append([label, f"undefined: {escape(found.reason)}", "", "", "", ""])
-            continue
-        test = a.measured.mcnemar.get(name)  # type: ignore[arg-type]
-        rows.append(
-            [
-                label,
-                f"{found.champion:.4f}",
-                f"{found.challenger:.4f}",
-                f"{found.value:+.4f} ± {found.standard_error:.4f}",
-                _bootstrapped(interval),
-                f"McNemar mid-p {p_value(test.p_value)} ({test.wins:,} : {test.losses:,})" if test else "",
-            ]
-        )
-    return table(
-        ["metric", "champion", "challenger", "difference ± standard error", "interval", "test (one-sided)"], rows
-    )
-
-
-def _bootstrapped(interval: Bootstrap | Undefined | None) -> str:
-    if interval is None:
-        return ""
-    return interval_text(interval.interval) if isinstance(interval, Bootstrap) else escape(interval.reason)
 
 
 def _guardrails(a: Assessment) -> str:
@@ -97,7 +51,7 @@ def _guardrails(a: Assessment) -> str:
     rows = []
     for g in a.measured.guardrails:
         found = a.measured.metrics.get(g.metric)
-        value = f"{found.value:+.4f}" if isinstance(found, Difference) else "undefined"
+        value = amount(g.metric, found.value, sign=True) if isinstance(found, Difference) else "undefined"
         unit = "" if g.log_e_batch_unit is None else f"; batches as units {e_value(g.log_e_batch_unit)}"
         bound = "+" if g.metric in LOSSES else "−"
         rows.append(
@@ -122,14 +76,14 @@ def _guardrails(a: Assessment) -> str:
 
 
 def _sequential(a: Assessment, policy: Policy) -> str:
-    m = a.measured
+    m, primary = a.measured, policy.primary
     anytime = (
-        f"{interval_text(m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
+        f"{_limits(primary, m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
         if isinstance(m.interval, Interval)
         else m.interval.reason
     )
     single = (
-        f"{interval_text(m.paired_interval)} (Newcombe)"
+        f"{_limits(primary, m.paired_interval)} ({'paired t' if is_regression_loss(primary) else 'Newcombe'})"
         if isinstance(m.paired_interval, Interval)
         else m.paired_interval.reason
     )
@@ -140,9 +94,9 @@ def _sequential(a: Assessment, policy: Policy) -> str:
             f"**{e_value(a.log_e_adjusted)}** of {1 / a.alpha:g} (unadjusted {e_value(m.log_e)})",
         ],
         ["taken by", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
-        [f"gain in {policy.primary}", anytime],
-        ["the same at one look", single],
-        ["disagreements", f"{m.pairs.discordant:,}: {m.pairs.wins:,} won, {m.pairs.losses:,} lost"],
+        [f"gain in {primary}", anytime],
+        [_at_one_look(primary, policy), single],
+        *_disagreements(m, policy),
         ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
         *_planned(m.planned),
@@ -155,10 +109,28 @@ def _sequential(a: Assessment, policy: Policy) -> str:
     return table(["repeated looks", ""], rows)
 
 
+def _limits(name: Measure, interval: Interval) -> str:
+    return f"{amount(name, interval.low, sign=True)} to {amount(name, interval.high, sign=True)}"
+
+
+def _at_one_look(primary: Measure, policy: Policy) -> str:
+    """What the interval beside the confidence sequence is about: accuracy where no interval of one look is known."""
+    same = is_linear(primary) or is_regression_loss(primary)
+    return "the same at one look" if same else f"gain in {shown_metric(policy)} at one look"
+
+
+def _disagreements(m: Measured, policy: Policy) -> list[list[str]]:
+    if policy.task == "regression":
+        return []
+    return [["disagreements", f"{m.pairs.discordant:,}: {m.pairs.wins:,} won, {m.pairs.losses:,} lost"]]
+
+
 def _recent(recent: Difference | Undefined, policy: Policy) -> str:
     if isinstance(recent, Undefined):
         return escape(recent.reason)
-    return f"{policy.primary} {recent.value:+.4f} ± {recent.standard_error:.4f}, challenger minus champion"
+    name = policy.primary
+    value = f"{amount(name, recent.value, sign=True)} ± {amount(name, recent.standard_error)}"
+    return f"{name} {value}, challenger minus champion"
 
 
 def _planned(planned: PlannedLook | None) -> list[list[str]]:

@@ -14,6 +14,7 @@ from analysis.evidence import Contender
 from analysis.record import digest
 from analysis.tally import ENTITY, segment_column
 from tasks.errors import DethroneError
+from tasks.integrity import keep_digest, load_checked
 from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest
 from tasks.project import Project
 from tasks.registry import ModelVersion, Registry, Scorer
@@ -51,7 +52,7 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
     rows = open_batch(store, project, batch)
     done = read_manifest(store, project, batch)
     if done is None:
-        runs = _load(registry, reign, rows)
+        runs = _load(store, registry, project, reign, rows)
         with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
             staging = Staging(Path(folder))
             try:
@@ -59,6 +60,9 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
             except BatchError as error:
                 _fail_beyond_champion(runs, reign, error)
                 manifest = _score(staging, project, reign, rows, day, runs)
+            for run in runs:
+                if run.scorer and run.failure is None:
+                    keep_digest(store, project, run.scorer)
             staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
             commit_manifest(store, project, manifest)
@@ -71,7 +75,7 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
     return done
 
 
-def _load(registry: Registry, reign: Reign, rows: BatchRows) -> list[_Run]:
+def _load(store: Store, registry: Registry, project: Project, reign: Reign, rows: BatchRows) -> list[_Run]:
     known = {v.version: v for v in registry.versions()}
     if reign.version not in known:  # tagged as retired, and yet it leads
         known[reign.version] = registry.version(reign.version)
@@ -79,7 +83,7 @@ def _load(registry: Registry, reign: Reign, rows: BatchRows) -> list[_Run]:
     for version in sorted(known, key=int):
         run = _Run(version)
         try:
-            run.scorer = registry.load(version)
+            run.scorer = load_checked(store, registry, project, version)
             run.contender = _contender(known[version], run.scorer)
             _require_columns(run.scorer, rows)
         except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
@@ -96,9 +100,10 @@ def _require_columns(scorer: Scorer, rows: BatchRows) -> None:
 
 
 def _contender(version: ModelVersion, scorer: Scorer) -> Contender:
-    """The threshold belongs to the identity: the same model with another threshold is another contender."""
-    identity = digest({"model": scorer.digest, "threshold": version.threshold})
-    return Contender(version.version, identity, version.threshold, version.trained_through)
+    """A threshold belongs to the identity: the same model with another threshold is another contender."""
+    threshold = version.threshold
+    identity = scorer.digest if threshold is None else digest({"model": scorer.digest, "threshold": threshold})
+    return Contender(version.version, identity, threshold, version.trained_through)
 
 
 def _fail(run: _Run, reign: Reign, verb: str, error: Exception) -> None:
@@ -170,12 +175,16 @@ def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame) -> pl
     assert run.scorer is not None
     assert run.contender is not None
     try:
-        scores = run.scorer(chunk)
+        given = run.scorer(chunk)
     except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
         _fail(run, reign, "score", error)
         return None
-    decision = pl.Series("decision", scores >= run.contender.threshold).cast(pl.Int8)
-    return pl.DataFrame([ids, pl.Series("score", scores), decision])
+    if run.scorer.task == "multiclass":
+        return pl.DataFrame([ids, pl.Series("decision", given, dtype=pl.String)])
+    score = pl.Series("score", given)
+    if run.contender.threshold is None:
+        return pl.DataFrame([ids, score])
+    return pl.DataFrame([ids, score, pl.Series("decision", given >= run.contender.threshold).cast(pl.Int8)])
 
 
 def _check_same_rows(rows: BatchRows, manifest: Manifest) -> None:

@@ -14,10 +14,12 @@ from matplotlib.patches import Patch
 
 from analysis.counts import Undefined
 from analysis.evidence import closing_date
+from analysis.measures import Measure, amount
 from analysis.record import canonical_json
-from analysis.season import NAIVE_RULES, Outcome, Switch, Tape, leader_on, policy_rule
+from analysis.season import Outcome, Switch, Tape, leader_on, naive_rules, policy_rule
 from tasks.decisions import decisions
 from tasks.errors import DethroneError
+from tasks.history import reign_table
 from tasks.markdown import escape, table
 from tasks.plots import styled, version_color
 from tasks.predictions import manifests
@@ -78,9 +80,8 @@ def tell(store: Store, project: Project) -> str:
         for before, after in itertools.pairwise(entries)
     ]
     tape = Tape(closed, days, project.maturity_days)
-    courses = {name: tape.replay(versions, rule, first=first) for name, rule in NAIVE_RULES.items()} | {
-        DETHRONE: actual
-    }
+    rules = naive_rules(project.policy)
+    courses = {name: tape.replay(versions, rule, first=first) for name, rule in rules.items()} | {DETHRONE: actual}
     outcomes = {name: tape.outcome(course, project.policy, first=first) for name, course in courses.items()}
     duels = {
         name: {
@@ -88,7 +89,7 @@ def tell(store: Store, project: Project) -> str:
             for v in versions
             if v != first
         }
-        for name, rule in {**NAIVE_RULES, DETHRONE: policy_rule(project.policy)}.items()
+        for name, rule in {**rules, DETHRONE: policy_rule(project.policy)}.items()
     }
     told = _Told(first, versions, tuple(t.date for t in closed), outcomes, duels)
     markdown = _markdown(store, project, told, entries)
@@ -114,7 +115,7 @@ def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Rei
                 _rules(told, project),
                 "![who led under each rule](season.svg)",
                 "## The reigns",
-                _reigns(entries),
+                reign_table(entries, "../"),
                 "## What became of each challenger",
                 _fates(store, project, told),
                 "## Each challenger alone",
@@ -133,9 +134,7 @@ def _rules(told: _Told, project: Project) -> str:
         "switches",
         gain,
         "broke a guardrail afterwards",
-        "recall served",
-        "precision served",
-        "rows flagged",
+        *(_SERVED.get(name, f"{name.replace('_', ' ')} served") for name in told.outcomes[DETHRONE].served),
     ]
     rows = [
         [
@@ -143,32 +142,18 @@ def _rules(told: _Told, project: Project) -> str:
             str(len(o.switches)),
             str(o.not_better),
             str(o.broke_guardrail),
-            _share(o.recall),
-            _share(o.precision),
-            _share(o.flagged),
+            *(_value(name, v) for name, v in o.served.items()),
         ]
         for name, o in told.outcomes.items()
     ]
     return table(header, rows)
 
 
-def _share(value: float | Undefined) -> str:
-    return escape(value.reason) if isinstance(value, Undefined) else f"{value:.4f}"
+_SERVED: dict[Measure, str] = {"alert_rate": "rows flagged"}
 
 
-def _reigns(entries: Sequence[Reign]) -> str:
-    rows = [
-        [
-            str(r.number),
-            f"version {r.version}",
-            str(r.since),
-            r.kind,
-            escape(r.reason),
-            f"[{r.decision}](../{r.decision}/report.md)" if r.decision else "",
-        ]
-        for r in entries
-    ]
-    return table(["reign", "champion", "since", "by", "reason", "decision"], rows)
+def _value(name: Measure, value: float | Undefined) -> str:
+    return escape(value.reason) if isinstance(value, Undefined) else amount(name, value)
 
 
 def _fates(store: Store, project: Project, told: _Told) -> str:

@@ -8,10 +8,16 @@ from datetime import date
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.input import RunInput
 from prefect.logging import get_run_logger
+from prefect.runtime import deployment
+from pydantic import Field
 
 from tasks import promotion
-from tasks.decisions import Look, look, record
+from tasks.decisions import Look, look, read_decision, record
 from tasks.plan import Question, make_plan
 from tasks.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.predictions import Manifest
@@ -26,10 +32,12 @@ from tasks.scoring import score_batch
 from tasks.season import remaining_days, tell
 from tasks.store import open_store
 from tasks.tallying import Closed, close_batches
+from tasks.verification import verify_all, verify_decision
 
 __all__ = [
-    "close_step", "enthrone_step", "heal_step", "judge_step", "newest_reign", "plan_step", "promote_step", "record_step",
-    "report_step", "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches",
+    "Approval", "all_reigns", "ask_for_approval", "asked", "close_step", "enthrone_step", "heal_step", "judge_step",
+    "newest_reign", "plan_step", "promote_step", "record_step", "report_step", "rollback_step", "score_step",
+    "season_days_step", "season_report_step", "unscored_batches", "verify_step", "waits_for_approval",
 ]  # fmt: skip
 
 
@@ -37,11 +45,58 @@ def newest_reign(project: Project) -> Reign:
     return head(open_store(project.store), project)
 
 
+def all_reigns(project: Project) -> list[Reign]:
+    return reigns(open_store(project.store), project)
+
+
 def unscored_batches(project: Project, as_of: date) -> list[str]:
     """Batches in the store that are dated by their id, on or before ``as_of``, and have no manifest yet."""
     store = open_store(project.store)
     scored = {k.split("/")[2] for k in store.keys(f"{project.name}/predictions") if k.endswith("/manifest.json")}
     return [b for b in batches_in(store, project) if b not in scored and is_dated(b) and batch_date(b) <= as_of]
+
+
+class Approval(RunInput):
+    """What a person says of a promotion that waits for approval."""
+
+    approve: bool
+    author: str = Field(min_length=1, description="Who answers for it.")
+    reason: str = Field(min_length=1, description="Why.")
+
+
+def waits_for_approval(project: Project, decision_id: str) -> bool:
+    """Whether this run can be suspended until the decision is approved, and the decision needs that."""
+    store = open_store(project.store)
+    waiting = promotion.waits_for_approval(store, project, decision_id)
+    return waiting and bool(deployment.id)  # only a worker can take up a run again
+
+
+def asked(project: Project, decision_id: str) -> str:
+    """What the approver reads, as markdown."""
+    return (
+        f"Decision `{decision_id}` promotes version {read_decision(open_store(project.store), project, decision_id)['promote']} of "
+        f"{project.model}. Read `{project.name}/reports/{decision_id}/report.md` in {project.store}, then approve it or not."
+    )
+
+
+def ask_for_approval(project: Project, decision_id: str) -> str:
+    """Start a run of ``promote`` that waits for approval, once for each decision; returns what has to be done, as a sentence."""
+    by_hand = f"It waits for approval: python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
+    if not deployment.id:
+        return by_hand
+    try:
+        waiting = run_deployment(
+            f"promote/{project.name}",
+            parameters={"project": project.name, "decision": decision_id},
+            idempotency_key=f"approve-{project.name}-{decision_id}",
+            timeout=0,
+            as_subflow=False,
+        )
+    except ObjectNotFound:
+        get_run_logger().warning("there is no deployment promote/%s to wait for approval", project.name)
+        return by_hand
+    assert isinstance(waiting, FlowRun)
+    return f"It waits for approval in the flow run {waiting.name}: resume it with a name and a reason."
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
@@ -84,8 +139,9 @@ def report_step(project: Project, taken: Look, closed: Closed) -> None:
 
 
 @task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
-def promote_step(project: Project, decision_id: str) -> Reign:
-    return promotion.promote(open_store(project.store), Registry(project), project, decision_id)
+def promote_step(project: Project, decision_id: str, author: str | None, reason: str) -> Reign:
+    store, registry = open_store(project.store), Registry(project)
+    return promotion.promote(store, registry, project, decision_id, author=author, reason=reason)
 
 
 @task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
@@ -107,6 +163,16 @@ def heal_step(project: Project) -> list[str]:
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected
+
+
+@task(name="verify", task_run_name="verify {decision}", cache_policy=NO_CACHE)
+def verify_step(project: Project, decision: str | None) -> list[str]:
+    """What is wrong with a decision, or with all of them and the logs; each is logged."""
+    store = open_store(project.store)
+    faults = verify_decision(store, project, decision) if decision else verify_all(store, project)
+    for fault in faults:
+        get_run_logger().error(fault)
+    return faults
 
 
 @task(name="days of the season", task_run_name="days of the season", cache_policy=NO_CACHE)

@@ -10,24 +10,31 @@ from io import BytesIO
 
 import polars as pl
 
+from analysis.class_names import class_names, is_class_type
 from analysis.evidence import BatchTally, closing_date
+from analysis.measures import Task
+from analysis.record import digest
 from analysis.score_tally import score_tally
 from analysis.tally import count_rows, decision_column, join_labels, score_column
 from tasks.errors import DethroneError
-from tasks.predictions import Manifest, manifests, read_parts
+from tasks.predictions import Manifest, manifest_key, manifests, read_parts
 from tasks.project import Columns, Project
 from tasks.store import AlreadyThereError, NotThereError, Store
 
-__all__ = ["Closed", "ClosedBatch", "LabelError", "close_batches"]  # fmt: skip
+__all__ = ["AnotherTaskError", "Closed", "ClosedBatch", "LabelError", "close_batches"]
 
 
 class LabelError(DethroneError):
     """The labels cannot be read."""
 
 
+class AnotherTaskError(DethroneError):
+    """The batch was scored when the project had another task."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedBatch:
-    """A closed batch: its manifest, its tally with the sums of scores beside it, and the digests of both files by key."""
+    """A closed batch: its manifest, its tally with the sums of scores beside it, and the digests by key of all that a look reads of it."""
 
     manifest: Manifest
     tally: BatchTally
@@ -46,7 +53,7 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     """Tally every batch whose maturity window has passed by ``as_of``; a tally that exists stays as it is.
 
     With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises
-    LabelError, DamagedError.
+    LabelError, DamagedError, AnotherTaskError.
     """
     closed, waiting = [], []
     for manifest in manifests(store, project):
@@ -67,12 +74,18 @@ def _close(store: Store, project: Project, manifest: Manifest, *, keep: bool) ->
         kept = {beside: store.read(beside), key: store.read(key)}
     except NotThereError:
         joined = _joined(store, project, manifest)
-        made = {beside: _parquet(score_tally(joined, project.policy)), key: _parquet(count_rows(joined))}
+        made = {
+            beside: _parquet(score_tally(joined, project.policy)),
+            key: _parquet(count_rows(joined, task=project.task)),
+        }
         kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
     frames = {k: pl.read_parquet(BytesIO(data)) for k, data in kept.items()}
+    classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in scored.values())
+    _require_task(project, manifest, "multiclass" if classes else "binary" if flags else "regression")
     batch = BatchTally(manifest.batch, manifest.date, frames[key], scored, frames[beside])
-    return ClosedBatch(manifest, batch, {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()})
+    files = {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()}
+    return ClosedBatch(manifest, batch, {manifest_key(project, manifest.batch): digest(manifest), **files})
 
 
 def _keep(store: Store, key: str, data: bytes) -> bytes:
@@ -93,18 +106,36 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 def _joined(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
     """All file sets of a batch hold its rows in one order, so decisions and scores stand side by side without a join."""
     rows = read_parts(store, manifest.parts)
+    kind = pl.String if project.task == "multiclass" else pl.Int8
     for scored in manifest.scored:
         name = decision_column(scored.version)
         if scored.failure is None:
             predictions = read_parts(store, scored.parts)
-            rows = rows.with_columns(
-                predictions["decision"].alias(name), predictions["score"].alias(score_column(scored.version))
-            )
+            _require_task(project, manifest, _task_of(predictions))
+            decision = predictions["decision"] if "decision" in predictions.columns else pl.lit(1, dtype=kind)
+            rows = rows.with_columns(decision.alias(name))
+            if "score" in predictions.columns:
+                rows = rows.with_columns(predictions["score"].alias(score_column(scored.version)))
         else:
-            rows = rows.with_columns(pl.lit(None, dtype=pl.Int8).alias(name))
+            rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
     rows = rows.with_columns(pl.col("id").cast(pl.String))
     deadline = closing_date(manifest.date, project.maturity_days)
-    return join_labels(rows, _labels(store, project, rows["id"], deadline))
+    return join_labels(rows, _labels(store, project, rows["id"], deadline), task=project.task)
+
+
+def _task_of(predictions: pl.DataFrame) -> Task:
+    if "score" not in predictions.columns:
+        return "multiclass"
+    return "binary" if "decision" in predictions.columns else "regression"
+
+
+def _require_task(project: Project, manifest: Manifest, found: Task) -> None:
+    if found != project.task:
+        msg = (
+            f"batch {manifest.batch} was scored as {found}, and the project's task is {project.task} now; "
+            "set it back, or give the new task a project of its own"
+        )
+        raise AnotherTaskError(msg)
 
 
 def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:
@@ -115,7 +146,7 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
         msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
         raise LabelError(msg)
     wanted = ids.unique().to_frame("id").lazy()
-    found = [_labels_in(store, project.columns, key, deadline).join(wanted, on="id", how="semi") for key in keys]
+    found = [_labels_in(store, project, key, deadline).join(wanted, on="id", how="semi") for key in keys]
     try:
         return pl.concat(found).collect()
     except pl.exceptions.PolarsError as error:
@@ -123,8 +154,9 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
         raise LabelError(msg) from error
 
 
-def _labels_in(store: Store, names: Columns, key: str, deadline: date) -> pl.LazyFrame:
+def _labels_in(store: Store, project: Project, key: str, deadline: date) -> pl.LazyFrame:
     """The labels of one file as id, label and observed_at of one type each, whatever types the file has."""
+    names, task = project.columns, project.task
     frame = store.scan_parquet([key])
     try:
         schema = frame.collect_schema()
@@ -132,15 +164,29 @@ def _labels_in(store: Store, names: Columns, key: str, deadline: date) -> pl.Laz
         msg = f"{store.uri}: {key} cannot be read as Parquet: {error}"
         raise LabelError(msg) from error
     _check_schema(schema, names, key)
-    number = pl.col(names.label).cast(pl.Float64, strict=False)
+    if task != "binary" and not is_class_type(schema[names.label]):
+        msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
+        raise LabelError(msg)
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
     observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
     return frame.filter(observed.cast(pl.Date) <= deadline).select(
         id=pl.col(names.id).cast(pl.String),
-        label=pl.when(pl.col(names.label).is_not_null() & number.is_null()).then(float("nan")).otherwise(number),
+        label=_classes(names, schema) if task == "multiclass" else _number(names),
         observed_at=observed.cast(pl.Datetime("us")),
     )
+
+
+def _number(names: Columns) -> pl.Expr:
+    """A label as a number, NaN where it is none."""
+    number = pl.col(names.label).cast(pl.Float64, strict=False)
+    return pl.when(pl.col(names.label).is_not_null() & number.is_null()).then(float("nan")).otherwise(number)
+
+
+def _classes(names: Columns, schema: pl.Schema) -> pl.Expr:
+    """A label as the name of a class, empty where it is none."""
+    named = class_names(pl.col(names.label), schema[names.label])
+    return pl.when(pl.col(names.label).is_not_null()).then(named.fill_null(""))
 
 
 def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:

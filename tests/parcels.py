@@ -16,6 +16,13 @@ from tasks.project import Project
 from tasks.store import Store
 
 
+class Echo:
+    """A model that predicts what stands in its column: a class or a number that the test dictates."""
+
+    def predict(self, rows: Any) -> Any:
+        return rows.iloc[:, 0].to_numpy()
+
+
 def sigmoid_model(column: str) -> Any:
     """A scikit-learn classifier whose score is sigmoid(column): above 0 it flags at the threshold 1/2."""
     from sklearn.linear_model import LogisticRegression
@@ -32,13 +39,15 @@ def register_version(
     column: str,
     *,
     model: Any = None,
+    example: Any = 0.5,
     tags: Mapping[str, str] | None = None,
     threshold: str | None = "0.5",
     trained_through: str | None = None,
 ) -> str:
     """Register one more version of the project's model, read from ``column``; returns its number.
 
-    ``model`` may be a scikit-learn estimator or an MLflow PythonModel instead of the default sigmoid.
+    ``model`` may be a scikit-learn estimator or an MLflow PythonModel instead of the default sigmoid; ``example`` is a value of
+    the column.
     """
     import mlflow
     import pandas as pd
@@ -47,7 +56,7 @@ def register_version(
     experiment = mlflow.get_experiment_by_name(project.model)
     folder = Path(project.store).parent / "artifacts"
     experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(project.model, folder.as_uri())
-    signature = mlflow.models.infer_signature(pd.DataFrame({column: [0.5]}), np.array([0.5]))
+    signature = mlflow.models.infer_signature(pd.DataFrame({column: [example]}), np.array([0.5]))
     model = sigmoid_model(column) if model is None else model
     given = {"threshold": threshold, "trained_through": trained_through, **(tags or {})}
     with mlflow.start_run(experiment_id=experiment_id):

@@ -187,14 +187,15 @@ def test_recall_and_precision_are_of_whoever_led_on_each_day() -> None:
     closed = season(("1",), ("2",), ("1",), ("2",))
     found = tape(closed).outcome([Switch(day(14), "1", "2", "")], Policy(), first="1")
     served = Confusion(tp=110 + 100 + 110 + 110, fp=0, fn=5 + 15 + 5 + 5, tn=4000)
-    assert found.recall == metric("recall", served)
-    assert found.precision == 1
-    assert found.flagged == pytest.approx(430 / 4460)
+    assert found.served["recall"] == metric("recall", served)
+    assert found.served["precision"] == 1
+    assert found.served["alert_rate"] == pytest.approx(430 / 4460)
     assert found.switches == (Switch(day(14), "1", "2", ""),)
-    assert tape(closed).outcome([], Policy(), first="1").recall == pytest.approx((110 + 100 + 110 + 100) / 460)
+    never = tape(closed).outcome([], Policy(), first="1")
+    assert never.served["recall"] == pytest.approx((110 + 100 + 110 + 100) / 460)
 
 
 def test_a_season_without_batches_is_worth_nothing_that_could_be_said() -> None:
     found = tape([]).outcome([], Policy(), first="1")
-    assert isinstance(found.recall, Undefined)
-    assert isinstance(found.precision, Undefined)
+    assert list(found.served) == ["recall", "precision", "alert_rate"]
+    assert all(isinstance(value, Undefined) for value in found.served.values())

@@ -75,12 +75,17 @@ class Prefect:
         return run.stdout
 
     def states(self) -> dict[str, str]:
-        """The state of every flow run that a deployment made, by the flow run's name."""
+        """The state of every flow run, by the flow run's name."""
+        return {run["name"]: run["state_type"] for run in self.runs()}
+
+    def runs(self) -> list[dict[str, str]]:
+        """Every flow run."""
         request = urllib.request.Request(  # noqa: S310
             f"{self.api}/flow_runs/filter", b"{}", {"content-type": "application/json"}, method="POST"
         )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return {run["name"]: run["state_type"] for run in json.load(answer)}
+            found: list[dict[str, str]] = json.load(answer)
+            return found
 
     def stop(self) -> None:
         os.killpg(self.server.pid, signal.SIGTERM)
@@ -133,3 +138,45 @@ def test_the_deployments_score_judge_and_promote_on_a_server_with_a_worker(
     log = reigns(store, project)
     assert [(r.version, r.kind) for r in log] == [("1", "enthronement"), ("2", "promotion")]
     assert store.read("parcels/mlflow/parcels/live_model_run").decode() == log[-1].run_id
+
+
+RESUME = """
+import sys
+from prefect.flow_runs import resume_flow_run
+resume_flow_run(sys.argv[1], run_input={"approve": sys.argv[2] == "yes", "author": "rita", "reason": "read the report"})
+"""
+
+
+def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
+    prefect: Prefect, parcels: Path, store: Store, project: Project
+) -> None:
+    """The judgement is over; a run of promote waits, suspended, and nothing is committed until somebody resumes it."""
+    with (parcels / "parcels.yaml").open("a") as file:
+        file.write("policy: {approval: required}\n")
+    prefect("work-pool", "create", "dethrone", "--type", "process")
+    for flow in ("judge", "promote"):
+        prefect("deploy", f"flows/{flow}.py:{flow}", "--name", "parcels", "--pool", "dethrone")
+    for flow, *arguments in (
+        ("enthrone", "parcels", "1", "--author", "ada", "--as-of", "2024-01-07"),
+        ("score", "parcels", "--as-of", "2024-03-01"),
+    ):
+        subprocess.run(
+            [sys.executable, "-m", f"flows.{flow}", *arguments], env=prefect.environment, cwd=ROOT, check=True
+        )
+    worker = ("worker", "start", "--pool", "dethrone", "--run-once")
+
+    prefect(
+        "deployment", "run", "judge/parcels", "--param", "project=parcels", "--param", "as_of=2024-03-01"
+    )  # fmt: skip
+    prefect(*worker)
+    prefect(*worker)
+    assert len(reigns(store, project)) == 1
+    (waiting,) = [run for run in prefect.runs() if run["state_type"] == "PAUSED"]
+    assert waiting["name"].startswith("promote ")
+
+    subprocess.run([sys.executable, "-c", RESUME, waiting["id"], "yes"], env=prefect.environment, cwd=ROOT, check=True)
+    prefect(*worker)
+    assert set(prefect.states().values()) == {"COMPLETED"}
+    _, promoted = reigns(store, project)
+    assert (promoted.version, promoted.author) == ("2", "rita")
+    assert promoted.reason == "proven better than version 1; approved: read the report"

@@ -58,6 +58,7 @@ def test_the_first_champion_has_no_predecessor(store: Store, registry: Registry,
     assert corrected == [
         "live_model_run",
         "live_model_run_history",
+        "index.md",
         "alias champion: none -> 1",
         "tags of version 1",
     ]
@@ -111,14 +112,17 @@ def test_an_alias_that_somebody_moved_is_put_right_and_reported(
     registry.set_alias("champion", "1")
     registry.set_alias("previous", None)
     registry.set_alias("canary", "1")
-    assert project_log(store, registry, project) == ["alias champion: 1 -> 2", "alias previous: none -> 3"]
+    assert project_log(store, registry, project) == [
+        "alias champion: 1 -> 2 (it had been moved by hand)",
+        "alias previous: none -> 3",
+    ]
     assert registry.aliases() == {"champion": "2", "previous": "3", "canary": "1"}
 
 
 def test_a_previous_that_nobody_was_is_removed(store: Store, registry: Registry, project: Project) -> None:
     found(store, registry, project)
     registry.set_alias("previous", "2")
-    assert "alias previous: 2 -> none" in project_log(store, registry, project)
+    assert "alias previous: 2 -> none (it had been moved by hand)" in project_log(store, registry, project)
     assert registry.aliases() == {"champion": "1"}
 
 

@@ -13,7 +13,15 @@ from weeks import BEGIN, BETTER, EQUAL, InterferingStore, everything, found, jud
 from analysis.policy import Policy
 from tasks.decisions import UnknownDecisionError
 from tasks.project import Project
-from tasks.promotion import NotPromotedError, enthrone, promote, roll_back
+from tasks.promotion import (
+    ChangedEvidenceError,
+    NotApprovedError,
+    NotPromotedError,
+    enthrone,
+    promote,
+    roll_back,
+    waits_for_approval,
+)
 from tasks.registry import Registry, RegistryError
 from tasks.reigns import LogError, Reign, SupersededError, head, reigns
 from tasks.store import Store
@@ -257,3 +265,45 @@ def test_without_an_earlier_champion_there_is_no_way_back(
         found(store, registry, project)
     with pytest.raises(LogError, match="project parcels has no earlier champion to roll back to"):
         roll_back(store, registry, project, since=BEGIN, **BY)
+
+
+class TestApproval:
+    @pytest.fixture
+    def project(self, make_project: Callable[..., Project]) -> Project:
+        return make_project(policy=Policy(n_resamples=1000, approval="required"))
+
+    def test_a_promotion_waits_until_somebody_signs_it(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        taken = judged(store, registry, project, BETTER)
+        before = everything(store, project)
+        assert waits_for_approval(store, project, taken.id)
+        for signed in ({}, {"author": "rita"}, {"reason": "because"}):
+            with pytest.raises(
+                NotApprovedError, match=f"python -m flows.promote parcels {taken.id} --author YOU --reason WHY"
+            ):
+                promote(store, registry, project, taken.id, **signed)
+        assert everything(store, project) == before
+        reign = promote(store, registry, project, taken.id, author="rita", reason="read the report")
+        assert (reign.author, reign.reason) == ("rita", "proven better than version 1; approved: read the report")
+        assert not waits_for_approval(store, project, taken.id)
+
+    def test_what_was_judged_by_a_policy_with_approval_needs_it_also_if_the_file_has_changed(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        taken = judged(store, registry, project, BETTER)
+        loosened = project.model_copy(update={"policy": Policy(n_resamples=1000)})
+        with pytest.raises(NotApprovedError):
+            promote(store, registry, loosened, taken.id)
+
+    def test_evidence_that_changed_while_it_waited_is_found_at_the_commit(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        taken = judged(store, registry, project, BETTER)
+        key = next(k for k in store.keys("parcels/tallies") if not k.endswith(".scores.parquet"))
+        store.write(key, store.read(key) + b" ")
+        with pytest.raises(
+            ChangedEvidenceError, match=f"{key}, which it rests on, was changed; restore it, or judge again"
+        ):
+            promote(store, registry, project, taken.id, author="rita", reason="read the report")
+        assert len(reigns(store, project)) == 1

@@ -22,7 +22,7 @@ from tasks.tallying import close_batches
 
 __all__ = [
     "BEGIN", "BETTER", "EQUAL", "WORSE", "InterferingStore", "SpyStore", "WrappedStore", "everything", "found", "judged", "look_on",
-    "play_week", "predictions", "score_rows", "some_parcels", "week",
+    "play_rows", "play_week", "predictions", "score_rows", "some_parcels", "week",
 ]  # fmt: skip
 
 BEGIN = date(2024, 1, 7)
@@ -58,9 +58,13 @@ def play_week(
     store: Store, registry: Registry, project: Project, number: int, counts: Mapping[tuple[int, ...], int]
 ) -> Manifest:
     """Score a week of dictated decisions, whose labels are seen a week later."""
+    return play_rows(store, registry, project, number, decisions_frame(counts, prefix=f"{week(number)}-"))
+
+
+def play_rows(store: Store, registry: Registry, project: Project, number: int, frame: pl.DataFrame) -> Manifest:
+    """Score these rows as those of a week; what stands in ``label`` is seen a week later."""
     day = week(number)
-    frame = decisions_frame(counts, prefix=f"{day}-")
-    put_labels(store, project, frame["id"].to_list(), frame["label"].to_list(), week(number + 1), name=str(day))
+    put_labels(store, project, frame["id"].to_list(), frame["label"], week(number + 1), name=str(day))
     return score_rows(store, registry, project, frame.drop("label"), day)
 
 

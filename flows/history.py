@@ -1,0 +1,32 @@
+"""Print who led, since when, by which decision, and who answers for it.
+
+**Requires:** a champion (``flows.enthrone``).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect import flow
+
+from tasks.command import run
+from tasks.history import history_text
+from tasks.project import load_project
+from tasks.steps import all_reigns
+
+
+@flow(name="history", flow_run_name="history of {project}", validate_parameters=True)
+def history(project: str) -> str:
+    """The reigns, oldest first, one a line; the same table is kept as reports/index.md.
+
+    Args:
+        project: Name of a file in deployments/.
+    """
+    settings = load_project(project)
+    return history_text(all_reigns(settings))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.history", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    print(run(history, parser))

@@ -1,0 +1,71 @@
+"""Simulate a project's own policy at its own volumes: how often it promotes an equal challenger, how soon a better one.
+
+**Requires:** closed batches with labels, or ``--rows``, ``--prevalence``, ``--recall`` and ``--fpr``.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect import flow
+
+from tasks.command import last_complete_day, run
+from tasks.plan import Question
+from tasks.plan_volumes import Volumes
+from tasks.project import load_project
+from tasks.steps import plan_step
+
+
+@flow(name="plan", flow_run_name="plan {project}", validate_parameters=True)
+def plan(
+    project: str,
+    batches: int = 52,
+    runs: int = 200,
+    gains: list[float] | None = None,
+    challengers: int = 1,
+    seed: int = 1,
+    rows: float | None = None,
+    prevalence: float | None = None,
+    recall: float | None = None,
+    fpr: float | None = None,
+    disagreement: float | None = None,
+) -> str:
+    """Simulate the policy and write ``reports/plan/``; returns the plan in a sentence or two.
+
+    Args:
+        project: Name of a file in deployments/.
+        batches: Closed batches that a challenger is given; 52 are a year of weeks.
+        runs: Simulated challengers for each gain.
+        gains: What the challenger is better by; by default none, the smallest that matters, and two larger ones.
+        challengers: Equally good ones that are judged together.
+        seed: The same seed gives the same report.
+        rows: Labelled rows a batch, by default the closed batches' mean.
+        prevalence: Share of positives, by default the closed batches'.
+        recall: The champion's recall, by default that in the closed batches.
+        fpr: The champion's false positive rate, by default that in the closed batches.
+        disagreement: Share of the positives on which champion and challenger differ, by default the challengers' median.
+    """
+    settings = load_project(project)
+    volumes = Volumes(rows, prevalence, recall, fpr, disagreement)
+    question = Question(batches, runs, tuple(gains) if gains is not None else None, challengers, seed, volumes)
+    return plan_step(settings, question, last_complete_day())
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.plan", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    parser.add_argument("--batches", type=int, help="closed batches that a challenger is given (default 52)")
+    parser.add_argument("--runs", type=int, help="simulated challengers for each gain (default 200)")
+    parser.add_argument("--gains", type=numbers, metavar="G,G,...", help="what the challenger is better by")
+    parser.add_argument("--challengers", type=int, metavar="K", help="equally good ones, judged together (default 1)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same report (default 1)")
+    parser.add_argument("--rows", type=float, help="labelled rows a batch")
+    parser.add_argument("--prevalence", type=float, help="share of positives")
+    parser.add_argument("--recall", type=float, help="the champion's recall")
+    parser.add_argument("--fpr", type=float, help="the champion's false positive rate")
+    parser.add_argument("--disagreement", type=float, help="share of the positives on which the two differ")
+    print(run(plan, parser))

@@ -1,0 +1,45 @@
+"""Check a decision, or everything: compute its verdict again, and look for edited, missing or reordered entries of the logs.
+
+**Requires:** a decision of ``flows.judge``, and the files that it rests on.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect import flow
+
+from tasks.command import run
+from tasks.project import load_project
+from tasks.steps import verify_step
+from tasks.verification import VerificationError
+
+
+@flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)
+def verify(project: str, decision: str | None = None) -> str:
+    """Recompute from stored tallies, policy and seed; returns a sentence, or fails with one for each fault.
+
+    Args:
+        project: Name of a file in deployments/.
+        decision: Id of a decision, as in its report. Without it, every decision and both logs.
+    """
+    settings = load_project(project)
+
+    faults = verify_step(settings, decision)
+
+    if faults:
+        raise VerificationError("; ".join(faults))
+    if decision:
+        return f"Decision {decision} of {project}: the same to the last bit, from inputs that have not changed."
+    return f"{project}: both logs are whole, and every decision is the same to the last bit."
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m flows.verify", description=__doc__)
+    parser.add_argument("project", help="name of a file in deployments/")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("decision", nargs="?", help="id of the decision, as in its report")
+    which.add_argument(
+        "--all", dest="decision", action="store_const", const=None, help="every decision, and the logs from end to end"
+    )
+    print(run(verify, parser))

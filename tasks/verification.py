@@ -1,0 +1,158 @@
+"""Checking what was decided: a verdict computed again from what it rested on, and the logs from end to end."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from datetime import date
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+
+from analysis.budget import Allowance
+from analysis.evidence import BatchTally
+from analysis.policy import Policy
+from analysis.record import canonical_json, digest, plain
+from tasks.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
+from tasks.decisions import UnknownDecisionError, judge_all, read_decision
+from tasks.errors import DethroneError
+from tasks.predictions import contender_of, parse_manifest
+from tasks.project import Project
+from tasks.reigns import LogError, reigns
+from tasks.store import NotThereError, Store
+
+__all__ = ["VerificationError", "input_faults", "verify_all", "verify_decision"]
+
+
+class VerificationError(DethroneError):
+    """Something is not what it was when it was decided."""
+
+
+def verify_decision(store: Store, project: Project, decision_id: str) -> list[str]:
+    """What is wrong with one decision, a sentence each; an empty list if nothing is.
+
+    Its record has to be the one that was entered in the log, every file it rests on has to have the digest that it had,
+    and policy, tallies and seed have to give the same judgement to the last bit. Raises UnknownDecisionError,
+    DecisionLogError.
+    """
+    return _verify(store, project, decision_id, {e.decision: e for e in entries(store, project)})
+
+
+def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[str, Entry] | None) -> list[str]:
+    """``logged`` is None where the log itself is broken."""
+    record = read_decision(store, project, decision_id)
+    unlogged = [] if logged is None else _record_faults(store, project, decision_id, logged)
+    faults = [*unlogged, *_input_faults(store, record)]
+    if faults:
+        return faults  # a judgement of other inputs would differ for that reason alone
+    again = _replay(store, record)
+    if canonical_json(again) != canonical_json(record["judgement"]):
+        parts = [k for k in again if canonical_json(again[k]) != canonical_json(record["judgement"].get(k))]
+        return [
+            f"decision {decision_id}: its policy, tallies and seed give another judgement now (in: {', '.join(parts)})"
+        ]
+    if record["promote"] != again["promote"] or record["evidence_digest"] != digest(record["basis"]):
+        return [f"decision {decision_id}: its record contradicts itself"]
+    return []
+
+
+def verify_all(store: Store, project: Project) -> list[str]:
+    """What is wrong with the project's logs and decisions, a sentence each: edited, missing or reordered entries, and verdicts."""
+    faults: list[str] = []
+    logged: dict[str, Entry] | None = None
+    try:
+        logged = {e.decision: e for e in entries(store, project)}
+    except DecisionLogError as error:
+        faults.append(str(error))
+    kept = decision_ids(store, project)
+    faults += [f"decision {i} is in the log, and its record is missing" for i in logged or () if i not in kept]
+    for decision_id in kept:
+        try:
+            faults += _verify(store, project, decision_id, logged)
+        except (ValueError, KeyError, TypeError) as error:
+            faults.append(f"decision {decision_id}: its record cannot be read: {type(error).__name__}: {error}")
+    return [*faults, *_reign_faults(store, project)]
+
+
+def _record_faults(store: Store, project: Project, decision_id: str, logged: Mapping[str, Entry]) -> Iterator[str]:
+    data = store.read(decision_key(project, decision_id))
+    entry = logged.get(decision_id)
+    if entry is None:
+        yield f"decision {decision_id} is not in the log of decisions"
+    elif entry.sha256 != hashlib.sha256(data).hexdigest():
+        yield f"decision {decision_id}: its record was changed after it was entered in the log"
+
+
+def input_faults(store: Store, record: dict[str, Any]) -> list[str]:
+    """What of the files that a decision rests on is missing or changed, a sentence each."""
+    return list(_input_faults(store, record))
+
+
+def _input_faults(store: Store, record: dict[str, Any]) -> Iterator[str]:
+    for batch in record["basis"]["batches"]:
+        for key, sha256 in batch["files"].items():
+            try:
+                found = hashlib.sha256(store.read(key)).hexdigest()
+            except NotThereError:
+                yield f"decision {record['id']}: {key}, which it rests on, is missing"
+            else:
+                if found != sha256:
+                    yield f"decision {record['id']}: {key}, which it rests on, was changed"
+
+
+def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
+    """The judgement computed again from the record's own basis, as plain values."""
+    basis = record["basis"]
+    _, judgement = judge_all(
+        contender_of(basis["champion"]),
+        [contender_of(c) for c in basis["challengers"]],
+        [_tally(store, b) for b in basis["batches"]],
+        sum(w["rows"] for w in record["waiting"]),
+        Policy.model_validate(basis["policy"]),
+        seed=record["seed"],
+        allowances={v: Allowance(**a) for v, a in basis["allowances"].items()},
+    )
+    value: dict[str, Any] = plain(judgement)
+    return value
+
+
+def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
+    """The tally of a batch of the basis, whose files are its manifest, its score sums and its tally."""
+    manifest_key, scores_key, tally_key = sorted(batch["files"], key=_kind)
+    manifest = parse_manifest(store.read(manifest_key))
+    scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
+    scores, frame = (pl.read_parquet(BytesIO(store.read(k))) for k in (scores_key, tally_key))
+    return BatchTally(batch["batch"], date.fromisoformat(batch["date"]), frame, scored, scores)
+
+
+def _kind(key: str) -> int:
+    if key.endswith(".json"):
+        return 0
+    return 1 if key.endswith(".scores.parquet") else 2
+
+
+def _reign_faults(store: Store, project: Project) -> Iterator[str]:
+    """Faults of the promotion log: its chain, and that every promotion is what its decision says."""
+    try:
+        log = reigns(store, project)
+    except LogError as error:
+        yield str(error)
+        return
+    for before, reign in itertools.pairwise(log):
+        if reign.kind != "promotion":
+            continue
+        if reign.decision is None:
+            yield f"reign {reign.number} is a promotion without a decision"
+            continue
+        try:
+            record = read_decision(store, project, reign.decision)
+        except UnknownDecisionError:
+            yield f"reign {reign.number} rests on decision {reign.decision}, which is missing"
+            continue
+        basis = record["basis"]
+        if record["promote"] != reign.version:
+            yield f"reign {reign.number} made version {reign.version} champion; its decision {reign.decision} promotes {record['promote']}"
+        if (basis["reign"], basis["champion"]["version"]) != (before.number, before.version):
+            yield f"reign {reign.number} follows reign {before.number}; its decision {reign.decision} judged reign {basis['reign']}"

@@ -1,0 +1,65 @@
+"""Evidence on classes and on numbers, from rows that a test can compute everything from again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+from analysis_examples import FIRST_DAY, contender
+
+from analysis.class_counts import ClassCounts
+from analysis.counts import PairedCounts
+from analysis.evidence import Evidence, PairedBatch
+from analysis.metrics import Floats
+from analysis.policy import Policy
+from analysis.score_sums import pair_sums
+from analysis.score_tally import score_tally
+
+
+def right_or_wrong(counts: ClassCounts) -> PairedCounts:
+    """The cells in which classes are judged: label 1, decisions 1 where they are right."""
+    cells = [0] * 8
+    for (y, c, h), n in counts.labelled:
+        cells[4 + 2 * (c == y) + (h == y)] += n
+    return PairedCounts(tuple(cells), (sum(n for _, n in counts.unlabelled), 0, 0, 0))  # type: ignore[arg-type]
+
+
+def class_evidence(*batches: ClassCounts) -> Evidence:
+    """Evidence of version 1 against version 2, one batch a week."""
+    paired = tuple(
+        PairedBatch(f"b{i:02}", FIRST_DAY + timedelta(weeks=i), right_or_wrong(c), {}, {}, c)
+        for i, c in enumerate(batches)
+    )
+    return Evidence(contender("1"), contender("2"), paired)
+
+
+def loss_evidence(*batches: tuple[Floats, Floats, Floats]) -> Evidence:
+    """The same of numbers: label, champion and challenger of every row of each batch."""
+    paired = tuple(
+        PairedBatch(
+            f"b{i:02}",
+            FIRST_DAY + timedelta(weeks=i),
+            PairedCounts((0, 0, 0, 0, 0, 0, 0, len(y))),
+            {},
+            pair_sums(summed(y, c, h), "1", "2"),
+        )
+        for i, (y, c, h) in enumerate(batches)
+    )
+    return Evidence(contender("1"), contender("2"), paired)
+
+
+def summed(y: Floats, *predictions: Floats, excluded: Sequence[str | None] | None = None) -> pl.DataFrame:
+    """The sums of losses of one batch, of version 1 and those after it."""
+    joined = pl.DataFrame({"label": y, **{f"s{i}": p for i, p in enumerate(predictions, start=1)}})
+    given = pl.Series("excluded", [None] * len(y) if excluded is None else list(excluded), dtype=pl.String)
+    return score_tally(joined.with_columns(given), Policy(task="regression"))
+
+
+def numbers(
+    rng: np.random.Generator, n: int, *, champion: float = 1.0, challenger: float = 1.0
+) -> tuple[Floats, Floats, Floats]:
+    """Labels, and predictions of two models with errors of these standard deviations beside one that they share."""
+    y, shared = rng.gamma(3, 4, n), rng.normal(0, 1, n)
+    return y, y + shared + rng.normal(0, champion, n), y + shared + rng.normal(0, challenger, n)

@@ -1,0 +1,252 @@
+"""Classes and numbers through the whole judgement: right verdicts, checks that apply, and no number that is none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from analysis_examples import SLOW_PROPERTY, contender
+from class_examples import ANY_ROWS, FEW_ROWS, simulated
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy import stats
+from task_examples import class_evidence, loss_evidence, numbers, right_or_wrong
+from test_any_counts import numbers as floats_in
+
+from analysis.assess import measure
+from analysis.class_bootstrap import class_bootstrap
+from analysis.class_counts import ClassCounts
+from analysis.counts import Undefined
+from analysis.evidence import Evidence
+from analysis.guardrails import guardrail
+from analysis.judge import Assessment, Verdict, judge
+from analysis.labels import class_label_selection_p_value, label_selection_p_value
+from analysis.losses import PairedT
+from analysis.measures import MEASURES, Measure
+from analysis.policy import Policy
+from analysis.process import OutcomeProcess
+from analysis.record import canonical_json
+from analysis.season import naive_rules, policy_rule
+from analysis.trajectory import evidence_path
+
+CLASSES = Policy(task="multiclass", n_resamples=1000)
+NUMBERS = Policy(task="regression", guardrails={"absolute_error": 0.1}, n_resamples=1000)
+
+
+def classes_of(gain: float, batches: int = 5, n: int = 800, seed: int = 1) -> list[ClassCounts]:
+    rng = np.random.default_rng(seed)
+    return [simulated(rng, n, gain=gain) for _ in range(batches)]
+
+
+def assessed(evidence: Evidence, policy: Policy) -> Assessment:
+    (found,) = judge([evidence], policy, seed=1).assessments
+    return found
+
+
+class TestClasses:
+    def test_a_better_challenger_is_promoted_an_equal_one_waits_and_a_worse_one_retires(self) -> None:
+        better, equal = classes_of(0.06), classes_of(0.0)
+        assert assessed(class_evidence(*better), CLASSES).verdict is Verdict.PROMOTE
+        assert assessed(class_evidence(*equal), CLASSES).verdict is Verdict.WAIT
+        worse = assessed(class_evidence(*(c.swap() for c in better)), CLASSES)
+        assert worse.verdict is Verdict.RETIRE
+        assert any(reason.startswith("harm: accuracy is proven to be worse") for reason in worse.reasons)
+
+    def test_accuracy_has_the_exact_process_of_rows_won_and_lost(self) -> None:
+        batches = classes_of(0.06)
+        found = assessed(class_evidence(*batches), CLASSES)
+        total = sum(batches, ClassCounts())
+        exact = OutcomeProcess(total.outcomes(), CLASSES.prior)
+        assert (found.measured.method, found.measured.log_e) == ("rows", exact.log_e(0.0))
+        assert found.measured.interval == exact.interval(CLASSES.alpha)
+        assert [c.name for c in found.checks] == [
+            "batches", "disagreement", "evidence", "mcnemar", "bootstrap", "macro_recall",
+        ]  # fmt: skip
+        d, n = found.measured.pairs.discordant, total.n
+        assert found.checks[1].finding == f"exactly one of the two was right on {d} of the {n} rows"
+
+    @pytest.mark.parametrize("primary", ["macro_recall", "macro_precision", "macro_f1"])
+    def test_an_average_over_classes_has_an_asymptotic_process_and_its_own_bootstrap(self, primary: Measure) -> None:
+        policy = Policy(task="multiclass", primary=primary, n_resamples=1000)
+        batches = classes_of(0.08)
+        found = assessed(class_evidence(*batches), policy)
+        assert (found.verdict, found.measured.method) == (Verdict.PROMOTE, "asymptotic")
+        alone = class_bootstrap(
+            sum(batches, ClassCounts()), tuple(MEASURES["multiclass"]),  # type: ignore[arg-type]
+            rng=np.random.default_rng([1, 0]), confidence_level=0.9, n_resamples=1000,
+        )  # fmt: skip
+        assert found.measured.bootstrap[primary] == alone[primary]  # type: ignore[index]
+        assert f"starts at {alone[primary].interval.low:.4f} " in {c.name: c.finding for c in found.checks}["bootstrap"]  # type: ignore[union-attr, index]
+        assert [c.name for c in found.checks][:4] == ["batches", "disagreement", "evidence", "bootstrap"]
+
+    def test_models_that_never_differ_are_never_promoted(self) -> None:
+        same = ClassCounts.of(((y, c, c), n) for (y, c, _), n in classes_of(0.0)[0].labelled)
+        found = assessed(class_evidence(*[same] * 6), Policy(task="multiclass", primary="macro_f1", guardrails={}))
+        assert found.verdict is Verdict.WAIT
+        assert found.reasons[0].startswith("exactly one of the two was right on 0 of the ")
+
+    def test_labels_of_one_class_cannot_carry_a_judgement(self) -> None:
+        one = ClassCounts.of([(("cat", "dog", "cat"), 90), (("cat", "cat", "dog"), 10)])
+        found = assessed(class_evidence(*[one] * 4), CLASSES)
+        assert (found.verdict, found.reasons) == (Verdict.INVALID, ("all 400 labels are of one class",))
+        assert assessed(class_evidence(one), CLASSES).verdict is Verdict.WAIT
+
+    def test_the_champions_own_model_is_invalid_without_a_word_on_thresholds(self) -> None:
+        evidence = class_evidence(*classes_of(0.06))
+        twin = Evidence(evidence.champion, contender("2", digest="digest-1"), evidence.batches)
+        assert assessed(twin, CLASSES).reasons == ("the challenger is the champion's own model",)
+
+
+class TestNumbers:
+    def batches(self, challenger: float, count: int = 5, n: int = 800) -> list[tuple[np.ndarray, ...]]:
+        rng = np.random.default_rng(7)
+        return [numbers(rng, n, challenger=challenger) for _ in range(count)]
+
+    def test_a_better_challenger_is_promoted_an_equal_one_waits_and_a_worse_one_retires(self) -> None:
+        verdicts = [assessed(loss_evidence(*self.batches(sd)), NUMBERS).verdict for sd in (0.7, 1.0, 1.4)]
+        assert verdicts == [Verdict.PROMOTE, Verdict.WAIT, Verdict.RETIRE]
+
+    def test_its_checks_are_those_that_apply_and_the_one_look_is_students(self) -> None:
+        batches = self.batches(0.7)
+        found = assessed(loss_evidence(*batches), NUMBERS)
+        assert [c.name for c in found.checks] == ["batches", "evidence", "paired t", "absolute_error"]
+        y, c, h = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        student = stats.ttest_rel((c - y) ** 2, (h - y) ** 2, alternative="greater")
+        ours = found.measured.losses["squared_error"]
+        assert isinstance(ours, PairedT)
+        assert (ours.statistic, ours.p_value) == pytest.approx((student.statistic, student.pvalue), rel=1e-9)
+        low = student.confidence_interval(0.95).low
+        assert ours.interval.low == pytest.approx(low, rel=1e-9)
+        assert (
+            found.checks[2].finding
+            == f"by a paired t test the gain in squared_error is at least {low:.5g} (above 0 needed)"
+        )
+
+    def test_what_it_does_not_have_is_empty(self) -> None:
+        m = assessed(loss_evidence(*self.batches(0.7)), NUMBERS).measured
+        assert not any((m.bootstrap, m.mcnemar, m.segments, m.reversals, m.classes, m.marginals, m.homogeneity_p_value))
+        assert list(m.metrics) == list(m.losses) == ["squared_error", "absolute_error"]
+
+    def test_losses_that_differ_by_one_amount_on_every_row_are_no_evidence(self) -> None:
+        y = np.arange(50.0)
+        found = assessed(loss_evidence(*[(y, y + 2.0, y + 1.0)] * 5), Policy(task="regression"))
+        assert found.verdict is Verdict.WAIT
+        assert "no spread to judge it by" in found.reasons[0]
+
+    def test_few_rows_are_called_rows(self) -> None:
+        y = np.arange(3.0)
+        found = assessed(loss_evidence((y, y + y, y)), Policy(task="regression"))
+        assert found.measured.method == Undefined("fewer than 20 labelled rows, too few for an asymptotic statement")
+
+    def test_a_gain_of_less_than_what_matters_is_futile_and_said_in_the_scale_of_the_loss(self) -> None:
+        scaled = [(1e4 * y, 1e4 * c, 1e4 * h) for y, c, h in self.batches(0.98, count=12, n=4000)]
+        found = assessed(loss_evidence(*scaled), Policy(task="regression", min_gain=1e8))
+        assert found.verdict is Verdict.RETIRE
+        assert found.reasons[0].startswith("futility: the gain in squared_error is proven to be at most ")
+        assert "e+0" in found.reasons[0]
+
+
+class TestLabelSelection:
+    def cells(self, ab: tuple[int, int], ba: tuple[int, int], more: int = 0) -> ClassCounts:
+        """(labelled, unlabelled) rows with champion a and challenger b, and the other way round."""
+        labelled = [(("a", "a", "b"), ab[0]), (("b", "b", "a"), ba[0]), (("c", "c", "c"), more)]
+        return ClassCounts.of(labelled, [(("a", "b"), ab[1]), (("b", "a"), ba[1]), (("c", "c"), more)])
+
+    def test_of_two_classes_it_is_the_chi_square_of_the_binary_check(self) -> None:
+        counts = self.cells((6000, 700), (5900, 500), more=9)
+        binary = counts.one_vs_rest("a")
+        assert class_label_selection_p_value(counts) == pytest.approx(label_selection_p_value(binary), rel=1e-12)
+        assert class_label_selection_p_value(counts.swap()) == class_label_selection_p_value(counts)
+
+    def test_pairs_of_classes_add_up(self) -> None:
+        one = self.cells((60, 30), (60, 60))
+        other = ClassCounts.of(
+            [((k.upper(), c.upper(), h.upper()), n) for (k, c, h), n in one.labelled],
+            [((c.upper(), h.upper()), n) for (c, h), n in one.unlabelled],
+        )
+        single = stats.chi2_contingency([[60, 30], [60, 60]], correction=False).statistic
+        assert class_label_selection_p_value(one + other) == pytest.approx(stats.chi2.sf(2 * single, 2))
+
+    def test_rates_that_differ_between_pairs_of_classes_favour_nobody(self) -> None:
+        labelled = [(("a", "a", "b"), 90), (("a", "b", "a"), 90), (("a", "a", "c"), 30), (("a", "c", "a"), 30)]
+        unlabelled = [(("a", "b"), 10), (("b", "a"), 10), (("a", "c"), 70), (("c", "a"), 70)]
+        assert class_label_selection_p_value(ClassCounts.of(labelled, unlabelled)) == pytest.approx(1.0)
+
+    def test_too_few_rows_and_no_missing_label_are_no_test(self) -> None:
+        assert isinstance(class_label_selection_p_value(self.cells((5, 1), (5, 0))), Undefined)
+        every = ClassCounts.of([(("a", "a", "b"), 90)])
+        assert class_label_selection_p_value(every) == Undefined("every row is labelled")
+
+    def test_labels_that_follow_the_champion_invalidate_a_judgement(self) -> None:
+        batch = simulated(np.random.default_rng(3), 600, gain=0.06)
+        half = [(key, n) for key, n in batch.labelled if key[1] == "k00"]
+        silent = [((c, h), 5 * n) for (_, c, h), n in batch.labelled if c != "k00"]
+        found = assessed(class_evidence(*[ClassCounts.of([*half, *batch.labelled], silent)] * 4), CLASSES)
+        assert found.verdict is Verdict.INVALID
+        assert "rows on which the two name different classes are labelled at different rates" in found.reasons[0]
+
+    def test_labels_missing_at_random_are_rarely_taken_for_selected(self) -> None:
+        """At the 0.05 level in 400 draws; 35 is the 99.9 % point of Binomial(400, 0.05)."""
+        rng, hits = np.random.default_rng(11), 0
+        for _ in range(400):
+            rows = simulated(rng, 500, classes=3)
+            kept = [(key, int(rng.binomial(n, 0.7))) for key, n in rows.labelled]
+            lost = [((c, h), n - k) for ((_, c, h), n), (_, k) in zip(rows.labelled, kept, strict=True)]
+            p = class_label_selection_p_value(ClassCounts.of(kept, lost))
+            hits += isinstance(p, float) and p < 0.05
+        assert 5 < hits < 35
+
+
+@SLOW_PROPERTY
+@given(
+    st.lists(st.one_of(FEW_ROWS, ANY_ROWS), max_size=4),
+    st.sampled_from(MEASURES["multiclass"]),
+    st.sampled_from(["row", "batch"]),
+)
+@example([], "macro_f1", "row")
+def test_any_classes_get_a_verdict_and_no_number_that_is_none(
+    tables: list[ClassCounts], primary: Measure, unit: str
+) -> None:
+    policy = Policy(task="multiclass", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
+    e = class_evidence(*(t for t in tables if t.n))
+    found = assessed(e, policy)
+    assert found.reasons
+    assert canonical_json(found)
+    measured = measure(e, policy, rng=np.random.default_rng(1))
+    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
+    assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
+    for rule in (*naive_rules(policy).values(), policy_rule(policy)):
+        reason = rule(e)
+        assert reason is None or "nan" not in reason
+
+
+FINITE = st.floats(-1e60, 1e60, width=64)
+ROWS = st.lists(st.tuples(FINITE, FINITE, FINITE), min_size=1, max_size=40)
+
+
+@SLOW_PROPERTY
+@given(st.lists(ROWS, max_size=4), st.sampled_from(MEASURES["regression"]), st.sampled_from(["row", "batch"]))
+@example([], "absolute_error", "row")
+@example([[(-1e60, 1e60, 1e60), (1e60, -1e60, 1e60)] * 20] * 4, "squared_error", "row")
+@example([[(0.0, 0.0, 0.0)] * 40] * 4, "squared_error", "batch")
+def test_any_numbers_get_a_verdict_and_no_number_that_is_none(
+    batches: list[list[tuple[float, float, float]]], primary: Measure, unit: str
+) -> None:
+    policy = Policy(task="regression", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
+    e = loss_evidence(*(tuple(np.array(column) for column in zip(*rows, strict=True)) for rows in batches))
+    found = assessed(e, policy)
+    assert found.reasons
+    assert canonical_json(found)
+    measured = measure(e, policy, rng=np.random.default_rng(1))
+    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
+    assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
+    for rule in (*naive_rules(policy).values(), policy_rule(policy)):
+        reason = rule(e)
+        assert reason is None or "nan" not in reason
+
+
+def test_right_or_wrong_is_where_wins_and_losses_are() -> None:
+    counts = simulated(np.random.default_rng(1), 300)
+    assert right_or_wrong(counts).outcomes("accuracy") == counts.outcomes()
+    assert math.isclose(right_or_wrong(counts).positives, counts.n)

@@ -1,0 +1,223 @@
+"""Crashes: SIGKILL before and after every single write; a plain re-run ends where the run that was never killed did."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from parcels import decisions_frame, put_batch, put_labels, register_version
+from weeks import BEGIN, BETTER, WrappedStore, everything, week
+
+from analysis.policy import Policy
+from tasks.decisions import look, record
+from tasks.project import Project
+from tasks.projections import project_log
+from tasks.promotion import enthrone, promote
+from tasks.publish import publish
+from tasks.registry import Registry
+from tasks.reigns import head, reigns
+from tasks.scoring import score_batch
+from tasks.store import DirectoryStore, Store
+from tasks.tallying import close_batches
+
+WEEKS = 5
+AS_OF = week(WEEKS + 2)
+
+
+class Killer:
+    """Counts writes, and kills its own process before or after the one it is told to."""
+
+    def __init__(self, target: int | None = None, *, after: bool = False) -> None:
+        self.writes: list[str] = []
+        self._target, self._after = target, after
+
+    def around(self, what: str, write: Callable[[], Any]) -> Any:
+        self.writes.append(what)
+        due = len(self.writes) == self._target
+        if due and not self._after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            return write()
+        finally:
+            if due and self._after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillingStore(WrappedStore):
+    """A store whose every write may be its process's last act."""
+
+    def __init__(self, inner: Store, killer: Killer) -> None:
+        super().__init__(inner)
+        self._killer = killer
+
+    def write(self, key: str, data: bytes) -> None:
+        self._killer.around(f"write {key}", lambda: self.inner.write(key, data))
+
+    def create(self, key: str, data: bytes) -> None:
+        self._killer.around(f"create {key}", lambda: self.inner.create(key, data))
+
+    def delete(self, key: str) -> None:
+        self._killer.around(f"delete {key}", lambda: self.inner.delete(key))
+
+
+class KillingRegistry(Registry):
+    """The registry, the same way."""
+
+    def __init__(self, project: Project, killer: Killer) -> None:
+        super().__init__(project)
+        self._killer = killer
+
+    def set_alias(self, alias: str, version: str | None) -> None:
+        self._killer.around(f"alias {alias}", lambda: super(KillingRegistry, self).set_alias(alias, version))
+
+    def set_tags(self, version: str, tags: dict[str, str]) -> None:
+        self._killer.around(f"tags of {version}", lambda: super(KillingRegistry, self).set_tags(version, tags))
+
+    def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
+        self._killer.around(
+            f"report of {run_id}", lambda: super(KillingRegistry, self).log_report(run_id, folder, artifact_path)
+        )
+
+
+def score(store: Store, registry: Registry, project: Project) -> None:
+    """What ``flows.score`` does, batch after batch."""
+    project_log(store, registry, project)
+    for number in range(WEEKS):
+        score_batch(store, registry, project, head(store, project), str(week(number)), week(number))
+
+
+def judge(store: Store, registry: Registry, project: Project) -> None:
+    """What ``flows.judge`` does, up to the promotion."""
+    closed = close_batches(store, project, AS_OF)
+    taken = look(store, project, head(store, project), closed, AS_OF)
+    if taken is None or taken.promote is None:
+        return  # the promotion has happened already: the new reign has no batch yet
+    record(store, project, taken)
+    publish(store, registry, project, taken, closed, reigns(store, project))
+
+
+def carry_out(store: Store, registry: Registry, project: Project) -> None:
+    """What ``flows.promote`` does with the newest decision."""
+    (decision,) = (
+        k.rpartition("/")[2].removesuffix(".json") for k in store.keys("parcels/decisions") if "/log/" not in k
+    )
+    promote(store, registry, project, decision)
+    project_log(store, registry, project)
+
+
+Stage = Callable[[Store, Registry, Project], None]
+STAGES: dict[str, Stage] = {"score": score, "judge": judge, "promote": carry_out}
+
+
+@dataclass
+class Bench:
+    """A project's store and its MLflow, which can be put back to what they were before a stage."""
+
+    project: Project
+    folder: Path
+
+    @property
+    def store(self) -> DirectoryStore:
+        return DirectoryStore(Path(self.project.store))
+
+    def put_back(self, saved: Path) -> None:
+        for part in ("store", "mlflow.db"):
+            there = self.folder / part
+            if there.is_dir():
+                shutil.rmtree(there)
+            if (saved / part).is_dir():
+                shutil.copytree(saved / part, there)
+            elif (saved / part).exists():
+                shutil.copy(saved / part, there)
+
+    def save(self, name: str) -> Path:
+        saved = self.folder / name
+        for part in ("store", "mlflow.db"):
+            if (self.folder / part).is_dir():
+                shutil.copytree(self.folder / part, saved / part)
+            else:
+                saved.mkdir(exist_ok=True)
+                shutil.copy(self.folder / part, saved / part)
+        return saved
+
+    def state(self) -> dict[str, Any]:
+        """All that anybody can read afterwards."""
+        registry = Registry(self.project)
+        tags = {v.version: v.tags for v in registry.versions()}
+        return {**everything(self.store, self.project), "aliases": registry.aliases(), "tags": tags}
+
+    def run(self, stage: str, target: int | None, *, after: bool = False) -> tuple[int, list[str]]:
+        """The stage in a process of its own; its exit code and, if it survives, its writes."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            ["mlflow.sklearn", "tasks.scoring", "tasks.publish"]
+        )  # a forked one finds imports done
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=self._stage, args=(stage, target, after, sender))
+        process.start()
+        sender.close()
+        try:
+            writes: list[str] = receiver.recv()
+        except EOFError:
+            writes = []
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode, writes
+
+    def _stage(self, stage: str, target: int | None, after: bool, sender: Any) -> None:
+        killer = Killer(target, after=after)
+        STAGES[stage](KillingStore(self.store, killer), KillingRegistry(self.project, killer), self.project)
+        sender.send(killer.writes)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("crashes")
+    project = Project(
+        name="parcels", store=str(folder / "store"), mlflow=f"sqlite:///{folder / 'mlflow.db'}", model="late",
+        segments=("region",), maturity_days=14, policy=Policy(n_resamples=1000),
+    )  # fmt: skip
+    for column in ("x1", "x2"):
+        register_version(project, column)
+    made = Bench(project, folder)
+    for number in range(WEEKS):
+        day = week(number)
+        frame: pl.DataFrame = decisions_frame(BETTER, prefix=f"{day}-")
+        put_batch(made.store, project, str(day), frame.drop("label"))
+        put_labels(
+            made.store, project, frame["id"].to_list(), frame["label"].to_list(), week(number + 1), name=str(day)
+        )
+    enthrone(made.store, Registry(project), project, version="1", since=BEGIN, author="ada", reason="first champion")
+    return made
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_killed_at_any_write_and_run_again_it_ends_in_the_same_state(bench: Bench, name: str) -> None:
+    """The stages build on each other: each begins where the one before it ended, unharmed."""
+    before = bench.save(f"before-{name}")
+    code, writes = bench.run(name, None)
+    assert code == 0
+    assert writes
+    expected = bench.state()
+    finished = bench.save(f"after-{name}")
+    for number in range(1, len(writes) + 1):
+        for after in (False, True):
+            bench.put_back(before)
+            killed, _ = bench.run(name, number, after=after)
+            assert killed == -signal.SIGKILL
+            again, _ = bench.run(name, None)
+            assert again == 0
+            state = bench.state()
+            where = f"{'after' if after else 'before'} {writes[number - 1]}"
+            assert state.keys() == expected.keys(), where
+            assert [k for k in state if state[k] != expected[k]] == [], where
+    bench.put_back(finished)
+    print(f"{name}: {len(writes)} writes, killed before and after each")
