@@ -44,7 +44,7 @@ class Project(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    store: str = Field(min_length=1, description="A directory.")
+    store: str = Field(min_length=1, description="A directory, or s3://bucket/prefix.")
     mlflow: str = Field(min_length=1, description="MLflow's tracking URI.")
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")

@@ -7,6 +7,7 @@ promise, ``create``: of any number of writers of a key exactly one succeeds, and
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,10 @@ import polars as pl
 
 from tasks.errors import DethroneError
 
-__all__ = ["AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "open_store"]
+__all__ = [
+    "AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "UnknownOutcomeError", "UnsafeStoreError",
+    "key_parts", "open_store",
+]  # fmt: skip
 
 
 class StoreError(DethroneError):
@@ -32,8 +36,19 @@ class AlreadyThereError(StoreError):
     """``create`` found the key taken: somebody else's write, or an earlier one of ours, came first."""
 
 
+class UnknownOutcomeError(StoreError):
+    """The write may have landed or may still land: run again, whoever does so reads first what is there."""
+
+
+class UnsafeStoreError(StoreError):
+    """The store does not keep the promise of ``create``, so nothing may be committed to it."""
+
+
 class Store(Protocol):
-    """What Dethrone asks of a store. Keys are relative, with forward slashes; ``keys`` sees only whole objects."""
+    """What Dethrone asks of a store. Keys are relative, with forward slashes; ``keys`` sees only whole objects.
+
+    Every method raises StoreError if the store does not answer as it should.
+    """
 
     @property
     def uri(self) -> str:
@@ -46,7 +61,11 @@ class Store(Protocol):
         """Replace the object, all of it or nothing."""
 
     def create(self, key: str, data: bytes) -> None:
-        """Write the object if nothing has this key. Raises AlreadyThereError, having changed nothing."""
+        """Write the object if nothing has this key.
+
+        Returns if this very call wrote it. Raises AlreadyThereError if the key is taken, UnknownOutcomeError if the
+        write may have landed or may still land; after any other StoreError nothing was written.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the object if it is there."""
@@ -59,12 +78,25 @@ class Store(Protocol):
 
 
 def open_store(uri: str) -> Store:
-    """The store at ``uri``: a directory, made if it is not there."""
+    """The store at ``uri``: a directory, made if it is not there, or ``s3://bucket/prefix``. Raises StoreError."""
+    if uri.startswith("s3://"):
+        from tasks.s3_store import S3Store
+
+        return S3Store(uri)
     if "://" in uri:
         scheme = uri.split("://", 1)[0]
-        msg = f"store: no store is known for '{scheme}://'; name a directory"
+        msg = f"store: no store is known for '{scheme}://'; name a directory or s3://bucket/prefix"
         raise StoreError(msg)
     return DirectoryStore(Path(uri))
+
+
+def key_parts(key: str) -> tuple[str, ...]:
+    """The parts of a key. Raises StoreError for what is no key: none leads out of the store or to a hidden place."""
+    parts = PurePosixPath(key).parts
+    if not parts or "/".join(parts) != key or "\0" in key or any(p.startswith(".") for p in parts):
+        msg = f"{key!r} is not a key: keys are relative, and no part of one is empty or begins with a dot"
+        raise StoreError(msg)
+    return parts
 
 
 class DirectoryStore:
@@ -78,28 +110,48 @@ class DirectoryStore:
         return str(self._root)
 
     def read(self, key: str) -> bytes:
+        path = self._path(key)
         try:
-            return self._path(key).read_bytes()
+            return path.read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             msg = f"{self.uri}: there is no {key}"
             raise NotThereError(msg) from None
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be read") from error
 
     def write(self, key: str, data: bytes) -> None:
-        with self._staged(key, data) as (staged, path):
-            staged.replace(path)
-            _sync(path.parent)
+        try:
+            with self._staged(key, data) as (staged, path):
+                staged.replace(path)
+                _sync(path.parent)
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be written") from error
 
     def create(self, key: str, data: bytes) -> None:
-        with self._staged(key, data) as (staged, path):
-            try:
-                os.link(staged, path)  # the kernel lets one of any number of linkers win
-            except FileExistsError:
-                msg = f"{self.uri}: {key} is already there"
-                raise AlreadyThereError(msg) from None
-            _sync(path.parent)
+        linked = False
+        try:
+            with self._staged(key, data) as (staged, path):
+                try:
+                    os.link(staged, path)  # the kernel lets one of any number of linkers win
+                except FileExistsError:
+                    msg = f"{self.uri}: {key} is already there"
+                    raise AlreadyThereError(msg) from None
+                linked = True
+                _sync(path.parent)
+        except OSError as error:
+            if linked:
+                msg = f"{self.uri}: {key} was written, but may not survive a power failure: {error.strerror}; run again"
+                raise UnknownOutcomeError(msg) from error
+            raise self._explained(error, f"{key} cannot be written") from error
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be removed") from error
 
     def keys(self, prefix: str) -> list[str]:
         folder = self._path(prefix.removesuffix("/"))
@@ -110,11 +162,7 @@ class DirectoryStore:
         return pl.scan_parquet([self._path(k) for k in keys], glob=False)
 
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        if not parts or "/".join(parts) != key or "\0" in key or any(p.startswith(".") for p in parts):
-            msg = f"{key!r} is not a key: keys are relative, and no part of one is empty or begins with a dot"
-            raise StoreError(msg)
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*key_parts(key))
 
     @contextlib.contextmanager
     def _staged(self, key: str, data: bytes) -> Iterator[tuple[Path, Path]]:
@@ -129,7 +177,24 @@ class DirectoryStore:
                 os.fsync(file.fileno())
             yield staged, path
         finally:
-            staged.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what is left is hidden, and must not hide how the write ended
+                staged.unlink(missing_ok=True)
+
+    def _explained(self, error: OSError, what: str) -> StoreError:
+        return StoreError(f"{self.uri}: {what}: {_REASONS.get(error.errno or 0, error.strerror)}")
+
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; make room and run again",
+    errno.EDQUOT: "the disk quota is used up; make room and run again",
+    errno.EROFS: "the file system is read-only; name a directory that may be written to",
+    errno.EACCES: "you may not do that there; change the permissions or name another directory",
+    errno.EPERM: "the file system does not allow it, or has no hard links; name a directory on a local one",
+    errno.EOPNOTSUPP: "the file system has no hard links; name a directory on a local one",
+    errno.EEXIST: "a file lies where a folder should be; remove it or name another directory",
+    errno.ENOTDIR: "a file lies where a folder should be; remove it or name another directory",
+    errno.EISDIR: "a folder lies there; remove it or name another directory",
+}
 
 
 def _sync(folder: Path) -> None:

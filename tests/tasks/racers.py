@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from tasks.project import Project
-from tasks.reigns import SupersededError, commit, following, reigns
-from tasks.store import AlreadyThereError, open_store
+from tasks.projections import project_log
+from tasks.registry import ModelVersion
+from tasks.reigns import Reign, SupersededError, commit, following, reigns
+from tasks.store import AlreadyThereError, Store, StoreError, open_store
 
-__all__ = ["payload", "race", "race_for_keys", "race_for_reigns"]
+__all__ = [
+    "PaperRegistry",
+    "ReadOnce",
+    "payload",
+    "promotion_of",
+    "race",
+    "race_for_keys",
+    "race_for_reigns",
+    "race_to_promote",
+]
 
 PATIENCE = 60
 
@@ -20,15 +32,23 @@ PATIENCE = 60
 def race(racer: Callable[..., None], racers: int, *args: Any) -> list[Any]:
     """Run ``racer(number, barrier, report, *args)`` in as many processes at once; what each had to report."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tasks.reigns"])  # a forked racer finds its imports done
+    context.set_forkserver_preload(["tasks.reigns", "tasks.s3_store"])  # a forked racer finds its imports done
     barrier, report = context.Barrier(racers), context.SimpleQueue()
-    processes = [context.Process(target=racer, args=(n, barrier, report, *args)) for n in range(1, racers + 1)]
+    settings = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}  # of now, not of the first race
+    processes = [
+        context.Process(target=_race, args=(racer, settings, n, barrier, report, *args)) for n in range(1, racers + 1)
+    ]
     for process in processes:
         process.start()
     reports = [report.get() for _ in processes]
     for process in processes:
         process.join()
     return reports
+
+
+def _race(racer: Callable[..., None], settings: dict[str, str], *args: Any) -> None:
+    os.environ.update(settings)
+    racer(*args)
 
 
 def payload(number: int) -> bytes:
@@ -48,15 +68,63 @@ def race_for_keys(number: int, barrier: threading.Barrier, report: Any, uri: str
     report.put((number, won))
 
 
+def write_as_nobody(_: int, barrier: threading.Barrier, report: Any, place: str) -> None:
+    """Try to write into a store below ``place`` without root's rights; report what was said."""
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    try:
+        open_store(f"{place}/store").create("a/b", b"data")
+    except StoreError as error:
+        report.put(str(error))
+    else:
+        report.put("written")
+
+
+class ReadOnce:
+    """A store that reads an entry of the log once: an entry never changes, and a race is about writing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries: dict[str, bytes] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, key: str) -> bytes:
+        if "/reigns/" not in key:
+            return self._store.read(key)
+        if key not in self._entries:
+            self._entries[key] = self._store.read(key)
+        return self._entries[key]
+
+
+class PaperRegistry:
+    """A registry in which every version exists, and which forgets what it is told."""
+
+    def version(self, number: str) -> ModelVersion:
+        return ModelVersion(number, f"run-{number}", {})
+
+    def aliases(self) -> dict[str, str]:
+        return {}
+
+    def set_alias(self, alias: str, version: str | None) -> None: ...
+
+    def set_tags(self, version: str, tags: dict[str, str]) -> None: ...
+
+
+def promotion_of(version: str, decision: str, log: list[Reign]) -> Reign:
+    """The reign that this decision would add to the log."""
+    return following(
+        log[-1] if log else None, version=version, run_id=f"run-{version}", since=date(2024, 1, 7), kind="promotion",
+        decision=decision, author="dethrone", reason="proven better",
+    )  # fmt: skip
+
+
 def race_for_reigns(number: int, barrier: threading.Barrier, report: Any, project: Project, rounds: int) -> None:
     """Try to become champion in every round, from the same head as all others; report how each round ended."""
     store, ends = open_store(project.store), []
     for _ in range(rounds):
-        log = reigns(store, project)
-        reign = following(
-            log[-1] if log else None, version=str(number), run_id=f"run-{number}", since=date(2024, 1, 7),
-            kind="promotion", decision=f"decision-{number}", author="dethrone", reason="proven better",
-        )  # fmt: skip
+        reign = promotion_of(str(number), f"decision-{number}", reigns(store, project))
         barrier.wait(PATIENCE)
         try:
             commit(store, project, reign)
@@ -65,3 +133,26 @@ def race_for_reigns(number: int, barrier: threading.Barrier, report: Any, projec
             ends.append("superseded")
         barrier.wait(PATIENCE)
     report.put((str(number), ends))
+
+
+def race_to_promote(number: int, barrier: threading.Barrier, report: Any, project: Project, rounds: int) -> None:
+    """In every round promote one's own version over the champion of its beginning, and project the log; report the decisions.
+
+    As ``promote`` does: read the log, see that the champion still leads, commit, and then write the live pointer.
+    """
+    store, won, lost = ReadOnce(open_store(project.store)), [], []
+    for round_number in range(rounds):
+        decision = f"decision-{number}-{round_number}"
+        barrier.wait(PATIENCE)
+        try:
+            log = reigns(store, project)
+            if len(log) > round_number:
+                lost.append(decision)
+                continue
+            commit(store, project, promotion_of(str(number), decision, log))
+        except SupersededError:
+            lost.append(decision)
+        else:
+            won.append(decision)
+            project_log(store, PaperRegistry(), project)
+    report.put((won, lost))
