@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test mutants docs benchmark check lock clean
+.PHONY: help env env-dev demo test coverage mutants mutation calibration docs benchmark check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,13 +38,23 @@ demo: env ## play a season of 2013 New York flights (again: goes on where it sta
 test: env-dev ## run the tests
 	$(BIN)/python -m pytest
 
+coverage: env-dev ## branch coverage of analysis/, 100 % or it fails
+	$(BIN)/python -m pytest tests/analysis --cov=analysis --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
 mutants: env-dev ## take out each rule of an honest verdict and see the tests fail
 	$(BIN)/python tests/mutate_rules.py
+
+mutation: env-dev ## change each operator, constant and result of analysis/ and see its tests fail (hours)
+	$(BIN)/python tests/mutate_analysis.py
+
+calibration: env-dev ## measure the error rate of every shipped rule, into docs/calibration (20 minutes)
+	$(BIN)/python -m calibration
 
 docs: env ## copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
-benchmark: env ## what Prefect costs: the demo's season by plain functions and by flows
+benchmark: env-dev ## what a decision costs beside other libraries, and what Prefect costs
+	$(BIN)/python -m benchmarks.decision_cost
 	$(BIN)/python -m benchmarks.prefect_overhead
 
 check: env-dev ## lint, format, types, import contracts

@@ -51,8 +51,9 @@ class Measured:
     ``log_e``, ``interval`` and the batch-unit values are of the gain in the primary metric, positive where the
     challenger is better also if lower values are. ``pairs`` are the outcomes that a metric counting wins and losses
     rests on: of rows, or of entities. ``paired_interval`` is Newcombe's of their difference, or Student's of the gain in
-    the primary loss. What a task does not have is empty: ``classes`` and ``marginals`` are of several classes, ``losses`` of
-    numbers, which have neither ``bootstrap`` nor ``mcnemar`` nor ``segments``.
+    the primary loss. What a task does not have is empty: ``class_counts`` by (label, champion, challenger),
+    ``classes`` and ``marginals`` are of several classes, ``losses`` of numbers, which have neither ``bootstrap`` nor ``mcnemar`` nor
+    ``segments``.
     """
 
     counts: PairedCounts
@@ -75,6 +76,7 @@ class Measured:
     segments: tuple[Segment, ...]
     homogeneity_p_value: Mapping[str, float | Undefined]
     reversals: tuple[Reversal, ...]
+    class_counts: Mapping[tuple[str, str, str], int]
     classes: Mapping[str, ByClass | Undefined]
     marginals: Mapping[Marginal, TableTest | Undefined]
     losses: Mapping[RegressionLoss, PairedT | Undefined]
@@ -84,7 +86,7 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     """Compute every number on one pair from its evidence."""
     selection = _label_selection(evidence, policy)  # before any assumption about the missing labels
     evidence = as_assumed(evidence, policy)
-    counts, primary, shown = evidence.counts, policy.primary, shown_metric(policy)
+    counts, classes, primary, shown = evidence.counts, evidence.classes, policy.primary, shown_metric(policy)
     level = 1 - 2 * policy.alpha
     found = process(evidence, primary, policy)
     batches = batch_process(evidence, primary, policy)
@@ -112,8 +114,9 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
         reversals=tuple(reversals(segments)) if policy.task == "binary" else (),
-        classes=by_class(evidence.classes) if policy.task == "multiclass" else {},
-        marginals=marginal_tests(evidence.classes) if policy.task == "multiclass" else {},
+        class_counts=dict(classes.labelled),
+        classes=by_class(classes) if policy.task == "multiclass" else {},
+        marginals=marginal_tests(classes) if policy.task == "multiclass" else {},
         losses=losses,
     )
 

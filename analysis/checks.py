@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from analysis.assess import Measured
+from analysis.assess import Measured, shown_metric
 from analysis.bootstrap import Bootstrap
 from analysis.clusters import ClusteredTest
 from analysis.counts import Undefined
@@ -76,12 +76,11 @@ def _varies(name: Measure) -> str:
 def _disagreement(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     if policy.task == "regression":
         return []
-    if policy.task == "multiclass":
-        d, n = m.pairs.discordant, m.pairs.n
-        return [Check("disagreement", d > 0, f"exactly one of the two was right on {d} of the {n} rows")]
     d, unit = m.pairs.discordant, "entities" if evidence.entities else "rows"
-    about = policy.primary if is_linear(policy.primary) else "accuracy"
-    return [Check("disagreement", d > 0, f"the two disagreed on {d} of the {m.pairs.n} {unit} that {about} is about")]
+    finding = f"the two disagreed on {d} of the {m.pairs.n} {unit} that {shown_metric(policy)} is about"
+    if policy.task == "multiclass":
+        finding = f"exactly one of the two was right on {d} of the {m.pairs.n} rows"
+    return [Check("disagreement", d > 0, finding)]
 
 
 def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:

@@ -58,14 +58,18 @@ class BatchTally:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair; ``classes`` where there are several."""
+    """What one closed batch says about one pair; ``classes`` where there are several.
+
+    A record of it has no ``classes``: they are in the batch's tally, and hundreds of cells a batch would make megabytes of
+    every decision.
+    """
 
     batch: str
     date: date
     counts: PairedCounts
     segments: Mapping[tuple[str, str], PairedCounts]
     scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
-    classes: ClassCounts | None = None
+    classes: ClassCounts | None = field(default=None, metadata={"record": False})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,13 @@ def plain(value: Any) -> Any:
     """Dataclasses, mappings, dates and numbers as what JSON can hold.
 
     Floats keep 12 significant digits: processors differ in the last bit of exp and log. An infinite log e-value
-    becomes a string.
+    becomes a string. A dataclass's field with ``metadata={"record": False}`` is left out.
     """
     if isinstance(value, Undefined):
         return {"undefined": value.reason}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kept = (f.name for f in dataclasses.fields(value) if f.metadata.get("record", True))
+        return {name: plain(getattr(value, name)) for name in kept}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):

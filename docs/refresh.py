@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from docs.settings import settings_page
 from tasks.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,7 @@ def main() -> None:
     example = ROOT / "docs" / "example"
     shutil.rmtree(example, ignore_errors=True)
     shutil.copytree(reports / promoted[0], example)
+    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
     readme = ROOT / "README.md"
     text = replace_block(readme.read_text(encoding="utf-8"), "season", tables(season))
     readme.write_text(text, encoding="utf-8")

@@ -28,6 +28,7 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
     """
     settings = load_project(project)
     day = as_of or last_complete_day() if dry_run else not_after(as_of, last_complete_day())
+    newest_reign(settings)  # a log that is not whole stops the run before anything is closed
     closed = close_step(settings, day, keep=not dry_run)
 
     look = judge_step(settings, closed, day, look_back=as_of is not None)

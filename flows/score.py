@@ -10,11 +10,11 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import run, today
+from tasks.command import not_after, run, today
 from tasks.errors import DethroneError
 from tasks.project import load_project
 from tasks.rows import BatchError, batch_date
-from tasks.steps import heal_step, score_step, unscored_batches
+from tasks.steps import heal_step, newest_reign, score_step, unscored_batches
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
@@ -30,18 +30,22 @@ def score(
         as_of: The day to take for today.
     """
     settings = load_project(project)
+    latest = not_after(as_of, today())
+    newest_reign(settings)  # without a champion nothing can be scored
     heal_step(settings)
 
-    batches = [batch] if batch else unscored_batches(settings, as_of or today())
+    batches = [batch] if batch else unscored_batches(settings, latest)
 
-    faults = []
+    faults: list[DethroneError] = []
     for one in batches:
         try:
             score_step(settings, one, batch_date(one, batch_dated))
         except DethroneError as error:  # a bad batch does not keep the others waiting
-            faults.append(str(error))
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
     if faults:
-        raise BatchError("; ".join(faults))
+        raise BatchError("; ".join(map(str, faults)))
     return batches
 
 

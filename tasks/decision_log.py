@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis.record import canonical_json, digest
@@ -13,7 +13,7 @@ from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["DecisionLogError", "Entry", "decision_ids", "decision_key", "enter", "entries"]
+__all__ = ["DecisionLogError", "Entry", "decision_ids", "decision_key", "enter", "entries", "newest_first"]
 
 
 class DecisionLogError(DethroneError):
@@ -51,9 +51,7 @@ def enter(store: Store, project: Project, decision_id: str, data: bytes, *, new:
     while True:
         keys = _keys(store, project)
         last = _read(store, keys[-1]) if keys else None
-        done = (
-            None if new else next((e for e in map(_reader(store), reversed(keys)) if e.decision == decision_id), None)
-        )
+        done = None if new else next((e for e in newest_first(store, project) if e.decision == decision_id), None)
         if done:
             return done
         following = Entry(
@@ -79,6 +77,11 @@ def entries(store: Store, project: Project) -> list[Entry]:
             raise DecisionLogError(msg)
         found.append(entry)
     return found
+
+
+def newest_first(store: Store, project: Project) -> Iterator[Entry]:
+    """The entries from the last one back, each read when it is asked for. Raises DecisionLogError."""
+    return map(_reader(store), reversed(_keys(store, project)))
 
 
 def _folder(project: Project) -> str:

@@ -13,9 +13,9 @@ from analysis.evidence import BatchTally, Contender, Evidence, gather
 from analysis.judge import Judgement, judge
 from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
-from tasks.decision_log import decision_ids, decision_key, enter
+from tasks.decision_log import decision_ids, decision_key, enter, newest_first
 from tasks.errors import DethroneError
-from tasks.predictions import Manifest
+from tasks.predictions import DamagedError, Manifest
 from tasks.project import Project
 from tasks.registrations import allowances, alpha_spent, registrations
 from tasks.reigns import Reign, reigns
@@ -82,6 +82,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
         "failures": _failures(scored),
         "alpha_spent": alpha_spent(given, project.policy),
+        "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,
         "promote": judgement.promote,
     }
@@ -124,9 +125,13 @@ def record(store: Store, project: Project, taken: Look) -> bool:
 
 
 def read_decision(store: Store, project: Project, decision_id: str) -> dict[str, Any]:
-    """The record of a decision. Raises UnknownDecisionError."""
+    """The record of a decision. Raises UnknownDecisionError, DamagedError."""
+    key = decision_key(project, decision_id)
     try:
-        content: dict[str, Any] = json.loads(store.read(decision_key(project, decision_id)))
+        content: dict[str, Any] = json.loads(store.read(key))
+    except ValueError as error:
+        msg = f"{store.uri}: {key} is not the record of a decision any more; restore it from a backup"
+        raise DamagedError(msg) from error
     except NotThereError:
         msg = f"project {project.name} has no decision {decision_id}; they lie below {store.uri}/{project.name}/decisions/"
         raise UnknownDecisionError(msg) from None
@@ -161,6 +166,26 @@ def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
             if s.failure:
                 last[s.version] = {"version": s.version, "batch": manifest.batch, "failure": s.failure}
     return [last[v] for v in sorted(last, key=int)]
+
+
+def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
+    """What the policy says otherwise than at the newest decision of the reign that is still there, as "key: old -> new"."""
+    kept = set(decision_ids(store, project))
+    entered = next((e for e in newest_first(store, project) if e.decision in kept), None)
+    basis = read_decision(store, project, entered.decision)["basis"] if entered else None
+    if basis is None or basis["reign"] != reign.number:  # the log grows by decisions of the newest reign alone
+        return []
+    old, new = _settings(basis["policy"]), _settings(plain(project.policy.model_dump(mode="json")))
+    return [f"{k}: {old.get(k, 'none')} -> {new.get(k, 'none')}" for k in sorted(old | new) if old.get(k) != new.get(k)]
+
+
+def _settings(policy: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every setting that is set, by its dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in policy.items():
+        inner = _settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        found.update({k: v for k, v in inner.items() if v not in (None, [])})
+    return found
 
 
 def _basis(

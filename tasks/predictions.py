@@ -92,7 +92,11 @@ def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:
     """The rows of a file set, each file checked against its digest. Raises DamagedError."""
     frames = []
     for part in parts:
-        data = store.read(part.key)
+        try:
+            data = store.read(part.key)
+        except NotThereError:
+            msg = f"{store.uri}: {part.key} was deleted after it was scored; restore it from a backup"
+            raise DamagedError(msg) from None
         if hashlib.sha256(data).hexdigest() != part.sha256:
             msg = f"{store.uri}: {part.key} was changed after it was scored; restore it from a backup"
             raise DamagedError(msg)
@@ -111,19 +115,27 @@ def commit_manifest(store: Store, project: Project, manifest: Manifest) -> None:
 
 
 def read_manifest(store: Store, project: Project, batch: str) -> Manifest | None:
-    """The manifest of a batch, or None if it is not scored."""
+    """The manifest of a batch, or None if it is not scored. Raises DamagedError."""
     try:
-        data = store.read(manifest_key(project, batch))
+        return _manifest_at(store, manifest_key(project, batch))
     except NotThereError:
         return None
-    return parse_manifest(data)
 
 
 def manifests(store: Store, project: Project) -> list[Manifest]:
-    """All scored batches, by date."""
+    """All scored batches, by date. Raises DamagedError."""
     prefix = f"{project.name}/predictions"
     found = [k for k in store.keys(prefix) if k.endswith("/manifest.json")]
-    return sorted((parse_manifest(store.read(k)) for k in found), key=lambda m: (m.date, m.batch))
+    return sorted((_manifest_at(store, k) for k in found), key=lambda m: (m.date, m.batch))
+
+
+def _manifest_at(store: Store, key: str) -> Manifest:
+    data = store.read(key)
+    try:
+        return parse_manifest(data)
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{store.uri}: {key} is not a manifest any more; restore it from a backup"
+        raise DamagedError(msg) from error
 
 
 def parse_manifest(data: bytes) -> Manifest:

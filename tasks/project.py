@@ -51,6 +51,9 @@ class Project(BaseModel):
     columns: Columns = Columns()
     segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
+    model_seconds: float = Field(
+        3600, gt=0, le=604_800, description="How long a model may take over a chunk of rows before it has failed."
+    )
     policy: Policy = Policy()
 
     @model_validator(mode="before")
@@ -125,7 +128,7 @@ def load_project(name: str) -> Project:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path}: is not YAML: {error}"
+        msg = f"{path}: is not YAML: {' '.join(str(error).split())}"
         raise ProjectFileError(msg) from error
     if not isinstance(content, dict):
         msg = f"{path}: must hold keys and values, such as 'model: my-model'"

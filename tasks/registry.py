@@ -8,8 +8,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,20 @@ import yaml
 from numpy.typing import NDArray
 
 from analysis.measures import Task
-from tasks.errors import DethroneError
+from tasks.errors import DethroneError, first_line
 from tasks.outputs import ScoringError, predictions_of
 from tasks.project import Project
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault(
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"
+)  # seconds; MLflow's own 7 take minutes to say that nobody is there
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 __all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
 
 RETIRED_TAG = "retired"
+_NUMERIC = ("boolean", "integer", "long", "float", "double")
 
 
 class RegistryError(DethroneError):
@@ -88,9 +93,15 @@ class Scorer:
     digest: str
     _predict: Callable[[Any], Any]
     _folder: Any = None
+    _types: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, rows: pl.DataFrame) -> NDArray[Any]:
         """One prediction for each row: a score in [0, 1], the name of a class, or a finite number. Raises ScoringError."""
+        for name, wanted in self._types.items():
+            found = rows.schema[name]
+            if wanted in _NUMERIC and not (found.is_numeric() or found in (pl.Boolean, pl.Null)):
+                msg = f"version {self.version} reads the column '{name}' as {wanted}, and the batch has it as {found}; write it as numbers"
+                raise ScoringError(msg)
         return predictions_of(
             self.task, self.version, self._predict(rows.select(self.columns).to_pandas()), rows.height
         )
@@ -104,27 +115,38 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(project.mlflow)  # loading by a models:/ URI knows no other way
-        self._client = mlflow.MlflowClient(project.mlflow)
         self._model = project.model
         self._uri = project.mlflow
         self._task = project.task
+        with self._explained(self._lacking(None)):
+            self._client = mlflow.MlflowClient(project.mlflow)
 
     @contextlib.contextmanager
     def _explained(self, missing: str) -> Iterator[None]:
         """MLflow's errors as ours: ``missing`` where something is not there, else that MLflow does not answer as it should."""
         from mlflow.exceptions import MlflowException
+        from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
         try:
             yield
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            known = not isinstance(error, UnsupportedModelRegistryStoreURIException)
+            if known and error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise RegistryError(missing) from error
-            msg = f"MLflow at {self._uri} does not answer as it should: {error}"
+            msg = (
+                f"MLflow at {self._uri} does not answer as it should; start it, or correct 'mlflow' in the project file "
+                f"({first_line(error)})"
+            )
             raise RegistryError(msg) from error
+
+    def _lacking(self, version: str | None) -> str:
+        if version is None:
+            return f"the registry holds no model '{self._model}'; register it, or correct 'model' in the project file"
+        return f"the registry holds no version {version} of the model '{self._model}'; register it, or name another one"
 
     def versions(self) -> list[ModelVersion]:
         """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
-        with self._explained(f"the registry holds no model '{self._model}'"):
+        with self._explained(self._lacking(None)):
             found = self._client.search_model_versions(f"name = '{self._model}'")
         if not found:
             msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
@@ -135,7 +157,7 @@ class Registry:
 
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""
-        with self._explained(f"the registry holds no version {number} of the model '{self._model}'"):
+        with self._explained(self._lacking(number)):
             v = self._client.get_model_version(self._model, number)
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
@@ -147,15 +169,16 @@ class Registry:
         import mlflow
 
         folder = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as the scorer, which may read from it
-        with self._explained(f"the registry holds no version {number} of the model '{self._model}'"):
+        with self._explained(self._lacking(number)):
             uri = f"models:/{self._model}/{number}"
             path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder.name))
         description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
         if not description.get("signature") or not description["signature"].get("inputs"):
             msg = f"version {number} has no signature; log it with one that names the columns it reads"
             raise RegistryError(msg)
-        columns = tuple(str(c["name"]) for c in json.loads(description["signature"]["inputs"]) if "name" in c)
-        if not columns:
+        inputs = json.loads(description["signature"]["inputs"])
+        types = {str(c["name"]): str(c.get("type")) for c in inputs if "name" in c}
+        if not types:
             msg = f"version {number}: its signature names no columns; log it with a data frame as input"
             raise RegistryError(msg)
         predict: Callable[[Any], Any]
@@ -165,28 +188,31 @@ class Registry:
             predict = _probability_of_one(number, model) if scores else model.predict
         else:
             predict = mlflow.pyfunc.load_model(str(path)).predict
-        return Scorer(number, self._task, columns, _content_digest(path, description), predict, folder)
+        return Scorer(number, self._task, tuple(types), _content_digest(path, description), predict, folder, types)
 
     def aliases(self) -> dict[str, str]:
         """Alias to version, as they are now."""
-        with self._explained(f"the registry holds no model '{self._model}'"):
+        with self._explained(self._lacking(None)):
             return {a: str(v) for a, v in self._client.get_registered_model(self._model).aliases.items()}
 
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point the alias at a version, or remove it."""
-        with self._explained(f"the registry holds no version {version} of the model '{self._model}'"):
+        with self._explained(self._lacking(version)):
             if version is None:
                 self._client.delete_registered_model_alias(self._model, alias)
             else:
                 self._client.set_registered_model_alias(self._model, alias, version)
 
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
-        for key, value in tags.items():
-            self._client.set_model_version_tag(self._model, version, key, value)
+        """Set these tags of a version, beside those that it has. Raises RegistryError."""
+        with self._explained(self._lacking(version)):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self._model, version, key, value)
 
     def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
-        """Keep a report with the run that made the model."""
-        self._client.log_artifacts(run_id, str(folder), artifact_path)
+        """Keep a report with the run that made the model. Raises RegistryError."""
+        with self._explained(f"the registry holds no run {run_id}, which made a version of the model '{self._model}'"):
+            self._client.log_artifacts(run_id, str(folder), artifact_path)
 
 
 def _probability_of_one(number: str, model: Any) -> Callable[[Any], Any]:

@@ -46,10 +46,15 @@ class Reign:
 def reigns(store: Store, project: Project) -> list[Reign]:
     """The whole log. Raises LogError if an entry is missing or does not follow the one before."""
     prefix = f"{project.name}/reigns"
-    entries = [_read(store, key) for key in store.keys(prefix)]
+    keys = store.keys(prefix)
+    entries = [_read(store, key) for key in keys]
     before: Reign | None = None
-    for number, entry in enumerate(entries, start=1):
-        if entry.number != number or entry.predecessor != (digest(before) if before else None):
+    for number, (key, entry) in enumerate(zip(keys, entries, strict=True), start=1):
+        if (
+            key != _key(project, number)
+            or entry.number != number
+            or entry.predecessor != (digest(before) if before else None)
+        ):
             msg = f"{store.uri}/{prefix}: entry {number} is missing or was changed; restore the log from a backup"
             raise LogError(msg)
         before = entry
@@ -65,7 +70,10 @@ def _not_empty(store: Store, project: Project) -> list[Reign]:
     entries = reigns(store, project)
     if not entries:
         command = f"python -m flows.enthrone {project.name} VERSION --author YOU"
-        msg = f"project {project.name} has no champion yet; name the first with: {command}"
+        msg = (
+            f"project {project.name} has no champion yet; name the first with: {command}; "
+            f"or, if it has one, correct 'store' in the project file, which is {store.uri}"
+        )
         raise LogError(msg)
     return entries
 
@@ -112,7 +120,7 @@ def commit(store: Store, project: Project, reign: Reign) -> Reign:
 
     Committing the same reign again is a no-op. Raises SupersededError if another entry has its number.
     """
-    key = f"{project.name}/reigns/{reign.number:08}.json"
+    key = _key(project, reign.number)
     try:
         store.create(key, canonical_json(reign))
     except AlreadyThereError:
@@ -124,6 +132,10 @@ def commit(store: Store, project: Project, reign: Reign) -> Reign:
             )
             raise SupersededError(msg) from None
     return reign
+
+
+def _key(project: Project, number: int) -> str:
+    return f"{project.name}/reigns/{number:08}.json"
 
 
 def _read(store: Store, key: str) -> Reign:

@@ -42,8 +42,8 @@ _OF_THE_TASK: dict[Task, str] = {
         "class, and they average over the classes that occur among the labels."
     ),
     "regression": (
-        "Losses have an asymptotic process, which holds in the limit of many rows. A few huge errors can make up a mean squared "
-        "error, and then that limit is far: read the absolute error beside it."
+        "Losses have an asymptotic process, which holds in the limit of many rows. That limit is far where a few huge errors make up "
+        "a loss: a challenger that is a little better on most rows and far worse on one in a thousand can be promoted before that row comes."
     ),
 }
 _SAID = {
@@ -175,7 +175,15 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
     )
     threshold = ["threshold"] if project.task == "binary" else []
     header = ["model", "role", *threshold, "trained through", "digest"]
-    return table(["", ""], rows) + "\n\n" + table(header, people) + warning
+    return table(["", ""], rows) + _changed(look) + "\n\n" + table(header, people) + warning
+
+
+def _changed(look: Look) -> str:
+    """The promise on false promotions is that of a policy which is fixed before the data are seen."""
+    changed = look.record.get("policy_changed")  # decisions from before it was noted have no such key
+    if not changed:
+        return ""
+    return f"\n\n**The policy was changed in this reign, since the decision before: {escape('; '.join(changed))}**"
 
 
 def _policy(policy: Policy, look: Look) -> list[list[str]]:

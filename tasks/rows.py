@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from tasks.errors import DethroneError
+from tasks.errors import DethroneError, first_line
 from tasks.project import Project
 from tasks.store import Store
 
@@ -63,13 +63,17 @@ class BatchRows:
         missing = [repr(c) for c in columns if c not in self.columns]
         if missing:
             msg = (
-                f"batch {self.batch}: its rows have no column {', '.join(missing)}; they have {', '.join(self.columns)}"
+                f"batch {self.batch}: its rows have no column {', '.join(missing)}; they have {', '.join(self.columns)}; "
+                "write it, or correct the project file"
             )
             raise BatchError(msg)
         try:
             yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
         except pl.exceptions.PolarsError as error:
-            msg = f"batch {self.batch}: its Parquet files cannot be read as one table: {error}"
+            msg = (
+                f"batch {self.batch}: its Parquet files cannot be read as one table; write them anew, all with the same columns "
+                f"and types ({first_line(error)})"
+            )
             raise BatchError(msg) from error
 
 
@@ -78,13 +82,13 @@ def open_batch(store: Store, project: Project, batch: str) -> BatchRows:
     prefix = f"{project.name}/batches/{batch}"
     keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
     if not keys:
-        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/"
+        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/; lay its rows there, or correct the id"
         raise BatchError(msg)
     frame = store.scan_parquet(keys)
     try:
         columns = tuple(frame.collect_schema().names())
     except pl.exceptions.PolarsError as error:
-        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet: {error}"
+        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it anew ({first_line(error)})"
         raise BatchError(msg) from error
     return BatchRows(batch, columns, frame)
 

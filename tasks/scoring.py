@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import tempfile
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import polars as pl
 from analysis.evidence import Contender
 from analysis.record import digest
 from analysis.tally import ENTITY, segment_column
-from tasks.errors import DethroneError
+from tasks.errors import DethroneError, first_line
 from tasks.integrity import keep_digest, load_checked
 from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest
 from tasks.project import Project
@@ -21,6 +22,7 @@ from tasks.registry import ModelVersion, Registry, Scorer
 from tasks.reigns import Reign
 from tasks.rows import BatchError, BatchRows, RowDigest, open_batch
 from tasks.store import AlreadyThereError, Store
+from tasks.time_limit import within
 
 __all__ = ["ChampionFailedError", "score_batch"]
 
@@ -36,6 +38,7 @@ class _Run:
     """One version on its way through the batch."""
 
     version: str
+    batch: str
     scorer: Scorer | None = None
     contender: Contender | None = None
     parts: list[Part] = field(default_factory=list)
@@ -45,9 +48,9 @@ class _Run:
 def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
     """Score one batch and commit its manifest; a batch that is scored already is checked and left alone.
 
-    A challenger that fails to load or to score is recorded with its error and does not harm the rest. Raises
-    ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those scored
-    before; then nothing is written.
+    A challenger that fails to load or to score, or takes longer over a chunk than ``model_seconds``, is recorded with
+    its error and does not harm the rest. Raises ChampionFailedError if the champion fails, BatchError if the rows
+    cannot be read or differ from those scored before; then nothing is written.
     """
     rows = open_batch(store, project, batch)
     done = read_manifest(store, project, batch)
@@ -81,7 +84,7 @@ def _load(store: Store, registry: Registry, project: Project, reign: Reign, rows
         known[reign.version] = registry.version(reign.version)
     runs = []
     for version in sorted(known, key=int):
-        run = _Run(version)
+        run = _Run(version, rows.batch)
         try:
             run.scorer = load_checked(store, registry, project, version)
             run.contender = _contender(known[version], run.scorer)
@@ -106,10 +109,10 @@ def _contender(version: ModelVersion, scorer: Scorer) -> Contender:
     return Contender(version.version, identity, threshold, version.trained_through)
 
 
-def _fail(run: _Run, reign: Reign, verb: str, error: Exception) -> None:
-    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {error}"
+def _fail(run: _Run, reign: Reign, verb: str, error: BaseException, hint: str = "") -> None:
+    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}{hint}"
     if run.version == reign.version:
-        msg = f"the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
+        msg = f"batch {run.batch}: the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
         raise ChampionFailedError(msg) from error
     log.warning("challenger %s failed to %s and is left out of this batch: %s", run.version, verb, text)
     run.failure = f"failed to {verb}: {text}"
@@ -152,11 +155,11 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
         row_parts.append(staging.add(f"{prefix}/rows", number, chunk.select(ids, *kept)))
         for run in runs:
             if run.failure is None:
-                predictions = _predict(run, reign, ids, chunk)
+                predictions = _predict(run, reign, ids, chunk, project.model_seconds)
                 if predictions is not None:
                     run.parts.append(staging.add(f"{prefix}/{run.version}", number, predictions))
     if total.rows == 0:
-        msg = f"batch {rows.batch}: its files hold no rows"
+        msg = f"batch {rows.batch}: its files hold no rows; lay its rows there, or remove it"
         raise BatchError(msg)
     return Manifest(
         batch=rows.batch,
@@ -171,13 +174,13 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
     )
 
 
-def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame) -> pl.DataFrame | None:
+def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame, seconds: float) -> pl.DataFrame | None:
     assert run.scorer is not None
     assert run.contender is not None
     try:
-        given = run.scorer(chunk)
-    except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
-        _fail(run, reign, "score", error)
+        given = within(seconds, functools.partial(run.scorer, chunk))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
+        _fail(run, reign, "score", error, _gaps(chunk, run.scorer.columns))
         return None
     if run.scorer.task == "multiclass":
         return pl.DataFrame([ids, pl.Series("decision", given, dtype=pl.String)])
@@ -185,6 +188,12 @@ def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame) -> pl
     if run.contender.threshold is None:
         return pl.DataFrame([ids, score])
     return pl.DataFrame([ids, score, pl.Series("decision", given >= run.contender.threshold).cast(pl.Int8)])
+
+
+def _gaps(chunk: pl.DataFrame, columns: tuple[str, ...]) -> str:
+    """The columns with gaps, which many models do not take."""
+    gaps = [f"'{c}' is null in {n} rows" for c in columns if (n := chunk[c].null_count())]
+    return f" (its column {', '.join(gaps)})" if gaps else ""
 
 
 def _check_same_rows(rows: BatchRows, manifest: Manifest) -> None:

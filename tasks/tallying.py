@@ -15,9 +15,9 @@ from analysis.evidence import BatchTally, closing_date
 from analysis.measures import Task
 from analysis.record import digest
 from analysis.score_tally import score_tally
-from analysis.tally import count_rows, decision_column, join_labels, score_column
-from tasks.errors import DethroneError
-from tasks.predictions import Manifest, manifest_key, manifests, read_parts
+from analysis.tally import ENTITY, count_rows, decision_column, join_labels, score_column, segment_column
+from tasks.errors import DethroneError, first_line
+from tasks.predictions import DamagedError, Manifest, manifest_key, manifests, read_parts
 from tasks.project import Columns, Project
 from tasks.store import AlreadyThereError, NotThereError, Store
 
@@ -80,8 +80,9 @@ def _close(store: Store, project: Project, manifest: Manifest, *, keep: bool) ->
         }
         kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
-    frames = {k: pl.read_parquet(BytesIO(data)) for k, data in kept.items()}
+    frames = {k: _frame(store, k, data) for k, data in kept.items()}
     classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in scored.values())
+    _require_versions(store, key, frames[key], manifest)
     _require_task(project, manifest, "multiclass" if classes else "binary" if flags else "regression")
     batch = BatchTally(manifest.batch, manifest.date, frames[key], scored, frames[beside])
     files = {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()}
@@ -95,6 +96,28 @@ def _keep(store: Store, key: str, data: bytes) -> bytes:
     except AlreadyThereError:
         return store.read(key)
     return data
+
+
+def _frame(store: Store, key: str, data: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(BytesIO(data))
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: {key} cannot be read as a tally any more; restore it from a backup"
+        raise DamagedError(msg) from error
+
+
+def _require_versions(store: Store, key: str, frame: pl.DataFrame, manifest: Manifest) -> None:
+    """A tally has one column for each version of the manifest, those that failed included."""
+    known = {decision_column(s.version) for s in manifest.scored}
+    found = {
+        c for c in frame.columns if c not in ("excluded", "label", "n", ENTITY) and not c.startswith(segment_column(""))
+    }
+    if found != known:
+        msg = (
+            f"{store.uri}: {key} counts {', '.join(sorted(found))}, and the batch was scored by {', '.join(sorted(known))}; "
+            "restore it from a backup"
+        )
+        raise DamagedError(msg)
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:
@@ -150,7 +173,7 @@ def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> p
     try:
         return pl.concat(found).collect()
     except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: the labels below {prefix}/ cannot be read: {error}"
+        msg = f"{store.uri}: the labels below {prefix}/ cannot be read; write them anew ({first_line(error)})"
         raise LabelError(msg) from error
 
 
@@ -161,7 +184,7 @@ def _labels_in(store: Store, project: Project, key: str, deadline: date) -> pl.L
     try:
         schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: {key} cannot be read as Parquet: {error}"
+        msg = f"{store.uri}: {key} cannot be read as Parquet; write it anew ({first_line(error)})"
         raise LabelError(msg) from error
     _check_schema(schema, names, key)
     if task != "binary" and not is_class_type(schema[names.label]):
@@ -193,7 +216,10 @@ def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
     observed_at = names.observed_at
     missing = [repr(c) for c in (names.id, names.label, observed_at) if c not in schema]
     if missing:
-        msg = f"{key}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}"
+        msg = (
+            f"{key}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}; "
+            "rename one, or name it in 'columns' of the project file"
+        )
         raise LabelError(msg)
     if schema[names.id].is_float():
         msg = f"{key}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"

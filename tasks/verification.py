@@ -18,7 +18,7 @@ from analysis.record import canonical_json, digest, plain
 from tasks.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
 from tasks.decisions import UnknownDecisionError, judge_all, read_decision
 from tasks.errors import DethroneError
-from tasks.predictions import contender_of, parse_manifest
+from tasks.predictions import DamagedError, contender_of, parse_manifest
 from tasks.project import Project
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
@@ -71,6 +71,8 @@ def verify_all(store: Store, project: Project) -> list[str]:
     for decision_id in kept:
         try:
             faults += _verify(store, project, decision_id, logged)
+        except DamagedError as error:
+            faults.append(str(error))
         except (ValueError, KeyError, TypeError) as error:
             faults.append(f"decision {decision_id}: its record cannot be read: {type(error).__name__}: {error}")
     return [*faults, *_reign_faults(store, project)]

@@ -43,6 +43,7 @@ def register_version(
     tags: Mapping[str, str] | None = None,
     threshold: str | None = "0.5",
     trained_through: str | None = None,
+    signed: bool = True,
 ) -> str:
     """Register one more version of the project's model, read from ``column``; returns its number.
 
@@ -56,7 +57,7 @@ def register_version(
     experiment = mlflow.get_experiment_by_name(project.model)
     folder = Path(project.store).parent / "artifacts"
     experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(project.model, folder.as_uri())
-    signature = mlflow.models.infer_signature(pd.DataFrame({column: [example]}), np.array([0.5]))
+    signature = mlflow.models.infer_signature(pd.DataFrame({column: [example]}), np.array([0.5])) if signed else None
     model = sigmoid_model(column) if model is None else model
     given = {"threshold": threshold, "trained_through": trained_through, **(tags or {})}
     with mlflow.start_run(experiment_id=experiment_id):

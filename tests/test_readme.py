@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.settings import settings_page
 from tasks.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,3 +35,8 @@ def test_every_command_that_readme_shows_is_there() -> None:
 def test_every_link_of_readme_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).is_file()
+
+
+def test_the_page_of_settings_is_that_of_the_settings() -> None:
+    """Written anew by ``make docs``."""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()

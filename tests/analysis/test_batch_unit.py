@@ -11,9 +11,18 @@ from analysis_examples import HUGE, OUTCOMES, PROPERTY, oracle
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.batch_unit import Overdispersion, log_e_batch_unit, log_e_symmetric, overdispersion, scale_free
+from analysis.batch_unit import (
+    Overdispersion,
+    heterogeneity,
+    log_e_batch_unit,
+    log_e_symmetric,
+    overdispersion,
+    scale_free,
+)
 from analysis.counts import PairedOutcomes, Undefined
+from analysis.metrics import Difference
 
 
 @pytest.mark.parametrize("case", oracle("eprocess")["sign_symmetric"], ids=lambda c: f"S{c['S']}-V{c['V']}")
@@ -137,3 +146,28 @@ def test_results_are_numbers_and_swapping_the_models_reverses_them(batches: list
         assert isinstance(back, Overdispersion)
         assert back.statistic == pytest.approx(there.statistic, rel=1e-6, abs=1e-6)
         assert 0 <= there.p_value <= 1
+
+
+def test_heterogeneity_is_cochrans_q_of_statsmodels() -> None:
+    effects, errors = [0.02, -0.01, 0.05, 0.011], [0.01, 0.02, 0.015, 0.008]
+    found = heterogeneity([Difference(0.5, 0.5 + e, e, s) for e, s in zip(effects, errors, strict=True)])
+    expected = combine_effects(np.array(effects), np.array(errors) ** 2)
+    assert isinstance(found, Overdispersion)
+    assert found.statistic == pytest.approx(expected.q)
+    assert found.degrees_of_freedom == 3
+    assert found.p_value == pytest.approx(stats.chi2.sf(expected.q, 3))
+
+
+def test_heterogeneity_needs_two_batches_with_a_standard_error() -> None:
+    known, unknown = Difference(0.5, 0.6, 0.1, 0.02), Difference(0.5, 0.5, 0.0, 0.0)
+    for batches in ([], [known], [known, unknown]):
+        assert isinstance(heterogeneity(batches), Undefined)
+    two = heterogeneity([known, unknown, known])
+    assert isinstance(two, Overdispersion)
+    assert (two.statistic, two.degrees_of_freedom, two.p_value) == (0.0, 1, 1.0)
+
+
+def test_a_number_is_divided_by_the_root_mean_square_of_those_before_it_and_clipped() -> None:
+    found = scale_free(np.array([[1.2, -4.0, 4.0, -20.0], [0.5, 0.5, 0.5, 9.0]]))
+    expected = [[1.2, -1.5, 4 / math.sqrt((1.44 + 16) / 2), -1.5], [0.5, 0.5, 0.5, 1.5]]
+    assert found.tolist() == [pytest.approx(row) for row in expected]

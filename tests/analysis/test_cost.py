@@ -113,3 +113,7 @@ def test_costs_that_do_not_tell_decisions_apart_are_refused(costs: dict[str, flo
 def test_a_saving_that_no_row_can_reach_is_refused() -> None:
     with pytest.raises(ValueError, match="a saving lies between -95 and 95 a row, not 95"):
         log_e_cost(COUNTS, FRAUD, null_saving=95.0)
+
+
+def test_the_sequence_says_at_which_confidence_it_holds_the_saving() -> None:
+    assert confidence_sequence_of_cost(COUNTS, FRAUD, alpha=0.02).confidence_level == pytest.approx(0.96)

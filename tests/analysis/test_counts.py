@@ -88,3 +88,12 @@ def test_counts_of_another_shape_or_below_zero_are_refused(
 def test_negative_outcomes_are_refused(outcomes: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="negative"):
         PairedOutcomes(*outcomes)
+
+
+def test_flipping_negates_label_and_decisions() -> None:
+    """So positives become negatives, right stays right, and the NPV of a table is the precision of its flip."""
+    flipped, old = TABLE.flip(), TABLE.champion
+    assert flipped.champion == Confusion(tp=old.tn, fp=old.fn, fn=old.fp, tn=old.tp)
+    assert flipped.outcomes("accuracy") == TABLE.outcomes("accuracy")
+    assert flipped.outcomes("recall") == TABLE.outcomes("specificity")
+    assert flipped.unlabelled == (2048, 1024, 512, 256)

@@ -11,9 +11,11 @@ from analysis_examples import HUGE, OUTCOMES, SLOW_PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.asymptotic import log_e_asymptotic
+from analysis.batch_unit import log_e_symmetric
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
-from analysis.forecast import Forecast, forecast
+from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate
 
 
 def run(pairs: PairedOutcomes, *, seed: int = 1, **changes: Any) -> Forecast:
@@ -131,3 +133,59 @@ def test_any_counts_give_ordered_batches_and_a_share(pairs: PairedOutcomes, rows
     assert (found.batches_80 is not None) == (found.probability >= 0.8)
     if found.batches_50 is not None and found.batches_80 is not None:
         assert 1 <= found.batches_50 <= found.batches_80 <= 6
+
+
+def test_the_probability_of_an_estimate_against_a_loop_batch_by_batch() -> None:
+    """Each batch's mean is drawn around the path's true excess, and the estimate is the mean over all rows."""
+    excess, error, rows, size, rho2, paths, batches = 0.012, 0.008, 2000.0, 400.0, 0.002, 8000, 10
+    rng = np.random.default_rng(5)
+    sd = error * math.sqrt(rows)
+    true = rng.normal(excess, error, size=paths)
+    estimate, n, decided, by_batch = np.full(paths, excess), rows, np.zeros(paths, dtype=bool), []
+    for _ in range(batches):
+        estimate = (n * estimate + size * rng.normal(true, sd / math.sqrt(size))) / (n + size)
+        n += size
+        decided |= log_e_asymptotic(estimate / (sd / math.sqrt(n)), n, rho2=rho2) >= math.log(20)
+        by_batch.append(float(decided.mean()))
+    found = forecast_estimate(
+        excess, error, rows=rows, rows_per_batch=size, rho2=rho2, threshold=math.log(20),
+        rng=np.random.default_rng(6), horizon=batches, n_paths=paths,
+    )  # fmt: skip
+    p = by_batch[-1]
+    assert 0.2 < p < 0.8
+    assert found.probability == pytest.approx(p, abs=4 * math.sqrt(2 * p * (1 - p) / paths))
+    assert found.horizon == batches
+
+
+def test_the_probability_of_batches_as_units_against_a_loop_path_by_path() -> None:
+    seen, paths, batches = [1.2, -0.4, 2.5, 0.3, 1.9, 0.1], 3000, 6
+    rng = np.random.default_rng(5)
+    mean, spread = float(np.mean(seen)), float(np.std(seen, ddof=1))
+    decided = 0
+    for _ in range(paths):
+        true = rng.normal(mean, spread / math.sqrt(len(seen)))
+        square, free, reached = 0.0, [], False
+        for i, value in enumerate([*seen, *rng.normal(true, spread, size=batches)]):
+            scale = max(math.sqrt(square / i), 1.0) if i else 1.0
+            free.append(max(min(value / scale, 1.5), -1.5))
+            square += value**2
+            if i >= len(seen):
+                reached |= float(log_e_symmetric(sum(free), sum(f * f for f in free))) >= math.log(5)
+        decided += reached
+    found = forecast_batches(
+        np.array(seen), threshold=math.log(5), rng=np.random.default_rng(6), horizon=batches, n_paths=paths
+    )
+    p = decided / paths
+    assert 0.2 < p < 0.8
+    assert isinstance(found, Forecast)
+    assert found.probability == pytest.approx(p, abs=4 * math.sqrt(2 * p * (1 - p) / paths))
+    assert found.horizon == batches
+
+
+def test_one_batch_has_no_spread_to_continue_and_half_a_year_of_batches_is_the_default() -> None:
+    options: dict[str, Any] = {"threshold": math.log(20), "rng": np.random.default_rng(1)}
+    assert isinstance(forecast_batches(np.array([1.0]), **options), Undefined)
+    two = forecast_batches(np.array([1.0, 2.0]), **options)
+    assert isinstance(two, Forecast)
+    assert two.horizon == 26
+    assert forecast_estimate(0.1, 0.1, rows=9, rows_per_batch=3, rho2=0.1, **options).horizon == 26

@@ -62,3 +62,9 @@ def test_the_interval_is_finite_around_the_estimate_and_mirrors_when_swapped(
     assert -1 - 1e-9 <= found.low <= (pairs.wins - pairs.losses) / pairs.n + 1e-12
     assert (pairs.wins - pairs.losses) / pairs.n - 1e-12 <= found.high <= 1 + 1e-9
     assert [back.low, back.high] == pytest.approx([-found.high, -found.low], abs=1e-9)
+
+
+@pytest.mark.parametrize(("both_right", "level"), [(-1, 0.9), (8, 0.9), (3, 0.0), (3, 1.0)])
+def test_rows_that_cannot_be_and_levels_beyond_0_and_1_are_refused(both_right: int, level: float) -> None:
+    with pytest.raises(ValueError, match=r"both_right lies in \[0, ties\] and confidence_level in \(0, 1\)"):
+        newcombe(PairedOutcomes(2, 1, 7), both_right, confidence_level=level)

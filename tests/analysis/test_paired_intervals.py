@@ -108,3 +108,8 @@ def test_tangos_interval_holds_what_its_score_test_does_not_reject() -> None:
 def test_a_margin_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a margin lies in \[0, 1\), not -0.1"):
         noninferiority(PairedOutcomes(1, 1, 1), margin=-0.1)
+
+
+def test_a_margin_of_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match="not 1"):
+        noninferiority(PairedOutcomes(1, 1, 1), margin=1)

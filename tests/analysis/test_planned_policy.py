@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.group_sequential import boundaries
 from analysis.judge import Verdict, judge
-from analysis.planned import planned_look
+from analysis.planned import PlannedLook, planned_look
 from analysis.policy import Horizon, Policy
 
 HORIZON = Horizon(disagreements=100, spending="pocock")
@@ -83,3 +83,8 @@ def test_equal_models_cross_with_probability_alpha_at_most(spending: str) -> Non
     assert last is not None
     assert last.boundary == pytest.approx(limits[-1])
     assert hits <= stats.binom.ppf(0.999, runs, 0.055)
+
+
+def test_a_boundary_is_crossed_where_it_is_reached() -> None:
+    assert PlannedLook(0.5, 2.0, 2.0).crossed
+    assert not PlannedLook(0.5, 1.99, 2.0).crossed

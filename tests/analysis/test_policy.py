@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -112,3 +113,67 @@ def test_a_policy_read_back_from_a_record_is_the_same_policy_to_the_last_byte() 
 def test_a_policy_does_not_change() -> None:
     with pytest.raises(ValidationError):
         Policy().alpha = 0.2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("task", "primary", "guardrails"),
+    [
+        ("binary", "recall", {"accuracy": 0.005, "precision": 0.03}),
+        ("multiclass", "accuracy", {"macro_recall": 0.02}),
+        ("regression", "squared_error", {}),
+    ],
+)
+def test_every_task_has_defaults_of_its_own(task: Any, primary: str, guardrails: dict[str, float]) -> None:
+    policy = Policy(task=task)
+    assert (policy.primary, policy.guardrails) == (primary, guardrails)
+    assert Policy(**policy.model_dump()) == policy
+
+
+def test_a_default_guardrail_gives_way_to_a_primary_metric() -> None:
+    assert Policy(task="multiclass", primary="macro_recall").guardrails == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "sentence"),
+    [
+        (
+            "multiclass",
+            {"primary": "recall"},
+            "recall does not exist for the task multiclass; its measures are: accuracy, macro_recall",
+        ),
+        ("multiclass", {"guardrails": {"brier": 0.1}}, "brier does not exist for the task multiclass"),
+        ("regression", {"primary": "accuracy"}, "its measures are: squared_error, absolute_error"),
+        ("binary", {"guardrails": {"squared_error": 0.1}}, "squared_error does not exist for the task binary"),
+        ("multiclass", {"costs": {"fp": 1, "fn": 2}}, "costs need decisions of 0 and 1; the task is multiclass"),
+        ("regression", {"costs": {"fp": 1, "fn": 2}}, "costs need decisions of 0 and 1; the task is regression"),
+        ("multiclass", {"segment_guardrails": {"accuracy": 0.1}}, "segment_guardrails need decisions of 0 and 1"),
+        (
+            "regression",
+            {"unlabelled": "worst_case"},
+            "unlabelled: worst_case needs decisions of 0 and 1; the task is regression",
+        ),
+        ("multiclass", {"unlabelled": "begg_greenes"}, "unlabelled: begg_greenes needs decisions of 0 and 1"),
+        ("regression", {"planned_win_share": 0.6}, "a share of disagreements, which a regression has not; remove it"),
+        ("regression", {"horizon": {"disagreements": 100}}, "which squared_error has not; remove horizon$"),
+        ("multiclass", {"primary": "macro_f1", "horizon": {"disagreements": 100}}, "or choose one of accuracy$"),
+        ("multiclass", {"min_gain": 1}, "no two models differ by that much in accuracy"),
+        (["multiclass"], {}, "Input should be 'binary', 'multiclass' or 'regression'"),
+        ("ranking", {}, "Input should be 'binary', 'multiclass' or 'regression'"),
+    ],
+    ids=str,
+)
+def test_what_a_task_does_not_have_is_refused_in_one_sentence(task: Any, value: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Policy(task=task, **value)
+    messages = [error["msg"] for error in refusal.value.errors()]
+    assert any(re.search(sentence, message) for message in messages), messages
+    assert len(messages) == 1
+
+
+def test_a_loss_of_numbers_may_be_asked_to_fall_by_any_amount() -> None:
+    policy = Policy(task="regression", min_gain=1e6, guardrails={"absolute_error": 250})
+    assert (policy.min_gain, policy.guardrails["absolute_error"]) == (1e6, 250)
+
+
+def test_classes_may_be_tested_to_a_declared_horizon() -> None:
+    assert Policy(task="multiclass", horizon={"disagreements": 100}).horizon is not None  # type: ignore[arg-type]

@@ -277,3 +277,16 @@ def test_the_scale_of_a_batch_is_that_of_the_batches_before_it() -> None:
     assert scale_free(x) == pytest.approx([min(v / max(s, 1.0), 1.5) for v, s in zip(x, rms, strict=True)])
     assert scale_free(-x) == pytest.approx(-scale_free(x))
     assert scale_free(np.zeros(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", MEASURES["binary"])
+def test_an_interval_at_alpha_on_each_side_says_so(name: Measure) -> None:
+    found = process(scored(*[ROWS] * 5), name, policy_for(name))
+    assert not isinstance(found, Undefined)
+    assert found.interval(0.02).confidence_level == pytest.approx(0.96)
+
+
+def test_batches_as_units_without_a_batch_or_with_too_few_of_them_reject_no_gain() -> None:
+    for units in (BatchProcess((), ()), BatchProcess((0.1, 0.2), (0.05, 0.05))):
+        found = units.interval(0.05)
+        assert (found.low, found.high) == (-math.inf, math.inf)

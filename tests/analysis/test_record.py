@@ -118,3 +118,12 @@ JSON_VALUES = st.recursive(
 def test_plain_is_idempotent_and_survives_a_round_trip(value: Any) -> None:
     assert plain(plain(value)) == plain(value)
     assert canonical_json(json.loads(canonical_json(value))) == canonical_json(value)
+
+
+def test_a_field_that_is_marked_so_is_left_out_of_a_record() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Kept:
+        shown: int
+        hidden: int = dataclasses.field(metadata={"record": False})
+
+    assert plain(Kept(1, 2)) == {"shown": 1}

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 from analysis_examples import FIRST_DAY, batch_tally, contender, evidence
+from class_examples import simulated
+from scipy import stats
+from task_examples import class_evidence, loss_evidence, numbers
 
 from analysis.counts import Confusion, PairedCounts, Undefined
 from analysis.evidence import BatchTally, Evidence, gather
@@ -21,6 +25,7 @@ from analysis.season import (
     bootstrap_rule,
     leader_on,
     mcnemar_rule,
+    naive_rules,
     policy_rule,
     seed_rule,
 )
@@ -199,3 +204,34 @@ def test_a_season_without_batches_is_worth_nothing_that_could_be_said() -> None:
     found = tape([]).outcome([], Policy(), first="1")
     assert list(found.served) == ["recall", "precision", "alert_rate"]
     assert all(isinstance(value, Undefined) for value in found.served.values())
+
+
+class TestOtherTasks:
+    """The same questions asked of classes and of numbers."""
+
+    def test_the_rules_of_classes_look_at_accuracy(self) -> None:
+        rules = naive_rules(Policy(task="multiclass"))
+        assert list(rules) == [name.replace("recall", "accuracy") for name in NAIVE_RULES]
+        better = simulated(np.random.default_rng(1), 2000, gain=0.06)
+        pairs = better.outcomes()
+        said = [rule(class_evidence(better)) for rule in rules.values()]
+        assert said[0] is not None
+        assert said[0].startswith("accuracy 0.")
+        assert said[1] == f"McNemar p = {mcnemar(pairs).p_value:.2g}"
+        assert said[2] is not None
+        assert [rule(class_evidence(better.swap())) for rule in rules.values()] == [None] * 3
+
+    def test_the_rules_of_numbers_look_at_the_primary_loss(self) -> None:
+        y, c, h = numbers(np.random.default_rng(1), 2000, challenger=0.8)
+        rules = naive_rules(Policy(task="regression", primary="absolute_error"))
+        assert list(rules) == ["absolute_error < absolute_error_live", "paired t p < 0.05 each week"]
+        student = stats.ttest_rel(np.abs(c - y), np.abs(h - y), alternative="greater").pvalue
+        assert [rule(loss_evidence((y, c, h))) for rule in rules.values()] == [
+            f"absolute_error {np.abs(h - y).mean():.5g} < {np.abs(c - y).mean():.5g}",
+            f"paired t p = {student:.2g}",
+        ]
+        assert [rule(loss_evidence((y, h, c))) for rule in rules.values()] == [None, None]
+        assert [rule(loss_evidence()) for rule in rules.values()] == [None, None]
+
+    def test_the_rules_of_0_and_1_are_the_naive_ones(self) -> None:
+        assert naive_rules(Policy()) == NAIVE_RULES

@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.intervals import Interval, newcombe
-from analysis.segments import Segment, homogeneity_p_value, paired_interval, segment_forest
+from analysis.segments import Segment, homogeneity_p_value, paired_interval, reversals, segment_forest
 
 NORTH = PairedCounts((80, 3, 6, 9, 10, 14, 5, 40))
 SOUTH = PairedCounts((50, 2, 2, 5, 4, 3, 9, 30))
@@ -103,3 +103,31 @@ def test_expected_counts_of_exactly_five_are_enough() -> None:
     assert isinstance(
         homogeneity_p_value([segment("n", 5, 5), segment("s", 6, 4), segment("e", 4, 6)], "region"), float
     )
+
+
+def test_a_total_that_contradicts_each_of_its_segments_is_found() -> None:
+    """Simpson 1951: precision falls in either region (.90 to .89, .20 to .19) and rises in the total.
+
+    The challenger flags more where precision is high, and less where it is low.
+    """
+    high = PairedCounts((0, 100, 0, 10, 0, 800, 0, 90))
+    low = PairedCounts((0, 0, 719, 81, 0, 0, 181, 19))
+    found = reversals({("region", "a"): high, ("region", "b"): low, ("size", "all"): high + low})
+    assert {(r.metric, r.column) for r in found} >= {("precision", "region")}
+    assert all(r.column == "region" for r in found)
+    pooled = next(r.pooled for r in found if r.metric == "precision")
+    assert pooled == pytest.approx((890 + 19) / 1100 - (90 + 200) / (100 + 1000))
+
+
+def test_one_segment_that_agrees_with_the_total_or_equals_it_is_no_reversal() -> None:
+    high = PairedCounts((0, 100, 0, 10, 0, 800, 0, 90))
+    low = PairedCounts((0, 0, 719, 81, 0, 0, 181, 19))
+    agrees = PairedCounts((0, 1, 10, 10, 0, 10, 5, 10))
+    equal = PairedCounts((10, 0, 0, 10, 0, 0, 0, 10))
+    empty = PairedCounts((10, 0, 0, 0, 0, 0, 0, 0))
+    both = {("region", "a"): high, ("region", "b"): low}
+    for third in (agrees, equal):
+        found = reversals({**both, ("region", "c"): third})
+        assert all(r.metric != "precision" for r in found)
+    assert reversals({("region", "a"): high, ("region", "c"): empty}) == []
+    assert any(r.metric == "precision" for r in reversals({**both, ("region", "c"): empty}))

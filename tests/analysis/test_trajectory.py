@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 
+import numpy as np
+import polars as pl
 import pytest
-from analysis_examples import FIRST_DAY, batch_tally, evidence
+from analysis_examples import FIRST_DAY, batch_tally, contender, evidence
+from task_examples import numbers, summed
 
 from analysis.batch_unit import log_e_batch_unit
+from analysis.cost import CostMatrix
 from analysis.counts import PairedCounts
 from analysis.eprocess import log_e
+from analysis.evidence import BatchTally
 from analysis.judge import judge
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
@@ -77,3 +82,38 @@ def test_the_path_of_a_metric_leaves_out_batches_where_it_is_undefined() -> None
     assert metric_path(closed, "2", "recall") == [(FIRST_DAY, 0.25), (FIRST_DAY + 2 * week, 0.0)]
     assert metric_path(closed, "1", "precision")[1] == (FIRST_DAY + week, 0.0)
     assert metric_path(closed, "9", "recall") == []
+
+
+def test_a_path_of_classes_is_the_metric_of_one_version_among_its_labelled_rows() -> None:
+    cells = [("cat", "cat", "dog", 6), ("dog", "cat", "dog", 2), ("dog", "dog", "dog", 1), (None, "dog", "cat", 9)]
+    schema = {"label": pl.String, "v1": pl.String, "v2": pl.String, "n": pl.Int64}
+    frame = pl.DataFrame(cells, schema=schema, orient="row").with_columns(excluded=pl.lit(None, dtype=pl.String))
+    closed = [BatchTally("b", FIRST_DAY, frame, {v: contender(v) for v in "12"})]
+    assert metric_path(closed, "1", "accuracy") == [(FIRST_DAY, pytest.approx(7 / 9))]
+    assert metric_path(closed, "1", "macro_recall") == [(FIRST_DAY, pytest.approx((1 + 1 / 3) / 2))]
+    assert metric_path(closed, "2", "accuracy") == [(FIRST_DAY, pytest.approx(3 / 9))]
+    assert metric_path(closed, "2", "macro_precision") == [], "it never names a cat"
+    assert metric_path(closed, "9", "accuracy") == []
+
+
+def test_a_path_of_losses_is_their_mean_in_each_batch_with_a_prediction() -> None:
+    y, c, h = numbers(np.random.default_rng(1), 50)
+    scores = [summed(y, c, h), None, summed(y[:20], c[:20], h[:20])]
+    closed = [
+        dataclasses.replace(batch_tally(FIRST_DAY + timedelta(weeks=i), {(1, 1, 1): 50}), scores=s)
+        for i, s in enumerate(scores)
+    ]
+    found = metric_path(closed, "2", "squared_error")
+    assert found == [
+        (FIRST_DAY, pytest.approx(np.mean((h - y) ** 2))),
+        (FIRST_DAY + timedelta(weeks=2), pytest.approx(np.mean((h[:20] - y[:20]) ** 2))),
+    ]
+    assert metric_path(closed, "9", "squared_error") == []
+
+
+def test_a_path_of_costs_needs_their_prices() -> None:
+    closed = [batch_tally(FIRST_DAY, {(1, 1, 0): 3, (0, 1, 0): 5, (0, 0, 0): 2})]
+    costs = CostMatrix(fp=1, fn=20)
+    assert metric_path(closed, "1", "cost", costs) == [(FIRST_DAY, pytest.approx(5 / 10))]
+    assert metric_path(closed, "2", "cost", costs) == [(FIRST_DAY, pytest.approx(60 / 10))]
+    assert metric_path(closed, "1", "cost") == []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from parcels import decisions_frame, put_batch, put_labels, register_version
+from spoilt import NEVER, World, make_template, make_world
 
 from tasks.project import Project
 from tasks.store import Store
@@ -56,3 +57,17 @@ def command(parcels: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Iterator[Project]:
+    yield make_template(tmp_path_factory.mktemp("template"), mlflow_uri)
+    NEVER.set()  # so that models which were made to hang end
+
+
+@pytest.fixture
+def world(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A sound project, to be spoilt."""
+    made = make_world(template, tmp_path)
+    monkeypatch.setenv("DETHRONE_PROJECTS", str(made.folder))
+    return made

@@ -1,0 +1,32 @@
+"""All tables in the order of the index; those with the longest parts come last."""
+
+from __future__ import annotations
+
+from calibration.cells import Table
+from calibration.challengers import CHALLENGERS
+from calibration.clusters import CLUSTERS
+from calibration.confidence_sequences import CONFIDENCE_SEQUENCES
+from calibration.coverage import COVERAGE
+from calibration.end_to_end import END_TO_END
+from calibration.horizon import HORIZON
+from calibration.looks import LOOKS
+from calibration.paired_intervals import PAIRED_INTERVALS
+from calibration.power import POWER
+from calibration.precision import PRECISION
+from calibration.shocks import SHOCKS
+
+__all__ = ["TABLES"]
+
+TABLES: tuple[Table, ...] = (
+    LOOKS,
+    POWER,
+    SHOCKS,
+    CLUSTERS,
+    CHALLENGERS,
+    CONFIDENCE_SEQUENCES,
+    COVERAGE,
+    PAIRED_INTERVALS,
+    HORIZON,
+    PRECISION,
+    END_TO_END,
+)

@@ -1,0 +1,415 @@
+"""Change one operator, constant or result of `analysis` at a time and see its tests fail: ``make mutation``.
+
+Each module is tested by the files that ``TESTS`` names for it, of which a mutant runs those tests alone that reach its
+line, quickest first. A child process that imports the changed module in place of the file runs them, so nothing is
+copied. A survivor has to be listed in ``docs/mutation.md``, with the reason why it changes no result; else the command
+fails. ``--sample N`` takes N mutants of each module, the same ones for the same ``--seed``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+EQUIVALENT = ROOT / "docs" / "mutation.md"
+MEMORY = 8 * 2**30  # bytes: a mutant may loop
+LONGEST = 70  # characters of the expression by which a mutant is named
+
+TESTS: dict[str, str] = {
+    "counts": "counts",
+    "mcnemar": "mcnemar",
+    "intervals": "intervals paired_intervals",
+    "mixture": "eprocess eprocess_properties",
+    "eprocess": "eprocess eprocess_properties exchangeable",
+    "batch_unit": "batch_unit",
+    "multiplicity": "multiplicity family_at_one_look",
+    "budget": "budget",
+    "planned": "planned_policy",
+    "group_sequential": "planned_looks",
+    "precision": "precision_eprocess",
+    "choice": "choice",
+    "guardrails": "guardrails process assess tasks",
+    "checks": "checks judge planned_policy entities tasks",
+    "judge": "judge budget planned_policy tasks",
+    "proof": "process entities regression_sums",
+    "process": "process",
+    "entities": "entities",
+    "evidence": "evidence entities tasks",
+    "tally": "tally class_tally",
+    "labels": "label_selection tasks",
+    "missing_labels": "missing_labels",
+    "metrics": "metrics any_counts",
+    "bootstrap": "bootstrap bootstrap_intervals",
+    "bootstrap_intervals": "bootstrap bootstrap_intervals",
+    "segments": "segments",
+    "score_sums": "scores regression_sums",
+    "score_tally": "scores",
+    "cost": "cost",
+    "asymptotic": "planned_looks process regression_sums",
+    "predictive": "predictive",
+    "planning": "planned_looks",
+    "forecast": "forecast",
+    "outlook": "outlook judge",
+    "clusters": "clusters",
+    "marginals": "marginals",
+    "measures": "scores tasks",
+    "gains": "process scores",
+    "scores": "scores",
+    "average_precision": "average_precision",
+    "losses": "losses",
+    "bounded_losses": "bounded_losses",
+    "class_counts": "class_counts",
+    "class_names": "class_tally",
+    "by_class": "tasks multiclass",
+    "class_bootstrap": "class_bootstrap",
+    "multiclass": "multiclass",
+    "assess": "assess tasks judge",
+    "policy": "policy planned_policy",
+    "record": "record",
+    "trajectory": "trajectory",
+    "season": "season",
+    "simulate": "simulate",
+}
+
+COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult, ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift,
+    ast.MatMult: ast.Mult, ast.BitXor: ast.BitAnd,
+}  # fmt: skip
+LIBRARIES = [
+    "mpmath", "numpy", "polars", "pydantic", "pytest", "scipy.optimize", "scipy.stats", "sklearn.metrics",
+    "statsmodels.stats.contingency_tables", "statsmodels.stats.proportion",
+]  # fmt: skip
+SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum", "maximum": "minimum"}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A node of a module's tree, and what stands in its place."""
+
+    place: str
+    change: str
+    line: int
+    everywhere: bool  # not within a function, or in one that remembers: every test may reach it
+    parent: ast.AST
+    field: str
+    index: int | None
+    node: ast.AST
+
+    def apply(self) -> None:
+        if self.index is None:
+            setattr(self.parent, self.field, self.node)
+        else:
+            getattr(self.parent, self.field)[self.index] = self.node
+
+
+def mutants(tree: ast.Module) -> list[Mutant]:
+    """Every mutant of a module, in the order of its text."""
+    return [m for statement in tree.body for m in _within(statement, tree, "body", tree.body.index(statement), [])]
+
+
+def _within(node: ast.AST, parent: ast.AST, field: str, index: int | None, above: list[ast.AST]) -> Iterator[Mutant]:
+    if _is_no_result(node, parent, field):
+        return
+    for new in _changes(node, field):
+        path = [*above, node]
+        names = [n.name for n in path if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        functions = [n for n in path if isinstance(n, ast.FunctionDef)]
+        in_body = bool(functions) and not (functions[-1] is path[-2] and field == "returns") and _in_body(path)
+        remembers = any("cache" in ast.unparse(d) for f in functions for d in f.decorator_list)
+        change = _text(path, parent, field, index, new)
+        yield Mutant(
+            ".".join(names) or "module", change, node.lineno, not in_body or remembers, parent, field, index, new
+        )  # type: ignore[attr-defined]
+    for name, value in ast.iter_fields(node):
+        for i, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST):
+                yield from _within(child, node, name, i, [*above, node])
+
+
+def _in_body(path: Sequence[ast.AST]) -> bool:
+    """Whether the node runs when a function does, not when it is defined."""
+    function = max(i for i, n in enumerate(path) if isinstance(n, ast.FunctionDef))
+    return function + 1 < len(path) and path[function + 1] in path[function].body  # type: ignore[attr-defined]
+
+
+def _is_no_result(node: ast.AST, parent: ast.AST, field: str) -> bool:
+    """Annotations, decorators, messages, docstrings, imports and checks of length decide no result."""
+    if field in ("annotation", "returns", "decorator_list", "format_spec", "bases"):
+        return True
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise | ast.Assert):
+        return True
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return True
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        named = node.targets[0].id
+        return (
+            named in ("msg", "__all__")
+            or "Literal[" in ast.unparse(node.value)
+            or "NDArray[" in ast.unparse(node.value)
+        )
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _changes(node: ast.AST, field: str) -> Iterator[ast.AST]:
+    yield from _other_operators(node)
+    match node:
+        case ast.UnaryOp(op=ast.USub() | ast.Not() | ast.Invert(), operand=operand):
+            yield copy.deepcopy(operand)
+        case ast.Constant(value=bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int(value) | float(value)):
+            yield ast.Constant(value + 1)
+        case ast.Name(id=name, ctx=ast.Load()) if name in SWAPPED:
+            yield ast.Name(SWAPPED[name], ast.Load())
+        case ast.Attribute(attr=name) if name in SWAPPED:
+            yield _with(node, attr=SWAPPED[name])
+        case ast.Return(value=value) if value is not None and ast.unparse(value) != "None":
+            yield ast.Return(ast.Constant(None))
+        case ast.Break() | ast.Continue():
+            yield ast.Continue() if isinstance(node, ast.Break) else ast.Break()
+    if field == "test" and isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        yield ast.UnaryOp(ast.Not(), copy.deepcopy(node))
+
+
+def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
+    match node:
+        case ast.Compare(ops=ops):
+            for i, op in enumerate(ops):
+                yield _with(node, ops=[*ops[:i], COMPARED[type(op)](), *ops[i + 1 :]])
+        case ast.BinOp(op=op) | ast.AugAssign(op=op):
+            yield _with(node, op=COMPUTED[type(op)]())
+        case ast.BoolOp(op=op):
+            yield _with(node, op=ast.Or() if isinstance(op, ast.And) else ast.And())
+
+
+def _with(node: ast.AST, **changes: Any) -> ast.AST:
+    new = copy.deepcopy(node)
+    for field, value in changes.items():
+        setattr(new, field, value)
+    return new
+
+
+def _text(path: Sequence[ast.AST], parent: ast.AST, field: str, index: int | None, new: ast.AST) -> str:
+    """The longest expression around the node that is short enough to read, before and after."""
+    around = path[-1]
+    for node in reversed(path[:-1]):
+        if not isinstance(node, ast.expr | ast.keyword | ast.comprehension) or len(ast.unparse(node)) > LONGEST:
+            break
+        around = node
+    before = ast.unparse(around)
+    if around is path[-1]:
+        after = ast.unparse(ast.fix_missing_locations(copy.deepcopy(new)))
+    else:
+        old = path[-1]
+        mutant = Mutant("", "", 0, False, parent, field, index, new)
+        mutant.apply()
+        after = ast.unparse(around)
+        Mutant("", "", 0, False, parent, field, index, old).apply()
+    return f"{before} → {after}"
+
+
+class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module of ``analysis`` from a changed tree."""
+
+    def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
+        self.name, self.path, self.tree = name, path, tree
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:  # noqa: ARG002
+        return importlib.util.spec_from_loader(fullname, self, origin=str(self.path)) if fullname == self.name else None
+
+    def exec_module(self, module: Any) -> None:
+        module.__file__ = str(self.path)
+        code = compile(ast.fix_missing_locations(self.tree), str(self.path), "exec")
+        exec(code, module.__dict__)  # noqa: S102
+
+
+class _Reached:
+    """Which tests reach which lines of the module, and how long each takes."""
+
+    def __init__(self, path: Path) -> None:
+        import coverage
+
+        self.seconds: dict[str, float] = {}
+        self.coverage = coverage.Coverage(data_file=None, include=[str(path)], config_file=False)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.coverage.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call":
+            self.seconds[report.nodeid] = report.duration
+
+    def lines(self, path: Path) -> dict[int, list[str]]:
+        by_line = self.coverage.get_data().contexts_by_lineno(str(path))
+        return {line: [t for t in tests if t in self.seconds] for line, tests in by_line.items()}
+
+
+class _Chosen:
+    """Runs these tests alone, in this order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self.rank = {test: i for i, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self.rank), key=lambda i: self.rank[i.nodeid])
+
+
+def _pytest(files: Sequence[str], plugin: object) -> int:
+    import pytest
+
+    options = ["-x", "-q", "--noconftest", "--tb=no", "-p", "no:cacheprovider"]  # the fixtures are those of the effects
+    settings = ["-o", "addopts=", "-o", "filterwarnings=error::RuntimeWarning:analysis"]
+    return int(pytest.main([*files, *options, *settings], plugins=[plugin]))
+
+
+def _quiet() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+
+
+def baseline(path: Path, files: Sequence[str]) -> tuple[dict[int, list[str]], dict[str, float]]:
+    """Run the tests on the module as it is, in a child."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        child = os.fork()
+        if child == 0:
+            _quiet()
+            reached = _Reached(path)
+            reached.coverage.start()
+            code = _pytest(files, reached)
+            reached.coverage.stop()
+            result = {"code": code, "lines": reached.lines(path), "seconds": reached.seconds}
+            Path(out.name).write_text(json.dumps(result), encoding="utf-8")
+            os._exit(0)
+        os.waitpid(child, 0)
+        text = Path(out.name).read_text(encoding="utf-8")
+    found = json.loads(text) if text else {"code": 1}
+    if found["code"] != 0:
+        sys.exit(f"the tests {' '.join(files)} have to pass before a mutant can fail them")
+    return {int(k): v for k, v in found["lines"].items()}, found["seconds"]
+
+
+def start(mutant: Mutant, tree: ast.Module, path: Path, tests: Sequence[str], seconds: float) -> int:
+    """Run the tests on one mutant in a child, whose exit code is pytest's, or the signal that ends a loop."""
+    child = os.fork()
+    if child:
+        return child
+    limit = int(20 + 8 * seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    _quiet()
+    mutant.apply()
+    sys.meta_path.insert(0, _Loader(f"analysis.{path.stem}", path, tree))
+    try:
+        code = _pytest(sorted({t.split("::")[0] for t in tests}), _Chosen(tests))
+    except BaseException:  # noqa: BLE001
+        code = 1
+    os._exit(code)
+
+
+def survivors(
+    module: str, files: Sequence[str], processes: int, sample: int | None, seed: int
+) -> tuple[int, list[Mutant]]:
+    """How many mutants of a module were run, and those that no test noticed."""
+    path = ROOT / "analysis" / f"{module}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    every = mutants(tree)
+    if sample is not None and sample < len(every):
+        chosen = sorted(random.Random(f"{seed}-{module}").sample(range(len(every)), sample))  # noqa: S311
+        every = [every[i] for i in chosen]
+    lines, seconds = baseline(path, files)
+    running: dict[int, Mutant] = {}
+    alive: list[Mutant] = []
+
+    def wait() -> None:
+        child, status = os.waitpid(-1, 0)
+        mutant = running.pop(child)
+        if status == 0:
+            alive.append(mutant)
+
+    for mutant in every:
+        reach = list(seconds) if mutant.everywhere else lines.get(mutant.line, [])
+        if not reach:
+            alive.append(mutant)
+            continue
+        while len(running) >= processes:
+            wait()
+        tests = sorted(reach, key=lambda t: seconds[t])
+        running[start(mutant, tree, path, tests, sum(seconds[t] for t in tests))] = mutant
+    while running:
+        wait()
+    return len(every), sorted(alive, key=lambda m: m.line)
+
+
+def judged_equivalent() -> set[tuple[str, str, str]]:
+    """The mutants (module, place, change) of the tables in docs/mutation.md."""
+    if not EQUIVALENT.exists():
+        return set()
+    rows = (
+        line.strip("| ").split(" | ") for line in EQUIVALENT.read_text(encoding="utf-8").splitlines() if "→" in line
+    )
+    return {(r[0].strip("`"), r[1].strip("`"), r[2].strip("`").replace("\\|", "|")) for r in rows if len(r) >= 4}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", default=list(TESTS), help="modules of analysis; by default every one")
+    parser.add_argument("--sample", type=int, help="mutants of each module; by default every one")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "analysis")]
+    os.environ.update(
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", POLARS_MAX_THREADS="1"
+    )
+    _import_libraries()
+    equivalent, failed = judged_equivalent(), 0
+    for module in options.modules:
+        began = time.monotonic()
+        files = [f"tests/analysis/test_{name}.py" for name in TESTS[module].split()]
+        files = [f for f in files if Path(f).exists()]
+        n, alive = survivors(module, files, options.processes, options.sample, options.seed)
+        new = [m for m in alive if (module, m.place, m.change) not in equivalent]
+        for m in new:
+            print(f"SURVIVED  analysis/{module}.py:{m.line}  {m.place}: {m.change}")
+        counted = f"{n - len(alive)} killed, {len(alive) - len(new)} judged equivalent, {len(new)} survived"
+        print(f"{module}: {n} mutants, {counted} ({(time.monotonic() - began) / 60:.1f} min)", flush=True)
+        failed += len(new)
+    sys.exit(1 if failed else 0)
+
+
+def _import_libraries() -> None:
+    """What takes seconds to import is imported once, before any child is started; nothing of ours is."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    import hypothesis
+
+    generate = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile("mutation", phases=generate, database=None, derandomize=True)
+    hypothesis.settings.load_profile("mutation")
+
+
+if __name__ == "__main__":
+    main()

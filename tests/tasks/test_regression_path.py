@@ -1,0 +1,408 @@
+"""Models that predict numbers, from rows to the decision and its report, with real models in a real MLflow.
+
+Version 1 leads; version 2 errs less, version 3 as much, version 4 more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from mlflow.pyfunc import PythonModel
+from parcels import Echo, put_labels, register_version
+from scipy import stats
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
+from weeks import BEGIN, found, look_on, play_rows, predictions, score_rows, week
+
+from analysis.asymptotic import rho_squared
+from analysis.batch_unit import log_e_symmetric
+from analysis.judge import Assessment
+from analysis.measures import Measure, Task
+from analysis.policy import Policy
+from analysis.score_sums import pair_sums
+from analysis.tally import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER, UNLABELLED, pair_counts, pair_exclusions
+from tasks.decisions import Look, record
+from tasks.project import Project
+from tasks.publish import draw
+from tasks.registry import Registry
+from tasks.reigns import reigns
+from tasks.report import render, sentence
+from tasks.scoring import ChampionFailedError
+from tasks.season import tell
+from tasks.store import Store, open_store
+from tasks.tallying import AnotherTaskError, LabelError, close_batches
+
+ERRS = {"1": 2.0, "2": 1.5, "3": 2.0, "4": 2.6}
+WEEKS, ROWS = 4, 750
+POLICY = Policy(task="regression", min_gain=0.1, guardrails={"absolute_error": 0.1}, n_resamples=1000)
+LOSS: dict[Measure, Callable[[np.ndarray], np.ndarray]] = {"squared_error": np.square, "absolute_error": np.abs}
+
+
+def prices(number: int, n: int = ROWS) -> pl.DataFrame:
+    """One week of rows: what each version will predict stands in its column, with an error beside the one that all share."""
+    rng = np.random.default_rng(number)
+    y = rng.gamma(3, 4, n)
+    shared = rng.normal(0, 1, n)
+    columns = {f"x{v}": y + shared + rng.normal(0, sd, n) for v, sd in ERRS.items()}
+    seen = pl.Series("label", y).to_frame().select(pl.when(pl.Series(rng.random(n) < 0.95)).then(pl.col("label")))
+    region = rng.choice(["north", "south"], n)
+    return pl.DataFrame(
+        {"id": [f"{number}-{i}" for i in range(n)], "region": region, **columns, "label": seen["label"]}
+    )
+
+
+@dataclass
+class Played:
+    """What four weeks left behind, and all their rows."""
+
+    store: Store
+    project: Project
+    rows: pl.DataFrame
+    look: Look
+
+    def against(self, version: str) -> Assessment:
+        return next(a for a in self.look.judgement.assessments if a.evidence.challenger.version == version)
+
+    def labelled(self, version: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Label, champion and challenger of every row that counts."""
+        rows = self.rows.drop_nulls("label")
+        return rows["label"].to_numpy(), rows["x1"].to_numpy(), rows[f"x{version}"].to_numpy()
+
+    def gains(self, version: str, name: Measure) -> np.ndarray:
+        """By how much the challenger's loss is lower, row by row."""
+        y, c, h = self.labelled(version)
+        return LOSS[name](c - y) - LOSS[name](h - y)
+
+
+def register(project: Project, column: str, model: Any = None, **options: Any) -> str:
+    return register_version(project, column, model=Echo() if model is None else model, threshold=None, **options)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
+    project = Project(
+        name="prices",
+        store=str(tmp_path_factory.mktemp("prices") / "store"),
+        mlflow=mlflow_uri,
+        model=f"prices-{uuid.uuid4().hex[:8]}",
+        task="regression",
+        segments=("region",),
+        maturity_days=14,
+        policy=POLICY,
+    )
+    store, registry = open_store(project.store), Registry(project)
+    for version in ERRS:
+        register(project, f"x{version}")
+    found(store, registry, project)
+    weeks = [prices(number) for number in range(WEEKS)]
+    for number, frame in enumerate(weeks):
+        play_rows(store, registry, project, number, frame)
+    taken = look_on(store, project, week(WEEKS + 1))
+    assert taken is not None
+    record(store, project, taken)
+    return Played(store, project, pl.concat(weeks), taken)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(("version", "verdict"), [("2", "PROMOTE"), ("3", "WAIT"), ("4", "RETIRE")])
+    def test_the_better_is_promoted_the_equal_waits_the_worse_retires(
+        self, played: Played, version: str, verdict: str
+    ) -> None:
+        assert played.against(version).verdict.value == verdict
+        assert played.look.promote == "2"
+
+    def test_the_sentence_says_that_the_loss_is_lower(self, played: Played) -> None:
+        low = played.against("2").measured.interval.low  # type: ignore[union-attr]
+        assert low > POLICY.min_gain
+        said = f"its squared_error is proven to be lower by at least {low:.5g}, and every guardrail is proven to hold."
+        assert sentence(played.project, played.look).endswith(said)
+
+    def test_the_decision_is_kept_whole_and_is_found_again(self, played: Played) -> None:
+        kept = json.loads(played.store.read(f"prices/decisions/{played.look.id}.json"))
+        (batch, *_) = kept["judgement"]["assessments"][0]["evidence"]["batches"]
+        assert batch["scores"]["squared_error"]["n"] == played.rows[:ROWS]["label"].count()
+        again = look_on(played.store, played.project, week(WEEKS + 3))
+        assert again is not None
+        assert (again.id, again.record) == (played.look.id, played.look.record)
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+class TestNumbersOfTheRows:
+    """Whatever is said of a pair is what the raw rows say, computed by somebody else."""
+
+    def test_the_losses_of_both_models(self, played: Played, version: str) -> None:
+        y, c, h = played.labelled(version)
+        metrics = played.against(version).measured.metrics
+        for name, of in (("squared_error", mean_squared_error), ("absolute_error", mean_absolute_error)):
+            found_metric, gains = metrics[name], played.gains(version, name)  # type: ignore[index]
+            assert (found_metric.champion, found_metric.challenger) == pytest.approx((of(y, c), of(y, h)))  # type: ignore[union-attr]
+            assert found_metric.value == pytest.approx(-gains.mean())  # type: ignore[union-attr]
+            assert found_metric.standard_error == pytest.approx(gains.std() / len(gains) ** 0.5)  # type: ignore[union-attr]
+
+    def test_the_evidence_and_the_guardrail(self, played: Played, version: str) -> None:
+        m = played.against(version).measured
+        (guardrail,) = m.guardrails
+        first = played.rows[:ROWS]["label"].count()
+        for name, null, ours in (("squared_error", 0.1, m.log_e), ("absolute_error", -0.1, guardrail.log_e)):
+            gains = played.gains(version, name)  # type: ignore[arg-type]
+            z_sum = (gains.mean() - null) * len(gains) / gains.std()
+            expected = log_e_symmetric(z_sum, len(gains), rho=rho_squared(0.1, 13 * first))
+            assert ours == pytest.approx(float(expected), rel=1e-9)
+        assert (m.method, guardrail.metric, guardrail.method) == ("asymptotic", "absolute_error", "asymptotic")
+
+    def test_students_t(self, played: Played, version: str) -> None:
+        losses = played.against(version).measured.losses
+        for name in LOSS:
+            student = stats.ttest_1samp(played.gains(version, name), 0, alternative="greater")
+            ours = losses[name]  # type: ignore[index]
+            assert (ours.statistic, ours.p_value) == pytest.approx((student.statistic, student.pvalue), rel=1e-9)  # type: ignore[union-attr]
+        gains = played.gains(version, "squared_error")
+        low, high = stats.t.interval(0.9, len(gains) - 1, gains.mean(), stats.sem(gains))
+        interval = played.against(version).measured.paired_interval
+        assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-9)  # type: ignore[union-attr]
+
+    def test_the_last_weeks(self, played: Played, version: str) -> None:
+        recent = played.against(version).measured.recent
+        assert recent == played.against(version).measured.metrics["squared_error"], "no more than eight batches yet"
+
+
+class TestStored:
+    def test_a_version_says_one_number_a_row_and_has_no_threshold(self, played: Played) -> None:
+        (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
+        said = predictions(played.store, batch.manifest, "2")
+        assert said.schema == {"id": pl.String, "score": pl.Float64}
+        assert said["score"].to_list() == played.rows[:ROWS]["x2"].to_list()
+        registry = Registry(played.project)
+        for scored in batch.manifest.scored:
+            assert scored.contender is not None
+            assert scored.contender.threshold is None
+            assert scored.contender.digest == registry.load(scored.version).digest
+
+    def test_a_tally_counts_rows_and_their_losses_lie_beside_it(self, played: Played) -> None:
+        (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
+        labelled = played.rows[:ROWS]["label"].count()
+        assert pair_counts(batch.tally.frame, "1", "2").n == labelled
+        assert batch.tally.frame["n"].sum() == ROWS
+        assert batch.tally.scores is not None
+        assert pair_sums(batch.tally.scores, "3", "2")["squared_error"].n == labelled
+
+    def test_every_row_is_counted_or_explained(self, played: Played) -> None:
+        for a in played.look.judgement.assessments:
+            missing = played.rows["label"].null_count()
+            assert a.evidence.excluded == {UNLABELLED: missing}
+            assert a.measured.counts.n + missing == WEEKS * ROWS
+
+    def test_a_regression_of_scikit_learn_predicts_and_a_threshold_means_nothing(
+        self, make_project: Callable[..., Project]
+    ) -> None:
+        project = make_project(task="regression", policy=POLICY)
+        line = LinearRegression().fit(pd.DataFrame({"x": [0.0, 1.0]}), [-10, 30])
+        version = register_version(project, "x", model=line, threshold="high")
+        registry = Registry(project)
+        assert registry.load(version)(pl.DataFrame({"x": [2.0, -1.0]})).tolist() == pytest.approx([70, -50])
+        assert registry.version(version).threshold is None
+
+    def test_a_model_of_unknown_make_predicts_too(self, make_project: Callable[..., Project]) -> None:
+        project = make_project(task="regression", policy=POLICY)
+        version = register_version(project, "x", model=Gives(lambda x: -x), threshold=None)
+        assert Registry(project).load(version)(pl.DataFrame({"x": [2.0, 3.0]})).tolist() == [-2.0, -3.0]
+
+
+class Gives(PythonModel):  # type: ignore[misc]
+    """A model whose output is what a function makes of its column."""
+
+    def __init__(self, output: Callable[[Any], Any]) -> None:
+        self._output = output
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  (MLflow reads hints)
+        return self._output(model_input.iloc[:, 0])
+
+
+def cells(line: str) -> list[str]:
+    return [c.strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+@pytest.fixture(scope="module")
+def markdown(played: Played) -> str:
+    return render(played.project, played.look, reigns(played.store, played.project), {"trend": "trend.svg"})
+
+
+class TestReport:
+    def test_it_has_both_losses_and_the_root_with_students_t(self, played: Played, markdown: str) -> None:
+        section = next(p for p in markdown.split("\n## ") if p.startswith("Version 2 against version 1: PROMOTE"))
+        table = next(b for b in section.split("\n\n") if b.startswith("| loss")).splitlines()
+        rows = {cells(line)[0]: cells(line)[1:] for line in table[2:]}
+        assert list(rows) == ["mean squared error", "its root (RMSE)", "mean absolute error"]
+        y, c, h = played.labelled("2")
+        assert rows["mean squared error"][:2] == [f"{mean_squared_error(y, p):.5g}" for p in (c, h)]
+        assert rows["its root (RMSE)"][:2] == [f"{root_mean_squared_error(y, p):.5g}" for p in (c, h)]
+        assert rows["mean absolute error"][:2] == [f"{mean_absolute_error(y, p):.5g}" for p in (c, h)]
+        gains = played.gains("2", "squared_error")
+        low, high = stats.t.interval(0.9, len(gains) - 1, gains.mean(), stats.sem(gains))
+        value, interval, test = rows["mean squared error"][2:]
+        assert value == f"{-gains.mean():+.5g} ± {gains.std() / len(gains) ** 0.5:.5g}"
+        assert interval == f"{-high:+.5g} to {-low:+.5g}"
+        assert test.startswith(f"t {stats.ttest_1samp(gains, 0).statistic:.2f}, {len(gains) - 1:,} df, p ")
+
+    def test_it_speaks_of_nothing_that_numbers_do_not_have(self, markdown: str) -> None:
+        for word in (
+            "McNemar",
+            "bootstrap",
+            "Newcombe",
+            "| threshold |",
+            "of them positive",
+            "disagreements",
+            "prior Beta",
+        ):
+            assert word not in markdown
+        assert "losses of numbers are not summed by segment" in markdown
+
+    def test_its_tables_have_as_many_cells_in_every_row_as_in_their_head(self, markdown: str) -> None:
+        tables = [b.splitlines() for b in markdown.split("\n\n") if b.startswith("|")]
+        assert len(tables) >= 3 * 3 + 4
+        for table in tables:
+            assert {len(cells(line)) for line in table} == {len(cells(table[0]))}
+
+    def test_its_plots_are_well_formed(self, played: Played) -> None:
+        closed = close_batches(played.store, played.project, week(WEEKS + 1))
+        figures = draw(played.project, played.look, closed, reigns(played.store, played.project))
+        assert sorted(figures) == ["differences", "evidence", "trend"]
+        for svg in figures.values():
+            assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  our own
+        assert b"difference, % of the champion's loss" in figures["differences"]
+        for title in (b"squared error (lower is better)", b"absolute error (lower is better)"):
+            assert title in figures["trend"]
+
+    def test_a_season_is_told_in_its_own_losses(self, played: Played) -> None:
+        told = tell(played.store, played.project)
+        head_row, *rows = [cells(line) for line in told.splitlines() if line.startswith("|")]
+        assert head_row[-2:] == ["squared error served", "absolute error served"]
+        y, c, _ = played.labelled("2")
+        own = next(row for row in rows if row[0] == "**Dethrone's policy**")
+        assert own[-2:] == [f"{mean_squared_error(y, c):.5g}", f"{mean_absolute_error(y, c):.5g}"]
+        assert "squared\\_error \\< squared\\_error\\_live" in told
+        assert "paired t p \\< 0.05 each week" in told
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project(task="regression", policy=POLICY)
+
+
+@pytest.fixture
+def two(project: Project, store: Store, registry: Registry) -> None:
+    """A champion that predicts what stands in x1, a challenger that predicts what stands in x2."""
+    for column in ("x1", "x2"):
+        register(project, column)
+    found(store, registry, project)
+
+
+FEW = pl.DataFrame({"id": ["a", "b", "c"], "region": "north", "x1": [1.0, 2.0, 3.0], "x2": [2.0, 2.0, 2.0]})
+
+
+@pytest.mark.usefixtures("two")
+class TestLabels:
+    def test_labels_of_every_kind_are_numbers(self, store: Store, registry: Registry, project: Project) -> None:
+        kinds = [pl.Series([1, 2, 4]), pl.Series([1.0, 2.0, 4.0], dtype=pl.Float32), pl.Series(["1", "2.0", "4e0"])]
+        for number, labels in enumerate(kinds):
+            ids = (pl.col("id") + f"-{number}").alias("id")
+            play_rows(store, registry, project, number, FEW.with_columns(ids, labels.alias("label")))
+        for batch in close_batches(store, project, week(len(kinds) + 1)).batches:
+            assert batch.tally.scores is not None
+            sums = pair_sums(batch.tally.scores, "1", "2")["squared_error"]
+            assert (sums.n, sums.champion, sums.challenger) == pytest.approx((3, 1 / 3, 5 / 3))
+
+    def test_what_is_no_number_is_left_out_by_reason(self, store: Store, registry: Registry, project: Project) -> None:
+        rows = pl.concat([FEW, FEW.with_columns(id=pl.Series(["d", "e", "f"]))])
+        labels = pl.Series(["cheap", "nan", "inf", "1e61", None, "5"])
+        play_rows(store, registry, project, 0, rows.with_columns(label=labels))
+        put_labels(store, project, ["f"], [6.0], week(1), name="again")
+        (batch,) = close_batches(store, project, week(2)).batches
+        excluded = {LABEL_NOT_A_NUMBER: 4, CONFLICTING_LABELS: 1, UNLABELLED: 1}
+        assert pair_exclusions(batch.tally.frame, "1", "2") == excluded
+
+    def test_a_date_is_no_number_and_the_file_is_named(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        play_rows(store, registry, project, 0, FEW.with_columns(label=pl.lit(BEGIN)))
+        with pytest.raises(
+            LabelError, match=r"2024-01-07.parquet: the column 'label' is Date; labels are text or numbers"
+        ):
+            close_batches(store, project, week(2))
+        assert store.keys(f"{project.name}/tallies") == []
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("output", "sentence"),
+        [
+            (lambda x: x.astype(str), r"gave object values such as '2.0'; predictions must be finite numbers"),
+            (lambda x: x / 0, r"gave the number inf \(row 0 of a chunk\); predictions must be finite"),
+            (lambda x: np.column_stack([x, x]), r"gave an output of shape \(3, 2\) for 3 rows; one number a row is"),
+        ],
+        ids=["text", "infinite", "two columns"],
+    )
+    def test_a_challenger_that_gives_no_number_is_left_out_with_its_reason(
+        self, store: Store, registry: Registry, project: Project, output: Callable[[Any], Any], sentence: str
+    ) -> None:
+        register(project, "x1")
+        register(project, "x2", model=Gives(output))
+        found(store, registry, project)
+        manifest = score_rows(store, registry, project, FEW)
+        assert manifest.versions() == ["1"]
+        assert re.match(f"failed to score: version 2 {sentence}", manifest.scored[1].failure or "")
+
+    def test_a_champion_that_gives_none_stops_the_batch(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        register(project, "x1", model=Gives(lambda x: x * np.nan))
+        found(store, registry, project)
+        with pytest.raises(
+            ChampionFailedError, match=r"the champion, version 1, failed to score, .* gave the number nan"
+        ):
+            score_rows(store, registry, project, FEW)
+        assert store.keys(f"{project.name}/predictions") == []
+
+    @pytest.mark.usefixtures("two")
+    @pytest.mark.parametrize("closed", [True, False])
+    def test_another_task_in_the_project_file_is_told_to_be_set_back(
+        self, store: Store, registry: Registry, project: Project, closed: bool
+    ) -> None:
+        play_rows(store, registry, project, 0, FEW.with_columns(label=pl.lit(1.0)))
+        if closed:
+            close_batches(store, project, week(2))
+        tasks: tuple[Task, ...] = ("binary", "multiclass")
+        for task in tasks:
+            changed = project.model_copy(update={"task": task, "policy": Policy(task=task)})
+            sentence = f"batch 2024-01-07 was scored as regression, and the project's task is {task} now; set it back"
+            with pytest.raises(AnotherTaskError, match=sentence):
+                close_batches(store, changed, week(2))
+
+    def test_a_policy_of_another_task_is_refused(self, project: Project) -> None:
+        with pytest.raises(
+            ValueError, match="the policy is made for the task multiclass; the project's task is regression"
+        ):
+            Project(**{**project.model_dump(), "policy": Policy(task="multiclass")})
+
+    @pytest.mark.usefixtures("two")
+    def test_without_a_single_label_the_report_stands_too(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        score_rows(store, registry, project, FEW)
+        put_labels(store, project, ["other"], [1.0], week(0))
+        taken = look_on(store, project, week(2))
+        assert taken is not None
+        page = render(project, taken, reigns(store, project), {})
+        assert "| mean squared error | undefined: no labelled row with scores |" in page
+        assert "| version 2 | 3 | **0** | 3 |" in page
+        assert draw(project, taken, close_batches(store, project, week(2)), reigns(store, project))
