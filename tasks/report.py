@@ -43,7 +43,8 @@ _OF_THE_TASK: dict[Task, str] = {
     ),
     "regression": (
         "Losses have an asymptotic process, which holds in the limit of many rows. That limit is far where a few huge errors make up "
-        "a loss: a challenger that is a little better on most rows and far worse on one in a thousand can be promoted before that row comes."
+        "a loss: a challenger that is a little better on most rows and far worse on one in a thousand can be promoted before that "
+        "row comes."
     ),
 }
 _SAID = {
