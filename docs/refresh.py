@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from calibration.readme import readme_tables
 from docs.settings import settings_page
 from tasks.project import load_project
 
@@ -23,6 +24,7 @@ def main() -> None:
     (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
     readme = ROOT / "README.md"
     text = replace_block(readme.read_text(encoding="utf-8"), "season", tables(season))
+    text = replace_block(text, "calibration", readme_tables(ROOT / "docs" / "calibration"))
     readme.write_text(text, encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from calibration.readme import readme_tables
 from docs.settings import settings_page
 from tasks.project import load_project
 
@@ -40,3 +41,9 @@ def test_every_link_of_readme_leads_somewhere() -> None:
 def test_the_page_of_settings_is_that_of_the_settings() -> None:
     """Written anew by ``make docs``."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+def test_the_error_rates_in_readme_are_those_that_were_measured() -> None:
+    block = re.search(r"<!-- calibration -->\n(.*?)<!-- /calibration -->", README, flags=re.DOTALL)
+    assert block
+    assert block[1].strip() == readme_tables(ROOT / "docs" / "calibration").strip()
