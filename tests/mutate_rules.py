@@ -81,7 +81,7 @@ MUTANTS = [
     ),
     Mutant(
         "no promotion without disagreement",
-        "analysis/judge.py",
+        "analysis/checks.py",
         '"disagreement", d > 0,',
         '"disagreement", True,',
     ),
