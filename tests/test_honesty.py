@@ -175,7 +175,7 @@ def test_the_same_evidence_under_the_same_policy_is_the_same_decision_and_no_new
     assert again.id == first.id
     assert again.record == first.record
     assert record(world.store, world.project, again) is False
-    assert len(world.store.keys(f"{world.project.name}/decisions")) == 1
+    assert len(world.store.keys(f"{world.project.name}/decisions/log")) == 1
 
 
 def test_another_policy_is_another_decision(world: World, make_project: Callable[..., Project]) -> None:

@@ -17,7 +17,8 @@ from flows.reconcile import reconcile
 from flows.score import score
 from tasks.command import CalendarError
 from tasks.project import ProjectFileError
-from tasks.registry import RegistryError
+from tasks.projections import project_log
+from tasks.registry import Registry, RegistryError
 from tasks.reigns import LogError, commit, following, head
 from tasks.store import StoreError
 
@@ -51,6 +52,7 @@ def deleted_champion(world: World) -> None:
         reign, version="77", run_id="r", since=FIRST, kind="enthronement", decision=None, author="ada", reason="a slip"
     )
     commit(world.store, world.project, gone)
+    project_log(world.store, Registry(world.project), world.project)
 
 
 def nobody_listens(world: World) -> None:

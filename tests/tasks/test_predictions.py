@@ -24,7 +24,7 @@ from tasks.predictions import (
     read_parts,
 )
 from tasks.project import Project
-from tasks.store import AlreadyThereError, NotThereError, Store
+from tasks.store import AlreadyThereError, Store
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_valid_parquet_in_the_place_of_a_part_is_found_too(store: Store, staging
 
 def test_a_missing_part_is_named(store: Store, staging: Staging) -> None:
     part = staging.add("p/1", 0, rows("a"))
-    with pytest.raises(NotThereError, match=re.escape(part.key)):
+    with pytest.raises(DamagedError, match=re.escape(f"{part.key} was deleted after it was scored; restore it")):
         read_parts(store, (part,))
 
 

@@ -106,7 +106,7 @@ class TestFaults:
             ({"Model": "m"}, "unknown key 'Model'; did you mean 'model'?"),
             (
                 {"qqqq": 1},
-                "unknown key 'qqqq'; known are: store, mlflow, model, task, columns, segments, maturity_days, policy",
+                "unknown key 'qqqq'; known are: store, mlflow, model, task, columns, segments, maturity_days, model_seconds, policy",
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
             ({"policy": {"guardrail": {}}}, "unknown key 'policy.guardrail'; did you mean 'guardrails'?"),

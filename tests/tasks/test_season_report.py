@@ -207,7 +207,7 @@ class TestTelling:
         _, promotion = reigns(store, project)
         link = f"[{promotion.decision}](../{promotion.decision}/report.md)"
         assert cells(markdown, "2") == [
-            ["2", "version 2", str(week(5)), "promotion", "proven better than version 1", link]
+            ["2", "version 2", str(week(5)), "promotion", "dethrone", "proven better than version 1", link]
         ]
         fates, _ = cells(markdown, DETHRONE)
         assert fates[1] == f"took over on {week(5)}: proven better than version 1"

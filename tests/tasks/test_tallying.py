@@ -26,7 +26,7 @@ from analysis.tally import (
 from tasks.predictions import DamagedError, Manifest
 from tasks.project import Columns, Project
 from tasks.registry import Registry
-from tasks.store import NotThereError, Store
+from tasks.store import Store
 from tasks.tallying import ClosedBatch, LabelError, close_batches
 
 DEADLINE = BEGIN + timedelta(days=14)
@@ -172,8 +172,10 @@ class TestForGood:
         put_labels(store, project, IDS, [1] * 6, BEGIN)
         batch = close(store, project)
         prefix = f"{project.name}/tallies/{BEGIN}"
-        assert list(batch.files) == [f"{prefix}.scores.parquet", f"{prefix}.parquet"]
-        frames = [pl.read_parquet(BytesIO(store.read(key))) for key in batch.files]
+        manifest, *tallies = batch.files
+        assert manifest == f"{project.name}/predictions/{BEGIN}/manifest.json"
+        assert tallies == [f"{prefix}.scores.parquet", f"{prefix}.parquet"]
+        frames = [pl.read_parquet(BytesIO(store.read(key))) for key in tallies]
         assert batch.tally.scores is not None
         assert frames[0].equals(batch.tally.scores)
         assert frames[1].equals(batch.tally.frame)
@@ -340,4 +342,4 @@ class TestFaults:
         put_labels(store, project, IDS, [1] * 6, BEGIN)
         key = scored.scored[0].parts[0].key
         store.delete(key)
-        self.refuses(store, project, NotThereError, re.escape(f"there is no {key}"))
+        self.refuses(store, project, DamagedError, re.escape(f"{key} was deleted after it was scored; restore it"))
