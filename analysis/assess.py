@@ -12,7 +12,7 @@ from analysis.bootstrap import Bootstrap, bootstrap
 from analysis.by_class import ByClass, Marginal, by_class, marginal_tests
 from analysis.class_bootstrap import class_bootstrap
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, scores_of
 from analysis.gains import total_difference
 from analysis.guardrails import Guardrail, SegmentGuardrail, guardrail, segment_guardrails
 from analysis.intervals import Interval
@@ -158,9 +158,7 @@ def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> 
 def _losses(evidence: Evidence, policy: Policy) -> dict[RegressionLoss, PairedT | Undefined]:
     if policy.task != "regression":
         return {}
-    sums = {
-        name: merge_losses([b.scores[name] for b in evidence.batches if name in b.scores]) for name in REGRESSION_LOSSES
-    }
+    sums = {name: merge_losses(scores_of(evidence.batches, name)) for name in REGRESSION_LOSSES}
     return {name: paired_t(total, confidence_level=1 - 2 * policy.alpha) for name, total in sums.items()}
 
 

@@ -13,7 +13,10 @@ from scipy import special, stats
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.metrics import Difference, Floats
 
-__all__ = ["Overdispersion", "heterogeneity", "log_e_batch_unit", "log_e_symmetric", "overdispersion", "scale_free"]
+__all__ = [
+    "Overdispersion", "heterogeneity", "log_e_batch_unit", "log_e_of_batches", "log_e_symmetric", "outcome_gains", "overdispersion",
+    "scale_free",
+]  # fmt: skip
 
 _RHO = 0.2
 _CLIP = 1.5
@@ -68,9 +71,21 @@ def log_e_batch_unit(batches: Sequence[PairedOutcomes], *, null_gain: float = 0.
     One number a batch, x = (wins - losses - null_gain * rows) / sqrt(disagreements), symmetric about 0 given the past
     at the boundary of H0; batches without rows say nothing. The numbers are made free of scale first.
     """
-    x = [(b.wins - b.losses - null_gain * b.n) / math.sqrt(max(b.discordant, 1)) for b in batches if b.n]
-    values = scale_free(np.array(x, dtype=np.float64))
-    return float(log_e_symmetric(values.sum(), (values**2).sum()))
+    gains, scales = outcome_gains(batches)
+    return float(log_e_of_batches((gains - null_gain) / scales))
+
+
+def outcome_gains(batches: Sequence[PairedOutcomes]) -> tuple[Floats, Floats]:
+    """The gain of each batch that has rows, (wins - losses) / rows, and its scale, sqrt(disagreements) / rows."""
+    counted = [b for b in batches if b.n]
+    gains = np.array([(b.wins - b.losses) / b.n for b in counted], dtype=np.float64)
+    return gains, np.array([math.sqrt(max(b.discordant, 1)) / b.n for b in counted], dtype=np.float64)
+
+
+def log_e_of_batches(x: Floats) -> Floats:
+    """Log of the e-value of one number a batch, along the last axis: made free of scale, then self-normalised."""
+    free = scale_free(x)
+    return log_e_symmetric(free.sum(axis=-1), (free**2).sum(axis=-1))
 
 
 def scale_free(x: Floats) -> Floats:

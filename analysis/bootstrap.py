@@ -25,7 +25,7 @@ from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
 from analysis.metrics import Floats, Metric, difference, paired_metric, paired_standard_error
 
-__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval"]
+__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "summary"]
 
 Resampling = Literal["dirichlet", "multinomial"]
 
@@ -72,7 +72,7 @@ def bootstrap(
     for name in metrics:
         values = _differences(name, draws)
         limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
-        found[name] = limits if isinstance(limits, Undefined) else _bootstrap(values, limits, method, interval)
+        found[name] = summary(values, limits, method, interval)
     return found
 
 
@@ -81,7 +81,12 @@ def _differences(name: Metric, tables: Floats) -> Floats:
     return challenger - champion
 
 
-def _bootstrap(values: Floats, interval: Interval, method: Resampling, kind: IntervalKind) -> Bootstrap:
+def summary(
+    values: Floats, interval: Interval | Undefined, method: Resampling, kind: IntervalKind = "percentile"
+) -> Bootstrap | Undefined:
+    """What is told of the replicates ``values``, those that are undefined among them; Undefined where the interval is."""
+    if isinstance(interval, Undefined):
+        return interval
     defined = values[np.isfinite(values)]
     return Bootstrap(
         interval,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse
 
-from analysis.bootstrap import Bootstrap, Resampling, percentile_interval
+from analysis.bootstrap import Bootstrap, Resampling, percentile_interval, summary
 from analysis.class_counts import ClassCounts
 from analysis.counts import Undefined
 from analysis.metrics import Floats
@@ -51,16 +51,9 @@ def class_bootstrap(
             for old, new in _replicates(counts, rng, n_resamples, method)
         ]
         for name, *values in zip(defined, *blocks, strict=True):
-            found[name] = _summary(np.concatenate(values), confidence_level, method)
+            differences = np.concatenate(values)
+            found[name] = summary(differences, percentile_interval(differences, confidence_level), method)
     return {name: found[name] for name in metrics}
-
-
-def _summary(values: Floats, confidence_level: float, method: Resampling) -> Bootstrap | Undefined:
-    interval = percentile_interval(values, confidence_level)
-    if isinstance(interval, Undefined):
-        return interval
-    defined = values[np.isfinite(values)]
-    return Bootstrap(interval, float(np.mean(defined > 0)), len(values) - len(defined), len(values), method)
 
 
 _Margins = tuple[Floats, Floats, Floats]  # right, labelled, predicted: replicates x classes among the labels

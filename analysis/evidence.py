@@ -27,6 +27,7 @@ __all__ = [
     "PairedBatch",
     "closing_date",
     "gather",
+    "scores_of",
     "sum_classes",
 ]
 
@@ -120,6 +121,11 @@ class Evidence:
             for b in self.batches
         )
         return replace(self, batches=batches)
+
+
+def scores_of(batches: Sequence[PairedBatch], name: Measure) -> list[ScoreSums]:
+    """The sums of one score metric in each of these batches that has them."""
+    return [b.scores[name] for b in batches if name in b.scores]
 
 
 def sum_classes(batches: Sequence[PairedBatch]) -> ClassCounts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.cost import expected_cost
 from analysis.counts import PairedCounts, Undefined
-from analysis.evidence import Evidence, PairedBatch, sum_classes
+from analysis.evidence import Evidence, PairedBatch, scores_of, sum_classes
 from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric
 from analysis.metrics import Difference, difference
 from analysis.multiclass import class_difference
@@ -29,7 +29,7 @@ def batch_differences(evidence: Evidence, name: Measure, policy: Policy) -> list
 
 def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -> Difference | Undefined:
     if is_score_measure(name):
-        return merge(name, [b.scores[name] for b in batches if name in b.scores])
+        return merge(name, scores_of(batches, name))
     if policy.task == "multiclass" and is_class_measure(name):
         return class_difference(name, sum_classes(batches))
     counts = sum((b.counts for b in batches), PairedCounts())

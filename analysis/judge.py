@@ -23,7 +23,7 @@ from analysis.multiplicity import e_closure
 from analysis.outlook import outlook_of
 from analysis.policy import Policy
 
-__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "uneven"]
+__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy", "uneven"]
 
 
 class Verdict(StrEnum):
@@ -72,7 +72,8 @@ def judge(
     alpha). ``allowances`` gives each version's alpha, by default the policy's; ``head_to_head`` the evidence on two
     challengers, without which several that are proven are ranked by their lower limits alone.
     """
-    own = [_own_policy(e, policy, allowances or {}, len(evidence)) for e in evidence]
+    given = allowances or {}
+    own = [own_policy(policy, given.get(e.challenger.version), len(evidence)) for e in evidence]
     measured = [
         measure(e, p, rng=np.random.default_rng([seed, i])) for i, (e, p) in enumerate(zip(evidence, own, strict=True))
     ]
@@ -95,12 +96,14 @@ def judge(
     return Judgement(assessments, choice.version, choice if len(candidates) > 1 else None)
 
 
-def _own_policy(evidence: Evidence, policy: Policy, allowances: Mapping[str, Allowance], size: int) -> Policy:
-    """The policy at the challenger's own alpha; a plan to a horizon has no e-values, so its family shares alpha evenly."""
-    given = allowances.get(evidence.challenger.version)
-    alpha = given.alpha if given else policy.alpha
+def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
+    """The policy at one challenger's own alpha, beside ``family`` challengers with itself.
+
+    A plan to a horizon has no e-values, so its family shares alpha evenly.
+    """
+    alpha = allowance.alpha if allowance else policy.alpha
     if policy.horizon and policy.error_budget == "family":
-        alpha /= size
+        alpha /= family
     return policy if alpha == policy.alpha else policy.model_copy(update={"alpha": alpha})
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize
 
 from analysis.asymptotic import log_e_asymptotic, rho_squared
-from analysis.batch_unit import log_e_symmetric, scale_free
+from analysis.batch_unit import log_e_of_batches
 from analysis.cost import CostMatrix, confidence_sequence_of_cost, log_e_cost
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.eprocess import confidence_sequence, log_e
@@ -147,8 +147,7 @@ class BatchProcess:
         return float(self._log_e(np.array([null_gain]), -1)[0])
 
     def _log_e(self, nulls: Floats, sign: int) -> Floats:
-        x = scale_free(sign * (np.array(self.gains)[None, :] - nulls[:, None]) / np.array(self.scales)[None, :])
-        return log_e_symmetric(x.sum(axis=1), (x**2).sum(axis=1))
+        return log_e_of_batches(sign * (np.array(self.gains) - nulls[:, None]) / np.array(self.scales))
 
     def interval(self, alpha: float) -> Interval:
         return Interval(self._limit(alpha, 1), self._limit(alpha, -1), 1 - 2 * alpha)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from analysis.asymptotic import MIN_DISCORDANT
-from analysis.batch_unit import Overdispersion, heterogeneity, overdispersion
+from analysis.batch_unit import Overdispersion, heterogeneity, outcome_gains, overdispersion
 from analysis.counts import PairedOutcomes, Undefined
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, scores_of
 from analysis.gains import batch_differences, total_difference
 from analysis.measures import (
     RANK_MEASURES,
@@ -70,7 +70,7 @@ def _asymptotic(
     if isinstance(found, Undefined):
         return found
     if is_score_measure(name):
-        sizes = [b.scores[name].n for b in evidence.batches if name in b.scores]
+        sizes = [s.n for s in scores_of(evidence.batches, name)]
         differing = sum(sizes)
     else:
         sizes = [b.counts.n for b in evidence.batches]
@@ -87,9 +87,8 @@ def _asymptotic(
 def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
     """Batches as units: each batch's gain over its own standard error; batches without a disagreement say nothing."""
     if is_linear(name):
-        pairs = [p for p in evidence.outcomes(name) if p.n]
-        gains = tuple((p.wins - p.losses) / p.n for p in pairs)
-        return BatchProcess(gains, tuple(max(p.discordant, 1) ** 0.5 / p.n for p in pairs))
+        gains, scales = outcome_gains(evidence.outcomes(name))
+        return BatchProcess(tuple(gains.tolist()), tuple(scales.tolist()))
     sign = gain_sign(name)
     found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
     return BatchProcess(tuple(sign * d.value for d in found), tuple(d.standard_error for d in found))

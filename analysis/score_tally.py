@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,15 @@ __all__ = ["score_tally"]
 _RESAMPLES = 200  # for the standard error of average precision within one batch
 
 _Row = tuple[Measure, str, str, ScoreSums]
+_Loss = Callable[[Floats, Floats], Floats]  # of labels and scores, one loss a row
+
+_OF_SCORES: dict[Measure, _Loss] = {
+    "brier": functools.partial(row_losses, loss="brier"),
+    "log_loss": functools.partial(row_losses, loss="log"),
+}
+_OF_NUMBERS: dict[Measure, _Loss] = {
+    name: functools.partial(regression_losses, loss=name) for name in REGRESSION_LOSSES
+}
 
 
 def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
@@ -38,8 +48,8 @@ def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         return sums_frame([])
     y = usable["label"].to_numpy().astype(np.float64)
     if policy.task == "regression":
-        return sums_frame(_regression(y, scores))
-    rows = [*_losses(y, scores), *_auc(y, scores)]
+        return sums_frame(_losses(y, scores, _OF_NUMBERS))
+    rows = [*_losses(y, scores, _OF_SCORES), *_auc(y, scores)]
     if "average_precision" in (policy.primary, *policy.guardrails):
         rows += _average_precision(y, scores)
     return sums_frame(rows)
@@ -49,22 +59,11 @@ def _pairs(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
     return list(itertools.combinations(sorted(scores, key=int), 2))
 
 
-def _losses(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:
+def _losses(y: Floats, scores: Mapping[str, Floats], losses: Mapping[Measure, _Loss]) -> list[_Row]:
     rows: list[_Row] = []
-    names: tuple[tuple[Measure, str], ...] = (("brier", "brier"), ("log_loss", "log"))
-    for name, loss in names:
-        each = {v: row_losses(y, s, loss=loss) for v, s in scores.items()}  # type: ignore[arg-type]
+    for name, loss in losses.items():
+        each = {v: loss(y, given) for v, given in scores.items()}
         for a, b in _pairs(scores):
-            variance = float(np.var(each[b] - each[a])) / len(y)
-            rows.append((name, a, b, ScoreSums(len(y), float(each[a].mean()), float(each[b].mean()), variance)))
-    return rows
-
-
-def _regression(y: Floats, predictions: Mapping[str, Floats]) -> list[_Row]:
-    rows: list[_Row] = []
-    for name in REGRESSION_LOSSES:
-        each = {v: regression_losses(y, given, loss=name) for v, given in predictions.items()}
-        for a, b in _pairs(predictions):
             sums = paired_losses(each[a], each[b])
             n, variance = sums.n, sums.deviation / sums.n / sums.n
             rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance)))

@@ -13,7 +13,7 @@ import numpy as np
 from analysis.bootstrap import Bootstrap, bootstrap
 from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, Undefined
-from analysis.evidence import BatchTally, Evidence, closing_date, gather
+from analysis.evidence import BatchTally, Evidence, closing_date, gather, scores_of
 from analysis.gains import total_difference
 from analysis.judge import Verdict, judge
 from analysis.losses import PairedT, RegressionLoss, paired_t
@@ -90,7 +90,7 @@ def bootstrap_rule(evidence: Evidence, name: LinearMetric = "recall") -> str | N
 
 def loss_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
     """Promote whoever has the lower mean loss so far."""
-    found = merge(name, [b.scores[name] for b in evidence.batches if name in b.scores])
+    found = merge(name, scores_of(evidence.batches, name))
     if isinstance(found, Undefined) or found.value >= 0:
         return None
     return f"{name} {amount(name, found.challenger)} < {amount(name, found.champion)}"
@@ -98,7 +98,7 @@ def loss_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
 
 def student_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
     """Promote at a paired t test's one-sided p below 0.05."""
-    losses = merge_losses([b.scores[name] for b in evidence.batches if name in b.scores])
+    losses = merge_losses(scores_of(evidence.batches, name))
     found = paired_t(losses, confidence_level=0.95)
     return f"paired t p = {found.p_value:.2g}" if isinstance(found, PairedT) and found.p_value < 0.05 else None
 
@@ -211,7 +211,7 @@ class Tape:
 
 def _standing(evidence: Evidence) -> float:
     """By what the better of two challengers is told that a rule would both promote."""
-    found = merge("squared_error", [b.scores["squared_error"] for b in evidence.batches if "squared_error" in b.scores])
+    found = merge("squared_error", scores_of(evidence.batches, "squared_error"))
     return evidence.counts.challenger.tp if isinstance(found, Undefined) else -found.challenger
 
 

@@ -16,7 +16,7 @@ from analysis.budget import Allowance
 from analysis.counts import PairedCounts, Undefined
 from analysis.evidence import Contender, Evidence, PairedBatch
 from analysis.intervals import Interval
-from analysis.judge import judge
+from analysis.judge import judge, own_policy
 from analysis.mcnemar import mcnemar
 from analysis.measures import SCORE_MEASURES, Measure, gain_sign, is_linear, is_tally_metric
 from analysis.metrics import Floats, paired_metric
@@ -194,19 +194,11 @@ def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None =
     given = allowances or {}
 
     def trial(evidence: Sequence[Evidence]) -> bool:
-        if not any(_may_pass(e, _own(policy, given.get(e.challenger.version), len(evidence))) for e in evidence):
+        if not any(_may_pass(e, own_policy(policy, given.get(e.challenger.version), len(evidence))) for e in evidence):
             return False
         return judge(evidence, policy, seed=0, allowances=given).promote is not None
 
     return trial
-
-
-def _own(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
-    """The policy at the alpha at which ``judge`` holds this challenger to it."""
-    alpha = allowance.alpha if allowance else policy.alpha
-    if policy.horizon and policy.error_budget == "family":
-        alpha /= family
-    return policy.model_copy(update={"alpha": alpha})
 
 
 def _may_pass(evidence: Evidence, policy: Policy) -> bool:
