@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.record import canonical_json, digest
+from analysis.record import canonical_json
+from tasks.chain import entry_key, link, require_whole
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import AlreadyThereError, Store
@@ -54,14 +54,10 @@ def enter(store: Store, project: Project, decision_id: str, data: bytes, *, new:
         done = None if new else next((e for e in newest_first(store, project) if e.decision == decision_id), None)
         if done:
             return done
-        following = Entry(
-            last.number + 1 if last else 1,
-            decision_id,
-            hashlib.sha256(data).hexdigest(),
-            digest(last) if last else None,
-        )
+        number, predecessor = link(last)
+        following = Entry(number, decision_id, hashlib.sha256(data).hexdigest(), predecessor)
         try:
-            store.create(f"{_folder(project)}/{following.number:08}.json", canonical_json(following))
+            store.create(entry_key(_folder(project), number), canonical_json(following))
         except AlreadyThereError:
             continue
         return following
@@ -69,19 +65,15 @@ def enter(store: Store, project: Project, decision_id: str, data: bytes, *, new:
 
 def entries(store: Store, project: Project) -> list[Entry]:
     """The whole log. Raises DecisionLogError if an entry is missing or does not follow the one before."""
-    found: list[Entry] = []
-    for number, key in enumerate(_keys(store, project), start=1):
-        entry = _read(store, key)
-        if entry.number != number or entry.predecessor != (digest(found[-1]) if found else None):
-            msg = f"{store.uri}/{_folder(project)}: entry {number} is missing or was changed; restore the log from a backup"
-            raise DecisionLogError(msg)
-        found.append(entry)
+    keys = _keys(store, project)
+    found = [_read(store, key) for key in keys]
+    require_whole(store, _folder(project), keys, found, DecisionLogError)
     return found
 
 
 def newest_first(store: Store, project: Project) -> Iterator[Entry]:
     """The entries from the last one back, each read when it is asked for. Raises DecisionLogError."""
-    return map(_reader(store), reversed(_keys(store, project)))
+    return (_read(store, key) for key in reversed(_keys(store, project)))
 
 
 def _folder(project: Project) -> str:
@@ -90,10 +82,6 @@ def _folder(project: Project) -> str:
 
 def _keys(store: Store, project: Project) -> list[str]:
     return store.keys(_folder(project))
-
-
-def _reader(store: Store) -> Callable[[str], Entry]:
-    return functools.partial(_read, store)
 
 
 def _read(store: Store, key: str) -> Entry:

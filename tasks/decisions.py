@@ -70,7 +70,9 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         champion, list(contenders.values()), tallies, open_rows, project.policy, seed=seed, allowances=own
     )
     found = _find(store, project, evidence_digest)
-    decision_id = found or f"{as_of.isoformat()}-{evidence_digest[:12]}"
+    if found:
+        return Look(found, reign, evidence, judgement, read_decision(store, project, found))
+    decision_id = f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
         "schema": 1,
         "id": decision_id,
@@ -86,8 +88,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "judgement": judgement,
         "promote": judgement.promote,
     }
-    kept = read_decision(store, project, found) if found else plain(content)
-    return Look(decision_id, reign, evidence, judgement, kept)
+    return Look(decision_id, reign, evidence, judgement, plain(content))
 
 
 def judge_all(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from analysis.record import canonical_json, digest
+from analysis.record import canonical_json
+from tasks.chain import entry_key, link, require_whole
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import AlreadyThereError, Store
@@ -45,19 +46,10 @@ class Reign:
 
 def reigns(store: Store, project: Project) -> list[Reign]:
     """The whole log. Raises LogError if an entry is missing or does not follow the one before."""
-    prefix = f"{project.name}/reigns"
-    keys = store.keys(prefix)
+    folder = _folder(project)
+    keys = store.keys(folder)
     entries = [_read(store, key) for key in keys]
-    before: Reign | None = None
-    for number, (key, entry) in enumerate(zip(keys, entries, strict=True), start=1):
-        if (
-            key != _key(project, number)
-            or entry.number != number
-            or entry.predecessor != (digest(before) if before else None)
-        ):
-            msg = f"{store.uri}/{prefix}: entry {number} is missing or was changed; restore the log from a backup"
-            raise LogError(msg)
-        before = entry
+    require_whole(store, folder, keys, entries, LogError)
     return entries
 
 
@@ -102,8 +94,9 @@ def following(
     if before and since < before.since:
         msg = f"a reign since {since} cannot follow reign {before.number}, which began on {before.since}; correct the date"
         raise LogError(msg)
+    number, predecessor = link(before)
     return Reign(
-        number=before.number + 1 if before else 1,
+        number=number,
         version=version,
         run_id=run_id,
         since=since,
@@ -111,7 +104,7 @@ def following(
         decision=decision,
         author=author,
         reason=reason,
-        predecessor=digest(before) if before else None,
+        predecessor=predecessor,
     )
 
 
@@ -120,7 +113,7 @@ def commit(store: Store, project: Project, reign: Reign) -> Reign:
 
     Committing the same reign again is a no-op. Raises SupersededError if another entry has its number.
     """
-    key = _key(project, reign.number)
+    key = entry_key(_folder(project), reign.number)
     try:
         store.create(key, canonical_json(reign))
     except AlreadyThereError:
@@ -134,8 +127,8 @@ def commit(store: Store, project: Project, reign: Reign) -> Reign:
     return reign
 
 
-def _key(project: Project, number: int) -> str:
-    return f"{project.name}/reigns/{number:08}.json"
+def _folder(project: Project) -> str:
+    return f"{project.name}/reigns"
 
 
 def _read(store: Store, key: str) -> Reign:

@@ -44,7 +44,7 @@ def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[st
     """``logged`` is None where the log itself is broken."""
     record = read_decision(store, project, decision_id)
     unlogged = [] if logged is None else _record_faults(store, project, decision_id, logged)
-    faults = [*unlogged, *_input_faults(store, record)]
+    faults = [*unlogged, *input_faults(store, record)]
     if faults:
         return faults  # a judgement of other inputs would differ for that reason alone
     again = _replay(store, record)
@@ -89,19 +89,17 @@ def _record_faults(store: Store, project: Project, decision_id: str, logged: Map
 
 def input_faults(store: Store, record: dict[str, Any]) -> list[str]:
     """What of the files that a decision rests on is missing or changed, a sentence each."""
-    return list(_input_faults(store, record))
-
-
-def _input_faults(store: Store, record: dict[str, Any]) -> Iterator[str]:
+    faults = []
     for batch in record["basis"]["batches"]:
         for key, sha256 in batch["files"].items():
             try:
                 found = hashlib.sha256(store.read(key)).hexdigest()
             except NotThereError:
-                yield f"decision {record['id']}: {key}, which it rests on, is missing"
+                faults.append(f"decision {record['id']}: {key}, which it rests on, is missing")
             else:
                 if found != sha256:
-                    yield f"decision {record['id']}: {key}, which it rests on, was changed"
+                    faults.append(f"decision {record['id']}: {key}, which it rests on, was changed")
+    return faults
 
 
 def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
