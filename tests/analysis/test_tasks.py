@@ -198,6 +198,18 @@ class TestLabelSelection:
         assert 5 < hits < 35
 
 
+def assert_a_verdict_and_no_nan(e: Evidence, policy: Policy) -> None:
+    found = assessed(e, policy)
+    assert found.reasons
+    assert canonical_json(found)
+    measured = measure(e, policy, rng=np.random.default_rng(1))
+    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
+    assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
+    for rule in (*naive_rules(policy).values(), policy_rule(policy)):
+        reason = rule(e)
+        assert reason is None or "nan" not in reason
+
+
 @SLOW_PROPERTY
 @given(
     st.lists(st.one_of(FEW_ROWS, ANY_ROWS), max_size=4),
@@ -210,15 +222,7 @@ def test_any_classes_get_a_verdict_and_no_number_that_is_none(
 ) -> None:
     policy = Policy(task="multiclass", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
     e = class_evidence(*(t for t in tables if t.n))
-    found = assessed(e, policy)
-    assert found.reasons
-    assert canonical_json(found)
-    measured = measure(e, policy, rng=np.random.default_rng(1))
-    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
-    assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
-    for rule in (*naive_rules(policy).values(), policy_rule(policy)):
-        reason = rule(e)
-        assert reason is None or "nan" not in reason
+    assert_a_verdict_and_no_nan(e, policy)
 
 
 FINITE = st.floats(-1e60, 1e60, width=64)
@@ -235,15 +239,7 @@ def test_any_numbers_get_a_verdict_and_no_number_that_is_none(
 ) -> None:
     policy = Policy(task="regression", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
     e = loss_evidence(*(tuple(np.array(column) for column in zip(*rows, strict=True)) for rows in batches))
-    found = assessed(e, policy)
-    assert found.reasons
-    assert canonical_json(found)
-    measured = measure(e, policy, rng=np.random.default_rng(1))
-    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
-    assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
-    for rule in (*naive_rules(policy).values(), policy_rule(policy)):
-        reason = rule(e)
-        assert reason is None or "nan" not in reason
+    assert_a_verdict_and_no_nan(e, policy)
 
 
 def test_right_or_wrong_is_where_wins_and_losses_are() -> None:

@@ -9,7 +9,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -20,6 +19,7 @@ import polars as pl
 import pytest
 from mlflow.pyfunc import PythonModel
 from parcels import Echo, put_batch, put_frame, put_labels, register_version
+from played import Played, cells, play
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score, recall_score
 from sklearn.tree import DecisionTreeClassifier
@@ -30,12 +30,10 @@ from weeks import BEGIN, found, look_on, play_rows, predictions, score_rows, wee
 from analysis.asymptotic import rho_squared
 from analysis.batch_unit import log_e_symmetric
 from analysis.eprocess import log_e
-from analysis.judge import Assessment
 from analysis.measures import Task
 from analysis.policy import Policy
 from analysis.record import canonical_json
 from analysis.tally import CONFLICTING_LABELS, LABEL_NOT_A_CLASS, UNLABELLED, pair_counts, pair_exclusions
-from tasks.decisions import Look, record
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry
@@ -43,7 +41,7 @@ from tasks.reigns import reigns
 from tasks.report import render
 from tasks.scoring import ChampionFailedError
 from tasks.season import tell
-from tasks.store import Store, open_store
+from tasks.store import Store
 from tasks.tallying import AnotherTaskError, LabelError, close_batches
 
 NAMES = np.array(["bird", "cat", "dog"])
@@ -73,24 +71,6 @@ def animals(number: int, n: int = ROWS) -> pl.DataFrame:
     )
 
 
-@dataclass
-class Played:
-    """What four weeks left behind, and all their rows."""
-
-    store: Store
-    project: Project
-    rows: pl.DataFrame
-    look: Look
-
-    def against(self, version: str) -> Assessment:
-        return next(a for a in self.look.judgement.assessments if a.evidence.challenger.version == version)
-
-    def labelled(self, version: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Label, champion and challenger of every row that counts."""
-        rows = self.rows.drop_nulls("label")
-        return rows["label"].to_numpy(), rows["x1"].to_numpy(), rows[f"x{version}"].to_numpy()
-
-
 def register(project: Project, column: str, model: Any = None, **options: Any) -> str:
     model = Echo() if model is None else model
     return register_version(project, column, model=model, threshold=None, **{"example": "cat", **options})
@@ -108,17 +88,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
         maturity_days=14,
         policy=POLICY,
     )
-    store, registry = open_store(project.store), Registry(project)
-    for version in RIGHT:
-        register(project, f"x{version}")
-    found(store, registry, project)
-    weeks = [animals(number) for number in range(WEEKS)]
-    for number, frame in enumerate(weeks):
-        play_rows(store, registry, project, number, frame)
-    taken = look_on(store, project, week(WEEKS + 1))
-    assert taken is not None
-    record(store, project, taken)
-    return Played(store, project, pl.concat(weeks), taken)
+    return play(Played, project, list(RIGHT), [animals(number) for number in range(WEEKS)], register)
 
 
 class TestVerdicts:
@@ -265,10 +235,6 @@ class TestStored:
 class Upper(PythonModel):  # type: ignore[misc]
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  (MLflow reads hints)
         return model_input["x"].str.upper()
-
-
-def cells(line: str) -> list[str]:
-    return [c.strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -19,6 +18,7 @@ import polars as pl
 import pytest
 from mlflow.pyfunc import PythonModel
 from parcels import Echo, put_labels, register_version
+from played import Played, cells, play
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
@@ -26,12 +26,10 @@ from weeks import BEGIN, found, look_on, play_rows, predictions, score_rows, wee
 
 from analysis.asymptotic import rho_squared
 from analysis.batch_unit import log_e_symmetric
-from analysis.judge import Assessment
 from analysis.measures import Measure, Task
 from analysis.policy import Policy
 from analysis.score_sums import pair_sums
 from analysis.tally import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER, UNLABELLED, pair_counts, pair_exclusions
-from tasks.decisions import Look, record
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry
@@ -39,7 +37,7 @@ from tasks.reigns import reigns
 from tasks.report import render, sentence
 from tasks.scoring import ChampionFailedError
 from tasks.season import tell
-from tasks.store import Store, open_store
+from tasks.store import Store
 from tasks.tallying import AnotherTaskError, LabelError, close_batches
 
 ERRS = {"1": 2.0, "2": 1.5, "3": 2.0, "4": 2.6}
@@ -61,23 +59,7 @@ def prices(number: int, n: int = ROWS) -> pl.DataFrame:
     )
 
 
-@dataclass
-class Played:
-    """What four weeks left behind, and all their rows."""
-
-    store: Store
-    project: Project
-    rows: pl.DataFrame
-    look: Look
-
-    def against(self, version: str) -> Assessment:
-        return next(a for a in self.look.judgement.assessments if a.evidence.challenger.version == version)
-
-    def labelled(self, version: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Label, champion and challenger of every row that counts."""
-        rows = self.rows.drop_nulls("label")
-        return rows["label"].to_numpy(), rows["x1"].to_numpy(), rows[f"x{version}"].to_numpy()
-
+class PlayedNumbers(Played):
     def gains(self, version: str, name: Measure) -> np.ndarray:
         """By how much the challenger's loss is lower, row by row."""
         y, c, h = self.labelled(version)
@@ -89,7 +71,7 @@ def register(project: Project, column: str, model: Any = None, **options: Any) -
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
+def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> PlayedNumbers:
     project = Project(
         name="prices",
         store=str(tmp_path_factory.mktemp("prices") / "store"),
@@ -100,34 +82,24 @@ def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
         maturity_days=14,
         policy=POLICY,
     )
-    store, registry = open_store(project.store), Registry(project)
-    for version in ERRS:
-        register(project, f"x{version}")
-    found(store, registry, project)
-    weeks = [prices(number) for number in range(WEEKS)]
-    for number, frame in enumerate(weeks):
-        play_rows(store, registry, project, number, frame)
-    taken = look_on(store, project, week(WEEKS + 1))
-    assert taken is not None
-    record(store, project, taken)
-    return Played(store, project, pl.concat(weeks), taken)
+    return play(PlayedNumbers, project, list(ERRS), [prices(number) for number in range(WEEKS)], register)
 
 
 class TestVerdicts:
     @pytest.mark.parametrize(("version", "verdict"), [("2", "PROMOTE"), ("3", "WAIT"), ("4", "RETIRE")])
     def test_the_better_is_promoted_the_equal_waits_the_worse_retires(
-        self, played: Played, version: str, verdict: str
+        self, played: PlayedNumbers, version: str, verdict: str
     ) -> None:
         assert played.against(version).verdict.value == verdict
         assert played.look.promote == "2"
 
-    def test_the_sentence_says_that_the_loss_is_lower(self, played: Played) -> None:
+    def test_the_sentence_says_that_the_loss_is_lower(self, played: PlayedNumbers) -> None:
         low = played.against("2").measured.interval.low  # type: ignore[union-attr]
         assert low > POLICY.min_gain
         said = f"its squared_error is proven to be lower by at least {low:.5g}, and every guardrail is proven to hold."
         assert sentence(played.project, played.look).endswith(said)
 
-    def test_the_decision_is_kept_whole_and_is_found_again(self, played: Played) -> None:
+    def test_the_decision_is_kept_whole_and_is_found_again(self, played: PlayedNumbers) -> None:
         kept = json.loads(played.store.read(f"prices/decisions/{played.look.id}.json"))
         (batch, *_) = kept["judgement"]["assessments"][0]["evidence"]["batches"]
         assert batch["scores"]["squared_error"]["n"] == played.rows[:ROWS]["label"].count()
@@ -140,7 +112,7 @@ class TestVerdicts:
 class TestNumbersOfTheRows:
     """Whatever is said of a pair is what the raw rows say, computed by somebody else."""
 
-    def test_the_losses_of_both_models(self, played: Played, version: str) -> None:
+    def test_the_losses_of_both_models(self, played: PlayedNumbers, version: str) -> None:
         y, c, h = played.labelled(version)
         metrics = played.against(version).measured.metrics
         for name, of in (("squared_error", mean_squared_error), ("absolute_error", mean_absolute_error)):
@@ -149,7 +121,7 @@ class TestNumbersOfTheRows:
             assert found_metric.value == pytest.approx(-gains.mean())  # type: ignore[union-attr]
             assert found_metric.standard_error == pytest.approx(gains.std() / len(gains) ** 0.5)  # type: ignore[union-attr]
 
-    def test_the_evidence_and_the_guardrail(self, played: Played, version: str) -> None:
+    def test_the_evidence_and_the_guardrail(self, played: PlayedNumbers, version: str) -> None:
         m = played.against(version).measured
         (guardrail,) = m.guardrails
         first = played.rows[:ROWS]["label"].count()
@@ -160,7 +132,7 @@ class TestNumbersOfTheRows:
             assert ours == pytest.approx(float(expected), rel=1e-9)
         assert (m.method, guardrail.metric, guardrail.method) == ("asymptotic", "absolute_error", "asymptotic")
 
-    def test_students_t(self, played: Played, version: str) -> None:
+    def test_students_t(self, played: PlayedNumbers, version: str) -> None:
         losses = played.against(version).measured.losses
         for name in LOSS:
             student = stats.ttest_1samp(played.gains(version, name), 0, alternative="greater")
@@ -171,13 +143,13 @@ class TestNumbersOfTheRows:
         interval = played.against(version).measured.paired_interval
         assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-9)  # type: ignore[union-attr]
 
-    def test_the_last_weeks(self, played: Played, version: str) -> None:
+    def test_the_last_weeks(self, played: PlayedNumbers, version: str) -> None:
         recent = played.against(version).measured.recent
         assert recent == played.against(version).measured.metrics["squared_error"], "no more than eight batches yet"
 
 
 class TestStored:
-    def test_a_version_says_one_number_a_row_and_has_no_threshold(self, played: Played) -> None:
+    def test_a_version_says_one_number_a_row_and_has_no_threshold(self, played: PlayedNumbers) -> None:
         (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
         said = predictions(played.store, batch.manifest, "2")
         assert said.schema == {"id": pl.String, "score": pl.Float64}
@@ -188,7 +160,7 @@ class TestStored:
             assert scored.contender.threshold is None
             assert scored.contender.digest == registry.load(scored.version).digest
 
-    def test_a_tally_counts_rows_and_their_losses_lie_beside_it(self, played: Played) -> None:
+    def test_a_tally_counts_rows_and_their_losses_lie_beside_it(self, played: PlayedNumbers) -> None:
         (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
         labelled = played.rows[:ROWS]["label"].count()
         assert pair_counts(batch.tally.frame, "1", "2").n == labelled
@@ -196,7 +168,7 @@ class TestStored:
         assert batch.tally.scores is not None
         assert pair_sums(batch.tally.scores, "3", "2")["squared_error"].n == labelled
 
-    def test_every_row_is_counted_or_explained(self, played: Played) -> None:
+    def test_every_row_is_counted_or_explained(self, played: PlayedNumbers) -> None:
         for a in played.look.judgement.assessments:
             missing = played.rows["label"].null_count()
             assert a.evidence.excluded == {UNLABELLED: missing}
@@ -228,17 +200,13 @@ class Gives(PythonModel):  # type: ignore[misc]
         return self._output(model_input.iloc[:, 0])
 
 
-def cells(line: str) -> list[str]:
-    return [c.strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-
-
 @pytest.fixture(scope="module")
-def markdown(played: Played) -> str:
+def markdown(played: PlayedNumbers) -> str:
     return render(played.project, played.look, reigns(played.store, played.project), {"trend": "trend.svg"})
 
 
 class TestReport:
-    def test_it_has_both_losses_and_the_root_with_students_t(self, played: Played, markdown: str) -> None:
+    def test_it_has_both_losses_and_the_root_with_students_t(self, played: PlayedNumbers, markdown: str) -> None:
         section = next(p for p in markdown.split("\n## ") if p.startswith("Version 2 against version 1: PROMOTE"))
         table = next(b for b in section.split("\n\n") if b.startswith("| loss")).splitlines()
         rows = {cells(line)[0]: cells(line)[1:] for line in table[2:]}
@@ -273,7 +241,7 @@ class TestReport:
         for table in tables:
             assert {len(cells(line)) for line in table} == {len(cells(table[0]))}
 
-    def test_its_plots_are_well_formed(self, played: Played) -> None:
+    def test_its_plots_are_well_formed(self, played: PlayedNumbers) -> None:
         closed = close_batches(played.store, played.project, week(WEEKS + 1))
         figures = draw(played.project, played.look, closed, reigns(played.store, played.project))
         assert sorted(figures) == ["differences", "evidence", "trend"]
@@ -283,7 +251,7 @@ class TestReport:
         for title in (b"squared error (lower is better)", b"absolute error (lower is better)"):
             assert title in figures["trend"]
 
-    def test_a_season_is_told_in_its_own_losses(self, played: Played) -> None:
+    def test_a_season_is_told_in_its_own_losses(self, played: PlayedNumbers) -> None:
         told = tell(played.store, played.project)
         head_row, *rows = [cells(line) for line in told.splitlines() if line.startswith("|")]
         assert head_row[-2:] == ["squared error served", "absolute error served"]

@@ -159,6 +159,15 @@ def test_a_missing_entry_of_the_log_is_found(store: Store, project: Project, tak
     assert f"entry {number} is missing or was changed" in verify_all(store, project)[0]
 
 
+def test_an_entry_under_another_number_is_found(store: Store, project: Project, taken: list[str]) -> None:
+    """Also where it is the only one: its content says that it is the first."""
+    only = store.read(f"{LOG}/00000001.json")
+    for number in (1, 2, 3):
+        store.delete(f"{LOG}/{number:08}.json")
+    store.write(f"{LOG}/00000002.json", only)
+    assert "entry 1 is missing or was changed" in verify_all(store, project)[0]
+
+
 def test_reordered_entries_are_found(store: Store, project: Project, taken: list[str]) -> None:
     first, second = (store.read(f"{LOG}/0000000{n}.json") for n in (1, 2))
     store.write(f"{LOG}/00000001.json", second)
