@@ -36,19 +36,20 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
         return f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
     newest = newest_reign(settings)
 
+    said = f"{sentence(settings, look)} Decision {look.id}"
     if dry_run:
-        return f"{sentence(settings, look)} Decision {look.id} (dry run: nothing was written)."
-    if look.reign == newest:
+        return f"{said} (dry run: nothing was written)."
+    in_force = look.reign == newest
+    if in_force:
         record_step(settings, look)
         report_step(settings, look, closed)
-        if look.promote:
-            if settings.policy.approval == "required":
-                heal_step(settings)
-                return f"{sentence(settings, look)} Decision {look.id}. {ask_for_approval(settings, look.id)}"
-            promote(project, look.id)
-            return f"{sentence(settings, look)} Decision {look.id}."
+    if in_force and look.promote and settings.policy.approval == "automatic":
+        promote(project, look.id)
+        return f"{said}."
     heal_step(settings)
-    return f"{sentence(settings, look)} Decision {look.id}.{since_then(look, newest)}"
+    if in_force and look.promote:
+        return f"{said}. {ask_for_approval(settings, look.id)}"
+    return f"{said}.{since_then(look, newest)}"
 
 
 if __name__ == "__main__":

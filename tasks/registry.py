@@ -25,9 +25,8 @@ from tasks.outputs import ScoringError, predictions_of
 from tasks.project import Project
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault(
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"
-)  # seconds; MLflow's own 7 take minutes to say that nobody is there
+# MLflow's own 7 retries of 120 seconds each take minutes to say that nobody is there
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 __all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
