@@ -114,7 +114,13 @@ def test_whatever_dethrone_does_is_allowed_and_no_action_is_allowed_that_it_does
 def test_what_is_committed_can_be_neither_replaced_nor_deleted(calls: list[Any], policy: list[dict[str, Any]]) -> None:
     created = [call for operation, call in calls if operation == "PutObject" and call.get("IfNoneMatch") == "*"]
     committed = [call for call in created if not call["Key"].endswith("/.create-only")]
-    assert {call["Key"].split("/")[2] for call in committed} == {"reigns", "decisions", "tallies", "predictions"}
+    assert {call["Key"].split("/")[2] for call in committed} == {
+        "reigns",
+        "decisions",
+        "tallies",
+        "versions",
+        "predictions",
+    }
     for call in committed:
         assert not allowed(policy, "PutObject", {k: v for k, v in call.items() if k != "IfNoneMatch"})
         assert not allowed(policy, "DeleteObject", call)
