@@ -29,6 +29,7 @@ from analysis.measures import (
     Measure,
     is_linear,
     is_regression_loss,
+    is_score_measure,
 )
 from analysis.metrics import METRICS, Difference
 from analysis.planned import PlannedLook, planned_look
@@ -163,9 +164,10 @@ def _losses(evidence: Evidence, policy: Policy) -> dict[RegressionLoss, PairedT 
 
 
 def _shown_metrics(evidence: Evidence, policy: Policy) -> list[Measure]:
-    """All metrics of the tallies, the scores that lie beside them, and cost where it has a price."""
+    """All metrics of the tallies, the scores that lie beside them or are asked for, and cost where it has a price."""
     if policy.task != "binary":
         return list(MEASURES[policy.task])
-    scores = sorted({name for b in evidence.batches for name in b.scores})
+    asked = {name for name in (policy.primary, *policy.guardrails) if is_score_measure(name)}
+    scores = sorted(asked.union(*(b.scores for b in evidence.batches)))
     cost: list[Measure] = ["cost"] if policy.costs else []
     return [*METRICS, *cost, *scores]

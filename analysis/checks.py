@@ -118,7 +118,7 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
         return [*found, _bootstrap(m, policy)]
     if policy.task == "regression":
         return [_student(m, policy)]
-    total = m.metrics.get(primary, Undefined("there is no such measure"))
+    total = m.metrics[primary]
     if isinstance(total, Undefined):
         return [*found, Check("one look", False, f"{primary} is not defined: {total.reason}")]
     excess = gain_sign(primary) * total.value - policy.min_gain

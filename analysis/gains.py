@@ -36,6 +36,5 @@ def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -
     if name == "cost":
         assert policy.costs is not None
         return expected_cost(counts, policy.costs.matrix)
-    if not is_tally_metric(name):
-        return Undefined(f"{name} is not a metric of a tally of decisions")
+    assert is_tally_metric(name)
     return difference(name, counts)

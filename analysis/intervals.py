@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
@@ -64,6 +64,8 @@ def paired_difference(
             low, high = max(p1 - p2 - half, -1.0), min(p1 - p2 + half, 1.0)
         case "tango":
             low, high = -_tango_upper(pairs.swap(), z), _tango_upper(pairs, z)
+        case _:
+            assert_never(method)
     return Interval(low, high, confidence_level)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,8 @@ def metric_array(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -
                 return np.asarray(np.clip((tp * tn - fp * fn) / scale, -1, 1), dtype=np.float64)
             case "alert_rate":
                 return (tp + fp) / (tp + fp + fn + tn)
+            case _:
+                assert_never(name)
 
 
 def paired_metric(name: Metric, cells: Floats) -> tuple[Floats, Floats]:
@@ -159,6 +161,8 @@ def _gradient(name: Metric, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> _
                 return flagged, flagged, passed, passed
             case "mcc":
                 return _mcc_gradient(tp, fp, fn, tn)
+            case _:
+                assert_never(name)
 
 
 def _mcc_gradient(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> _Quadruple:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 
@@ -62,6 +62,8 @@ def class_metric_array(name: ClassMetric, right: Floats, labelled: Floats, predi
                 return np.asarray(np.mean(2 * right / (labelled + predicted), axis=-1))
             case "weighted_f1":
                 return np.asarray(np.sum(labelled * 2 * right / (labelled + predicted), axis=-1) / n)
+            case _:
+                assert_never(name)
 
 
 def class_metric(name: ClassMetric, confusions: Mapping[str, Confusion]) -> float | Undefined:
@@ -170,3 +172,5 @@ def _derivatives(name: ClassMetric, margins: _Margins, value: float) -> tuple[Fl
         case "weighted_f1":
             f1, shared = 2 * tp / (s + p), -2 * s * tp / (s + p) ** 2 / n
             return 2 * s / (s + p) / n, f1 / n + shared, shared, -value / n
+        case _:
+            assert_never(name)

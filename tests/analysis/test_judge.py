@@ -121,6 +121,14 @@ def test_no_disagreement_is_never_promoted() -> None:
     assert "disagreed on 0 of the 4800 rows" in found.reasons[0]
 
 
+def test_a_score_that_was_never_kept_waits_and_says_that_no_row_has_one() -> None:
+    found = only(*[GOOD] * 5, policy=Policy(primary="brier", guardrails={"auc": 0.01}))
+    assert found.verdict is Verdict.WAIT
+    findings = {c.name: c.finding for c in found.checks if not c.passed}
+    assert findings["one look"] == "brier is not defined: no labelled row with scores"
+    assert findings["auc"] == "the evidence that auc is not more than 0.01 worse is E = 1 (20 needed)"
+
+
 def test_harm_in_the_primary_metric_retires() -> None:
     found = only(*[GOOD.swap()] * 10, policy=Policy(guardrails={}))
     assert found.verdict is Verdict.RETIRE

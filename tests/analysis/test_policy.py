@@ -170,6 +170,50 @@ def test_what_a_task_does_not_have_is_refused_in_one_sentence(task: Any, value: 
     assert len(messages) == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"primary": "cost"}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
+        ({"guardrails": {"cost": 0.5}}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
+        (
+            {"primary": "cost", "costs": {"fp": 1, "fn": 4}, "min_gain": 4},
+            "two decisions on a row differ by at most 4 in cost; ask for less than that",
+        ),
+        (
+            {"costs": {"fp": 1, "fn": 4}, "guardrails": {"cost": 4}},
+            "two decisions on a row differ by at most 4 in cost; ask for less than that",
+        ),
+        (
+            {"prior": 5, "planned_win_share": 0.65},
+            "prior and planned_win_share both set the prior; keep one of them",
+        ),
+        *(
+            (
+                {"unlabelled": "begg_greenes"} | other,
+                "unlabelled: begg_greenes goes neither with unit: batch nor with segment_guardrails nor with cost",
+            )
+            for other in (
+                {"unit": "batch"},
+                {"segment_guardrails": {"recall": 0.1}},
+                {"guardrails": {"cost": 0.1}, "costs": {"fp": 1, "fn": 4}},
+            )
+        ),
+        *(
+            (
+                {"horizon": {"disagreements": 100}} | other,
+                "a horizon goes with rows as units and min_gain: 0 only; remove horizon, or the others",
+            )
+            for other in ({"min_gain": 0.01}, {"unit": "batch"}, {"unlabelled": "begg_greenes"})
+        ),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_go_together_are_refused_in_one_sentence(value: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Policy(**value)
+    assert [error["msg"].removeprefix("Value error, ") for error in refusal.value.errors()] == [sentence]
+
+
 def test_a_loss_of_numbers_may_be_asked_to_fall_by_any_amount() -> None:
     policy = Policy(task="regression", min_gain=1e6, guardrails={"absolute_error": 250})
     assert (policy.min_gain, policy.guardrails["absolute_error"]) == (1e6, 250)

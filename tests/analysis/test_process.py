@@ -111,6 +111,20 @@ def _swapped(e: Evidence) -> Evidence:
     return Evidence(e.champion, e.challenger, parts)
 
 
+@pytest.mark.parametrize(
+    ("cells", "low", "high"),
+    [
+        ((0, 0, 0, 0, 0, 0, 0, 0), -1, 1),
+        ((0, 0, 10**9, 0, 0, 10**9, 0, 0), 1 - 1e-6, 1),
+        ((0, 10**9, 0, 0, 0, 0, 10**9, 0), -1, -1 + 1e-6),
+    ],
+    ids=["no row excludes nothing", "every flag right against every flag wrong", "and the other way round"],
+)
+def test_a_precision_interval_ends_where_gains_end(cells: tuple[int, ...], low: float, high: float) -> None:
+    interval = PrecisionProcess(PairedCounts(cells), 3.0).interval(0.05)  # type: ignore[arg-type]
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-12)
+
+
 @SLOW_PROPERTY
 @given(st.lists(MODEST_COUNTS, max_size=4), st.sampled_from(MEASURES["binary"]), st.sampled_from(["row", "batch"]))
 def test_forward_and_reverse_never_both_prove_something(tables: list[PairedCounts], name: Measure, unit: str) -> None:

@@ -62,6 +62,11 @@ def test_what_each_kind_of_value_becomes(value: Any, expected: Any) -> None:
     assert json.loads(canonical_json(value)) == expected
 
 
+def test_what_is_not_a_number_is_refused_rather_than_written() -> None:
+    with pytest.raises(ValueError, match="a record cannot hold NaN; what is not defined is Undefined"):
+        canonical_json({"recall": [math.nan]})
+
+
 def test_floats_keep_twelve_significant_digits_at_any_scale() -> None:
     assert plain(1 / 3) == 0.333333333333
     assert plain(2e-300 / 3) == 6.66666666667e-301

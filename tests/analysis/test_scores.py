@@ -21,6 +21,7 @@ from analysis.policy import Policy
 from analysis.score_sums import ScoreSums, merge, pair_sums
 from analysis.score_tally import score_tally
 from analysis.scores import AucComponents, ScoreLoss, auc_components, row_losses
+from analysis.tally import score_column
 
 CASE = json.loads((Path(__file__).resolve().parents[1] / "oracles" / "delong.json").read_text())["synthetic"]
 
@@ -29,6 +30,21 @@ def auc(labels: object, champion: object, challenger: object) -> AucComponents:
     found = auc_components(labels, champion, challenger)  # type: ignore[arg-type]
     assert isinstance(found, AucComponents)
     return found
+
+
+def kept(y: object, *scores: object) -> pl.DataFrame:
+    """The sums of one batch with the labels ``y``, of version 1 and those after it."""
+    joined = pl.DataFrame({"label": y, **{score_column(str(i)): s for i, s in enumerate(scores, start=1)}})
+    return score_tally(joined.with_columns(excluded=pl.lit(None, dtype=pl.String)), Policy(primary="average_precision"))
+
+
+def test_a_batch_in_which_both_rank_every_positive_first_keeps_no_average_precision() -> None:
+    """No replicate of its bootstrap differs from another, so it says nothing of the spread; its AUC does."""
+    y = np.repeat([1, 0], 20)
+    right, lower = np.where(y == 1, 0.9, 0.1), np.where(y == 1, 0.7, 0.3)
+    assert kept(y, right, lower)["metric"].to_list() == ["brier", "log_loss", "auc"]
+    lower[:5] = 0.2
+    assert kept(y, right, lower)["metric"].to_list() == ["brier", "log_loss", "auc", "average_precision"]
 
 
 def scored(rng: np.random.Generator, n: int, digits: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
-from analysis_examples import FIRST_DAY, batch_tally, contender, evidence
+from analysis_examples import FIRST_DAY, batch_tally, contender, evidence, tally_frame
 from class_examples import simulated
 from scipy import stats
-from task_examples import class_evidence, loss_evidence, numbers
+from task_examples import class_evidence, loss_evidence, numbers, summed
 
 from analysis.counts import Confusion, PairedCounts, Undefined
 from analysis.evidence import BatchTally, Evidence, gather
@@ -235,3 +236,36 @@ class TestOtherTasks:
 
     def test_the_rules_of_0_and_1_are_the_naive_ones(self) -> None:
         assert naive_rules(Policy()) == NAIVE_RULES
+
+    def test_what_was_served_is_right_or_wrong_by_class(self) -> None:
+        """Version 1 serves the first batch, version 2 the second."""
+        weeks = [[("a", "a", "b", 6), ("b", "a", "b", 3)], [("a", "b", "a", 4), ("b", "b", "a", 1), ("c", "a", "c", 2)]]
+        closed = [self.tally_of_classes(day(7 * i), cells) for i, cells in enumerate(weeks)]
+        switch = Switch(day(5), "1", "2", "")
+        found = tape(closed).outcome([switch], Policy(task="multiclass", guardrails={}), first="1")
+        assert found.served["accuracy"] == pytest.approx((6 + 4 + 2) / 16)
+        assert found.served["macro_recall"] == pytest.approx((10 / 10 + 0 / 4 + 2 / 2) / 3)
+        assert found.not_better == 0, "6 right of 7 against 1"
+
+    @staticmethod
+    def tally_of_classes(date_: date, cells: list[tuple[str, str, str, int]]) -> BatchTally:
+        frame = pl.DataFrame(cells, schema=["label", "v1", "v2", "n"], orient="row")
+        frame = frame.with_columns(excluded=pl.lit(None, dtype=pl.String))
+        return BatchTally(date_.isoformat(), date_, frame, {v: contender(v) for v in ("1", "2")})
+
+    def test_the_loss_that_was_served_is_that_of_whoever_led_over_all_rows(self) -> None:
+        rng = np.random.default_rng(2)
+        weeks = [numbers(rng, n, challenger=0.5) for n in (100, 300)]
+        scored = {v: contender(v) for v in ("1", "2")}
+        closed = [
+            BatchTally(d.isoformat(), d, tally_frame({(1, 1, 1): len(y)}), scored, summed(y, c, h))
+            for d, (y, c, h) in zip((day(0), day(7)), weeks, strict=True)
+        ]  # fmt: skip
+        policy = Policy(task="regression")
+        found = tape(closed).outcome([Switch(day(5), "1", "2", "")], policy, first="1")
+        errors = np.concatenate([weeks[0][1] - weeks[0][0], weeks[1][2] - weeks[1][0]])
+        assert found.served["squared_error"] == pytest.approx(np.mean(errors**2))
+        assert found.served["absolute_error"] == pytest.approx(np.mean(np.abs(errors)))
+        assert found.not_better == 0
+        nothing = tape([]).outcome([], policy, first="1").served
+        assert nothing["squared_error"] == Undefined("no labelled row with a prediction")

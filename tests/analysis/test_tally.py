@@ -22,6 +22,7 @@ from analysis.tally import (
     confusion,
     pair_counts,
     pair_exclusions,
+    segment_column,
     segment_counts,
     tally,
 )
@@ -32,7 +33,7 @@ Label = tuple[str, float | None, int]
 
 
 def rows_frame(rows: list[Row]) -> pl.DataFrame:
-    schema = {"id": pl.String, "segment.region": pl.String, "v1": pl.Int8, "v2": pl.Int8}
+    schema = {"id": pl.String, segment_column("region"): pl.String, "v1": pl.Int8, "v2": pl.Int8}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -55,6 +56,14 @@ def test_rows_with_the_same_segment_label_and_decisions_become_one_count() -> No
     north, south = tally_frame({(0, 0, 0): 1, (1, 1, 0): 2}), tally_frame({(1, 1, 0): 1}, region="south")
     assert_frame_equal(found, add_tallies([north, south]), check_row_order=False)
     assert found.columns == ["excluded", "segment.region", "label", "v1", "v2", "n"]
+
+
+def test_a_row_keeps_its_entity_where_it_counts_for_anything_and_only_there() -> None:
+    rows = rows_frame([("a", "north", 1, 0), ("b", "north", 1, 0), ("c", "north", 1, 0), ("d", "north", 1, 0)])
+    named = rows.with_columns(entity=pl.Series([7, 7, 8, 9]))
+    found = tally(named, labels_frame([("a", 1, 0), ("b", 1, 0), ("d", 2, 0)]))
+    cells = {(row["excluded"], row["entity"], row["label"]): row["n"] for row in found.to_dicts()}
+    assert cells == {(None, "7", 1): 2, (None, None, None): 1, (LABEL_NOT_BINARY, None, None): 1}
 
 
 @pytest.mark.parametrize(
