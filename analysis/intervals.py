@@ -104,12 +104,11 @@ def _tango_score(pairs: PairedOutcomes, d0: float) -> float:
 
 
 def _tango_upper(pairs: PairedOutcomes, z: float) -> float:
-    """The difference above the observed one at which T falls to -z."""
-    observed = (pairs.wins - pairs.losses) / pairs.n
-    top = 1 - 1e-12
-    if observed >= top or _tango_score(pairs, top) > -z:
+    """The difference above the observed one at which T falls to -z; at 1 it is minus infinity unless every row was won."""
+    if pairs.wins == pairs.n:
         return 1.0
-    return float(optimize.brentq(lambda d0: _tango_score(pairs, d0) + z, observed, top, xtol=1e-13))
+    observed = (pairs.wins - pairs.losses) / pairs.n
+    return float(optimize.brentq(lambda d0: _tango_score(pairs, d0) + z, observed, 1, xtol=1e-13))
 
 
 def newcombe(pairs: PairedOutcomes, both_right: int, *, confidence_level: float) -> Interval | Undefined:
@@ -139,7 +138,5 @@ def _correlation(n11: int, n10: int, n01: int, n00: int) -> float:
     margins = (n11 + n10) * (n01 + n00) * (n11 + n01) * (n10 + n00)
     if margins == 0:
         return 0.0
-    cross: float = n11 * n00 - n10 * n01
-    if cross > 0:
-        cross = max(cross - (n11 + n10 + n01 + n00) / 2, 0)
-    return cross / math.sqrt(margins)
+    cross = n11 * n00 - n10 * n01
+    return max(cross - (n11 + n10 + n01 + n00) / 2, min(cross, 0)) / math.sqrt(margins)

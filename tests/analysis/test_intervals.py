@@ -9,6 +9,7 @@ import pytest
 from analysis_examples import OUTCOMES, PROPERTY, oracle
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.intervals import Interval, newcombe
@@ -23,6 +24,15 @@ def test_newcombe_against_the_oracle(case: dict[str, Any]) -> None:
     assert [found.low, found.high] == pytest.approx(case["computed"]["newcombe"], abs=1e-9)
     assert found.confidence_level == 1 - case["alpha"]
     assert found.low <= case["estimate"] <= found.high + 1e-12
+
+
+def test_a_correlation_smaller_than_its_correction_is_none() -> None:
+    """2 x 1 - 1 x 1 = 1 against 5 / 2: both shares are 3 of 5, so the limits are those of independent samples."""
+    found = newcombe(PairedOutcomes(1, 1, 3), 2, confidence_level=0.95)
+    low, high = proportion_confint(3, 5, 0.05, method="wilson")
+    half = math.sqrt((0.6 - low) ** 2 + (high - 0.6) ** 2)
+    assert isinstance(found, Interval)
+    assert [found.low, found.high] == pytest.approx([-half, half], abs=1e-12)
 
 
 def test_without_rows_there_is_no_interval() -> None:

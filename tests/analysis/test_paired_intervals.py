@@ -105,6 +105,14 @@ def test_tangos_interval_holds_what_its_score_test_does_not_reject() -> None:
         assert (found.p_value < 0.05) == (-margin < low)
 
 
+@pytest.mark.parametrize(("n", "margin"), [(30, 0.01), (200, 0.05), (3, 0.3)])
+def test_without_a_disagreement_tangos_statistic_has_a_closed_form(n: int, margin: float) -> None:
+    """The constrained share of losses is the margin itself, so T = n d / sqrt(n d (1 - d))."""
+    found = noninferiority(PairedOutcomes(0, 0, n), margin=margin)
+    assert isinstance(found, NonInferiority)
+    assert found.statistic == pytest.approx(math.sqrt(n * margin / (1 - margin)), rel=1e-12)
+
+
 def test_a_margin_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a margin lies in \[0, 1\), not -0.1"):
         noninferiority(PairedOutcomes(1, 1, 1), margin=-0.1)
