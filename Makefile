@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
+# compiled at once: a flow starts a process, which would take seconds more where Python may not write its bytecode
+INSTALL := $(BIN)/uv pip install --require-hashes --compile-bytecode
+
 # Prefect and MLflow stay on this machine, and what a demo or a test leaves behind stays in this folder
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
@@ -24,11 +27,11 @@ $(BIN)/uv: requirements-uv.lock
 	@touch $@
 
 $(BIN)/.env: $(BIN)/uv requirements.lock
-	$(BIN)/uv pip install --require-hashes -r requirements.lock
+	$(INSTALL) -r requirements.lock
 	@touch $@
 
 $(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock
-	$(BIN)/uv pip install --require-hashes -r requirements-dev.lock
+	$(INSTALL) -r requirements-dev.lock
 	@touch $@ $(BIN)/.env
 
 demo: env ## play a season of 2013 New York flights (again: goes on where it stands)
