@@ -88,9 +88,10 @@ def log_e_array(
 
 def _octave_quadrature(w: Floats, l: Floats, t: Floats, null_gain: float, prior: float) -> Floats:
     u, log_weight = octave_nodes(prior)
-    win, loss, tie = (np.log1p(slope * u) for slope in _slopes(null_gain))
-    exponent = w[..., None] * win + l[..., None] * loss + t[..., None] * tie + log_weight
-    return np.asarray(special.logsumexp(exponent, axis=-1), dtype=np.float64)
+    growth = np.log1p(np.outer(_slopes(null_gain), u))
+    exponent = np.stack([w, l, t], axis=-1) @ growth + log_weight
+    peak = exponent.max(axis=-1, keepdims=True)
+    return np.asarray(peak[..., 0] + np.log(np.exp(exponent - peak).sum(axis=-1)), dtype=np.float64)
 
 
 def _integral(pairs: PairedOutcomes, m: float, prior: float) -> float:

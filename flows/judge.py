@@ -14,7 +14,16 @@ from flows.promote import promote
 from tasks.command import last_complete_day, not_after, run
 from tasks.project import load_project
 from tasks.report import sentence, since_then
-from tasks.steps import ask_for_approval, close_step, heal_step, judge_step, newest_reign, record_step, report_step
+from tasks.steps import (
+    ask_for_approval,
+    close_step,
+    heal_step,
+    judge_step,
+    newest_reign,
+    record_step,
+    report_step,
+    whole,
+)
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
@@ -31,7 +40,7 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
     newest_reign(settings)  # a log that is not whole stops the run before anything is closed
     closed = close_step(settings, day, keep=not dry_run)
 
-    look = judge_step(settings, closed, day, look_back=as_of is not None)
+    look = judge_step(settings, whole(closed), day, look_back=as_of is not None)
     if look is None:
         return f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
     newest = newest_reign(settings)
@@ -41,8 +50,8 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
         return f"{said} (dry run: nothing was written)."
     in_force = look.reign == newest
     if in_force:
-        record_step(settings, look)
-        report_step(settings, look, closed)
+        record_step(settings, whole(look))
+        report_step(settings, whole(look), whole(closed))
     if in_force and look.promote and settings.policy.approval == "automatic":
         promote(project, look.id)
         return f"{said}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import TypeVar, cast
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -14,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
+from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from tasks import promotion
@@ -37,8 +39,15 @@ from tasks.verification import verify_all, verify_decision
 __all__ = [
     "Approval", "all_reigns", "ask_for_approval", "asked", "close_step", "enthrone_step", "heal_step", "judge_step",
     "newest_reign", "plan_step", "promote_step", "record_step", "report_step", "rollback_step", "score_step",
-    "season_days_step", "season_report_step", "unscored_batches", "verify_step", "waits_for_approval",
+    "season_days_step", "season_report_step", "unscored_batches", "verify_step", "waits_for_approval", "whole",
 ]  # fmt: skip
+
+T = TypeVar("T")
+
+
+def whole(argument: T) -> T:
+    """An argument of a step in which Prefect looks for no futures: it would visit every number of all evidence."""
+    return cast("T", quote(argument))
 
 
 def newest_reign(project: Project) -> Reign:
