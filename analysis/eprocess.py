@@ -109,9 +109,8 @@ def _lower_limit(pairs: PairedOutcomes, alpha: float, prior: float) -> float:
     if pairs.n == 0:
         return -1.0
     target = -math.log(alpha)
-    observed = (pairs.wins - pairs.losses) / pairs.n
     floor = -1 + 1e-9
-    if observed <= floor or log_e(pairs, null_gain=floor, prior=prior) < target:
+    if log_e(pairs, null_gain=floor, prior=prior) < target:
         return -1.0
-    high = min(observed, 1 - 1e-9)
+    high = min((pairs.wins - pairs.losses) / pairs.n, 1 - 1e-9)
     return float(optimize.brentq(lambda m: log_e(pairs, null_gain=m, prior=prior) - target, floor, high, xtol=1e-12))

@@ -39,7 +39,7 @@ def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:
     top = 1 - 1e-15
     mode = 0.0
     if f.derivative(0.0) > 0:
-        mode = top if f.derivative(top) >= 0 else optimize.brentq(f.derivative, 0.0, top, xtol=1e-16, rtol=1e-14)
+        mode = top if f.derivative(top) >= 0 else optimize.brentq(f.derivative, 0.0, top)
     floor = f.at(mode) - _DEPTH
     low = 0.0 if f.at(0.0) >= floor else optimize.brentq(lambda u: f.at(u) - floor, 0.0, mode)
     high = top if f.at(top) >= floor else optimize.brentq(lambda u: f.at(u) - floor, mode, top, xtol=1e-16)

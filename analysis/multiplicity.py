@@ -64,17 +64,18 @@ def westfall_young(
     sums = draws @ gains
     resampled = _studentized(sums - observed, draws @ gains**2, total, centre=sums)
     order = np.argsort(-statistic, kind="stable")
-    adjusted, running = [1.0] * len(order), 0.0
+    adjusted, running = np.empty(len(order)), 0.0
     for rank, j in enumerate(order):
         highest = resampled[:, order[rank:]].max(axis=1)
         p = (1 + int(np.sum(highest >= statistic[j]))) / (n_resamples + 1)
         running = max(running, p if math.isfinite(statistic[j]) else 1.0)
         adjusted[j] = running
-    return adjusted
+    return adjusted.tolist()
 
 
 def _studentized(difference: np.ndarray, square: np.ndarray, n: float, centre: np.ndarray | None = None) -> np.ndarray:
     """difference / sqrt(D - (w - l)^2 / n); where nothing varies, minus infinity: no evidence."""
     variance = square - (difference if centre is None else centre) ** 2 / n
-    known = variance > 1e-9
-    return np.where(known, difference / np.sqrt(np.where(known, variance, 1.0)), -np.inf)
+    known, statistic = variance > 1e-9, np.full(variance.shape, -np.inf)
+    statistic[known] = difference[known] / np.sqrt(variance[known])
+    return statistic

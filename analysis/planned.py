@@ -41,15 +41,14 @@ def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: 
     """
     wins = losses = 0
     fractions: list[float] = []
-    z = 0.0
     for batch in batches:
         if not batch.discordant:
             continue
         wins, losses = wins + batch.wins, losses + batch.losses
         fractions.append(min((wins + losses) / horizon.disagreements, 1.0))
-        z = (wins - losses) / math.sqrt(wins + losses)
         if fractions[-1] == 1:
             break
     if not fractions:
         return None
+    z = (wins - losses) / math.sqrt(wins + losses)
     return PlannedLook(fractions[-1], z, boundaries(fractions, alpha=alpha, spending=horizon.spending)[-1])

@@ -18,6 +18,7 @@ from analysis.batch_unit import (
     heterogeneity,
     log_e_batch_unit,
     log_e_symmetric,
+    outcome_gains,
     overdispersion,
     scale_free,
 )
@@ -61,6 +62,13 @@ def test_batch_unit_subtracts_the_null_gain_from_each_row() -> None:
     x = scale_free(np.array([(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / 2]))
     expected = float(log_e_symmetric(x.sum(), (x**2).sum()))
     assert log_e_batch_unit(batches, null_gain=0.02) == pytest.approx(expected)
+
+
+def test_a_batch_has_the_gain_of_its_rows_and_the_scale_of_its_disagreements() -> None:
+    batches = [PairedOutcomes(1, 0, 49), PairedOutcomes(6, 3, 91), PairedOutcomes(0, 0, 20), PairedOutcomes(0, 0, 0)]
+    gains, scales = outcome_gains(batches)
+    assert gains == pytest.approx([1 / 50, 3 / 100, 0])
+    assert scales == pytest.approx([1 / 50, 3 / 100, 1 / 20]), "a batch without disagreement has that of one"
 
 
 def test_batches_without_rows_say_nothing() -> None:

@@ -91,6 +91,9 @@ def test_the_first_straight_win_that_decides_against_the_oracle(threshold: int, 
         (150, 100, 750, 0.99, 3),
         (600, 200, 3000, 0.01, 3),
         (3000, 1000, 10_000, -0.02, 10),
+        (1_001_000, 999_000, 10_000_000, 1e-4, 3),
+        (50_040_000, 49_960_000, 100_000_000, 1e-4, 3),
+        (600_000_000, 300_000_000, 100_000_000, 0.3, 3),
     ],
 )
 def test_quadrature_against_mpmath(w: int, l: int, t: int, m: float, a: float) -> None:

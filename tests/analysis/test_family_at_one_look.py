@@ -106,26 +106,35 @@ def test_shapes_that_do_not_match_are_refused() -> None:
         westfall_young([[0, 1]], [1, 2], rng=np.random.default_rng(1))
 
 
+def test_one_row_won_is_as_little_evidence_as_its_resamples_say() -> None:
+    """It is drawn k ~ Poisson(1) times, and t* >= t where (k - 1) / sqrt(k) >= 1: where k is 3 or more."""
+    (found,) = westfall_young([[0, 1], [1, 1]], [1, 999], rng=np.random.default_rng(1))
+    assert found == pytest.approx(stats.poisson.sf(2, 1), abs=0.01)
+
+
+ROWS = 60  # few, so that statistics tie and the square of a net gain counts
+
+
 def test_step_down_max_t_against_its_definition_challenger_by_challenger() -> None:
     """From the most to the least significant: how often the largest centred statistic of those left is as large."""
-    rows = np.column_stack([family(np.random.default_rng(s), 600, 2, g, 0.5) for s, g in ((5, 0.04), (6, 0.0))])
+    rows = np.column_stack([family(np.random.default_rng(s), ROWS, 2, g, 0.5) for s, g in ((5, 0.2), (6, 0.0))])
     patterns, n = patterns_of(rows[:, [0, 1, 2, 4, 5]])
-    draws = np.random.default_rng(7).multinomial(600, n / 600, size=300)
+    draws = np.random.default_rng(7).multinomial(ROWS, n / ROWS, size=1000)
     gains = [[p[j] - p[0] for p in patterns.tolist()] for j in range(1, 5)]
 
     def t(counts: np.ndarray, gain: list[int], centre: float = 0.0) -> float:
         net = sum(g * k for g, k in zip(gain, counts, strict=True))
         discordant = sum(g * g * k for g, k in zip(gain, counts, strict=True))
-        return float((net - centre) / np.sqrt(discordant - net**2 / 600))
+        return float((net - centre) / np.sqrt(discordant - net**2 / ROWS))
 
     observed = [t(n, g) for g in gains]
     centred = [[t(d, g, float(np.dot(g, n))) for g in gains] for d in draws]
     expected, highest_before, left = [0.0] * 4, 0.0, sorted(range(4), key=lambda j: -observed[j])
     while left:
         hits = sum(max(run[j] for j in left) >= observed[left[0]] for run in centred)
-        highest_before = expected[left[0]] = max(highest_before, (1 + hits) / 301)
+        highest_before = expected[left[0]] = max(highest_before, (1 + hits) / 1001)
         left = left[1:]
-    found = westfall_young(patterns, n, rng=np.random.default_rng(7), n_resamples=300)
+    found = westfall_young(patterns, n, rng=np.random.default_rng(7), n_resamples=1000)
     assert found == pytest.approx(expected, abs=1e-12)
     assert len(set(found)) > 2
 

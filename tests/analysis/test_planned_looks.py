@@ -67,6 +67,12 @@ def test_weekly_looks_against_the_oracle(key: str) -> None:
     assert found[first:] == pytest.approx(SEQUENTIAL["weekly52_alpha05"][key][first:], abs=6e-4)
 
 
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.001])
+def test_what_is_spent_before_the_first_row_or_after_the_last_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"lies in \(0, 1\], not .*; the horizon cannot be extended"):
+        spent(fraction, alpha=0.05, spending="pocock")
+
+
 @pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
 def test_boundaries_spend_alpha_by_simulation(spending: Spending) -> None:
     fractions = [0.1, 0.25, 0.5, 0.8, 1.0]
