@@ -12,12 +12,13 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
-from analysis.measures import LinearMetric, Measure
+from analysis.measures import LinearMetric, Measure, is_regression_loss, span
 from analysis.missing_labels import worst_case
 from analysis.score_sums import ScoreSums, pair_sums
 from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
 
 __all__ = [
+    "ANOTHER_CLIP",
     "ANOTHER_CONTENDER",
     "BEFORE_TRAINED_THROUGH",
     "NOT_CLOSED",
@@ -34,6 +35,7 @@ __all__ = [
 BEFORE_TRAINED_THROUGH = "before trained_through"
 NOT_CLOSED = "batch not closed"
 ANOTHER_CONTENDER = "scored with another model or threshold"
+ANOTHER_CLIP = "closed under another largest_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,15 @@ def gather(
     challenger: Contender,
     closed: Sequence[BatchTally],
     open_rows: int = 0,
+    *,
+    largest_error: float | None = None,
 ) -> Evidence:
     """The evidence on one pair from the closed batches of a reign.
 
     A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
     what they learned from. Neither does one that a version scored with another threshold than now: that was another
-    contender. ``open_rows`` are the rows of batches that are not closed yet. Batches without one labelled row of the
-    pair do not become batches of evidence.
+    contender. Nor does one whose losses were clipped otherwise than at ``largest_error``. ``open_rows`` are the rows of
+    batches that are not closed yet. Batches without one labelled row of the pair do not become batches of evidence.
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
@@ -167,6 +171,9 @@ def gather(
         counts = pair_counts(tally.frame, *pair)
         if counts.n:
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
+            if not _clipped_at(largest_error, scores):
+                excluded[ANOTHER_CLIP] += counts.n
+                continue
             segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
             batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, classes))
             frames.append(tally.frame)
@@ -174,6 +181,11 @@ def gather(
         excluded[NOT_CLOSED] = open_rows
     entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
     return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())), entities)
+
+
+def _clipped_at(largest_error: float | None, scores: Mapping[Measure, ScoreSums]) -> bool:
+    bounds = {name: None if largest_error is None else span(name, largest_error=largest_error) for name in scores}
+    return all(s.bound == bounds[name] for name, s in scores.items() if is_regression_loss(name))
 
 
 def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:

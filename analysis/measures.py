@@ -88,8 +88,13 @@ def gain_sign(name: Measure) -> int:
     return -1 if name in LOSSES else 1
 
 
-def span(name: Measure) -> float:
-    """The most that two models can differ by; infinite for a loss without a bound."""
+def span(name: Measure, *, largest_error: float | None = None) -> float:
+    """The most that two models can differ by; infinite for a loss without a bound.
+
+    ``largest_error`` is where the errors of predicted numbers are clipped.
+    """
+    if is_regression_loss(name) and largest_error is not None:
+        return largest_error**2 if name == "squared_error" else largest_error
     if name in _UNBOUNDED:
         return math.inf
     return 2.0 if name == "mcc" else 1.0

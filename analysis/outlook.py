@@ -14,7 +14,7 @@ from analysis.forecast import Forecast, forecast, forecast_batches, forecast_est
 from analysis.gains import total_difference
 from analysis.measures import gain_sign
 from analysis.policy import Policy
-from analysis.proof import LOOKS_UNTIL_TIGHTEST, batch_process
+from analysis.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process
 
 __all__ = ["outlook_of"]
 
@@ -31,7 +31,7 @@ def outlook_of(
         return None
     if isinstance(m.method, Undefined):
         return Undefined(m.method.reason)
-    raised = threshold + m.log_e - adjusted
+    evidence, raised = as_assumed(evidence, policy), threshold + m.log_e - adjusted
     if m.method in ("rows", "entities"):
         size = m.pairs.n / max(len(evidence.batches), 1)
         return forecast(

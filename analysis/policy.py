@@ -88,6 +88,12 @@ class Policy(_Strict):
     )
     horizon: Horizon | None = Field(None, description="Test up to a declared end instead of for ever.")
     costs: Costs | None = Field(None, description="The cost of each kind of decision; needed where 'cost' is named.")
+    largest_error: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Numbers only: an error beyond this counts as this much. Bounded losses have an exact process.",
+    )
     unlabelled: Unlabelled = Field(
         "refuse",
         description="Where labels depend on the decisions: refuse, assume the worst, or correct under an assumption.",
@@ -142,8 +148,10 @@ class Policy(_Strict):
             faults.append(
                 f"{self.primary} is the primary metric; it cannot be a guardrail too. Remove it from guardrails."
             )
-        if self.min_gain >= span(self.primary):
+        if self.min_gain >= span(self.primary, largest_error=self.largest_error):
             faults.append(f"min_gain is {self.min_gain:g}; no two models differ by that much in {self.primary}")
+        if self.largest_error:
+            faults += self._faults_of_clipping(self.largest_error)
         if "cost" in named and self.costs is None:
             faults.append("cost is named, and no costs are given; add costs: {fp: ..., fn: ...}")
         if (
@@ -179,6 +187,16 @@ class Policy(_Strict):
         if self.planned_win_share is not None and self.task == "regression":
             faults.append("planned_win_share is a share of disagreements, which a regression has not; remove it")
         return faults
+
+    def _faults_of_clipping(self, largest_error: float) -> list[str]:
+        if self.task != "regression":
+            return [f"largest_error clips the errors of predicted numbers; the task is {self.task}; remove it"]
+        most = {name: span(name, largest_error=largest_error) for name in self.guardrails}
+        return [
+            f"the margin of {name} is {margin:g}; with this largest_error it must be below {most[name]:g}"
+            for name, margin in self.guardrails.items()
+            if margin >= most[name]
+        ]
 
     def _faults_of_horizon(self) -> list[str]:
         if self.task == "regression" or self.primary not in LINEAR:

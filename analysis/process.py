@@ -13,18 +13,21 @@ from scipy import optimize
 
 from analysis.asymptotic import log_e_asymptotic, rho_squared
 from analysis.batch_unit import log_e_of_batches
+from analysis.bounded_losses import confidence_sequence_of_loss, log_e_loss
 from analysis.cost import CostMatrix, confidence_sequence_of_cost, log_e_cost
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.eprocess import confidence_sequence, log_e
 from analysis.intervals import Interval
+from analysis.losses import PairedLosses
 from analysis.metrics import Floats
 from analysis.precision import log_e_precision
 
 __all__ = [
-    "AsymptoticProcess", "BatchProcess", "CostProcess", "Method", "OutcomeProcess", "PrecisionProcess", "Process",
+    "AsymptoticProcess", "BatchProcess", "CostProcess", "LossProcess", "Method", "OutcomeProcess", "PrecisionProcess",
+    "Process",
 ]  # fmt: skip
 
-Method = Literal["rows", "entities", "precision", "cost", "asymptotic", "batches"]
+Method = Literal["rows", "entities", "precision", "cost", "losses", "asymptotic", "batches"]
 
 
 class Process(Protocol):
@@ -99,6 +102,24 @@ class CostProcess:
 
     def interval(self, alpha: float) -> Interval:
         return confidence_sequence_of_cost(self.counts, self.costs, alpha=alpha, prior=self.prior)
+
+
+@dataclass(frozen=True, slots=True)
+class LossProcess:
+    """Losses of predicted numbers that were clipped at ``bound`` (``analysis.bounded_losses``)."""
+
+    losses: PairedLosses
+    bound: float
+    method: Method = "losses"
+
+    def log_e(self, null_gain: float) -> float:
+        return log_e_loss(self.losses, bound=self.bound, null_gain=null_gain)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return log_e_loss(self.losses.swap(), bound=self.bound, null_gain=-null_gain)
+
+    def interval(self, alpha: float) -> Interval:
+        return confidence_sequence_of_loss(self.losses, bound=self.bound, alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from analysis.measures import (
     is_regression_loss,
     is_score_measure,
     is_tally_metric,
+    span,
 )
 from analysis.metrics import Difference
 from analysis.missing_labels import corrected_difference
@@ -24,10 +25,12 @@ from analysis.process import (
     AsymptoticProcess,
     BatchProcess,
     CostProcess,
+    LossProcess,
     OutcomeProcess,
     PrecisionProcess,
     Process,
 )
+from analysis.score_sums import merge_losses
 
 __all__ = ["LOOKS_UNTIL_TIGHTEST", "as_assumed", "batch_process", "process", "total_outcomes", "unevenness"]
 
@@ -42,7 +45,7 @@ def as_assumed(evidence: Evidence, policy: Policy) -> Evidence:
 def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Undefined:
     """The evidence process of the gain in ``name``.
 
-    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost. Batches as units where the
+    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses. Batches as units where the
     policy says so, for rank metrics, and for what is not a share of rows where rows share entities. Else asymptotic,
     which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
     """
@@ -60,6 +63,9 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     if name == "cost":
         assert policy.costs is not None
         return CostProcess(counts, policy.costs.matrix, policy.prior)
+    if is_regression_loss(name) and policy.largest_error is not None:
+        losses = merge_losses(scores_of(evidence.batches, name))
+        return LossProcess(losses, span(name, largest_error=policy.largest_error))
     return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
 
 

@@ -1,7 +1,8 @@
 """Metrics of scores as sums over one batch that add over batches: what stands beside a tally.
 
 A frame of sums has one row for each metric and pair of versions: ``metric``, ``first``, ``second``, ``n`` (rows, or
-positive-negative pairs for a rank metric), ``value_first``, ``value_second`` and ``variance`` (of the difference).
+positive-negative pairs for a rank metric), ``value_first``, ``value_second``, ``variance`` (of the difference) and
+``bound`` (of the loss of a row, where it was clipped).
 """
 
 from __future__ import annotations
@@ -27,17 +28,22 @@ SCHEMA = {
     "value_first": pl.Float64,
     "value_second": pl.Float64,
     "variance": pl.Float64,
+    "bound": pl.Float64,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSums:
-    """One score metric of a pair in one batch: mean values over ``n`` units and the variance of their difference."""
+    """One score metric of a pair in one batch: mean values over ``n`` units and the variance of their difference.
+
+    ``bound`` is the most that a row may cost where losses were clipped.
+    """
 
     n: int
     champion: float
     challenger: float
     variance: float
+    bound: float | None = None
 
     @property
     def difference(self) -> Difference:
@@ -45,7 +51,7 @@ class ScoreSums:
 
     def swap(self) -> ScoreSums:
         """The same rows with the roles of the two models exchanged."""
-        return ScoreSums(self.n, self.challenger, self.champion, self.variance)
+        return ScoreSums(self.n, self.challenger, self.champion, self.variance, self.bound)
 
 
 def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined:
@@ -77,31 +83,31 @@ def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
     total = PairedLosses()
     for b in batches:
         gain, deviation = b.champion - b.challenger, b.variance * b.n * b.n
-        largest = abs(gain) + math.sqrt(deviation)
+        largest = min(abs(gain) + math.sqrt(deviation), math.inf if b.bound is None else b.bound)
         total += PairedLosses(b.n, b.n * b.champion, b.n * b.challenger, gain, deviation, largest, b.n)
     return total
 
 
 def sums_frame(rows: Sequence[tuple[Measure, str, str, ScoreSums]]) -> pl.DataFrame:
     """The frame of (metric, first version, second version, sums)."""
-    cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance) for m, a, b, s in rows]
+    cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance, s.bound) for m, a, b, s in rows]
     return pl.DataFrame(cells, schema=SCHEMA, orient="row")
 
 
 def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measure, ScoreSums]:
     """The sums of one pair, whichever way round it was stored."""
     found: dict[Measure, ScoreSums] = {}
-    for name, first, second, n, a, b, variance in frame.iter_rows():
+    for name, first, second, *sums in frame.iter_rows():
         if (first, second) == (champion, challenger):
-            found[name] = ScoreSums(n, a, b, variance)
+            found[name] = ScoreSums(*sums)
         elif (first, second) == (challenger, champion):
-            found[name] = ScoreSums(n, b, a, variance)
+            found[name] = ScoreSums(*sums).swap()
     return found
 
 
 def version_value(frame: pl.DataFrame, name: Measure, version: str) -> tuple[int, float] | None:
     """The units and the value of one version in ``name``, whoever it was compared with; None where it has none."""
-    for metric, first, second, n, a, b, _ in frame.iter_rows():
+    for metric, first, second, n, a, b, *_ in frame.iter_rows():
         if metric == name and version in (first, second):
             return n, a if version == first else b
     return None

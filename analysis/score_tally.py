@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -11,8 +13,8 @@ import polars as pl
 
 from analysis.average_precision import paired_average_precision
 from analysis.counts import Undefined
-from analysis.losses import paired_losses, regression_losses
-from analysis.measures import REGRESSION_LOSSES, Measure
+from analysis.losses import RegressionLoss, paired_losses, regression_losses
+from analysis.measures import REGRESSION_LOSSES, Measure, span
 from analysis.metrics import Floats
 from analysis.policy import Policy
 from analysis.score_sums import ScoreSums, sums_frame
@@ -29,15 +31,13 @@ _OF_SCORES: dict[Measure, _Loss] = {
     "brier": functools.partial(row_losses, loss="brier"),
     "log_loss": functools.partial(row_losses, loss="log"),
 }
-_OF_NUMBERS: dict[Measure, _Loss] = {
-    name: functools.partial(regression_losses, loss=name) for name in REGRESSION_LOSSES
-}
 
 
 def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Brier score, log loss and AUC of every pair of versions over the labelled rows that count, as a frame of sums.
 
-    Where the task is to predict numbers, the squared and the absolute error; where it is to name classes, nothing.
+    Where the task is to predict numbers, the squared and the absolute error, clipped at the policy's ``largest_error``;
+    where it is to name classes, nothing.
     ``joined`` has ``excluded``, ``label`` and a ``s<version>`` for every version that scored the batch. Average
     precision needs a bootstrap, so it is there only if the policy names it. A metric that the batch does not define
     has no row.
@@ -48,7 +48,8 @@ def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         return sums_frame([])
     y = usable["label"].to_numpy().astype(np.float64)
     if policy.task == "regression":
-        return sums_frame(_losses(y, scores, _OF_NUMBERS))
+        clips = {name: span(name, largest_error=policy.largest_error) for name in REGRESSION_LOSSES}
+        return sums_frame([row for name, clip in clips.items() for row in _numbers(y, scores, name, clip)])
     rows = [*_losses(y, scores, _OF_SCORES), *_auc(y, scores)]
     if "average_precision" in (policy.primary, *policy.guardrails):
         rows += _average_precision(y, scores)
@@ -68,6 +69,12 @@ def _losses(y: Floats, scores: Mapping[str, Floats], losses: Mapping[Measure, _L
             n, variance = sums.n, sums.deviation / sums.n / sums.n
             rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance)))
     return rows
+
+
+def _numbers(y: Floats, predicted: Mapping[str, Floats], name: RegressionLoss, clip: float) -> list[_Row]:
+    bound = clip if math.isfinite(clip) else None
+    rows = _losses(y, predicted, {name: functools.partial(regression_losses, loss=name, clip=bound)})
+    return [(m, a, b, dataclasses.replace(sums, bound=bound)) for m, a, b, sums in rows]
 
 
 def _auc(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:

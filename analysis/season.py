@@ -152,15 +152,23 @@ _SERVED: dict[Task, tuple[Measure, ...]] = {
 class Tape:
     """The closed batches of a season, to be played under one rule after another; each pair of each batch is counted once."""
 
-    def __init__(self, closed: Sequence[BatchTally], looks: Sequence[date], maturity_days: int) -> None:
+    def __init__(
+        self,
+        closed: Sequence[BatchTally],
+        looks: Sequence[date],
+        maturity_days: int,
+        *,
+        largest_error: float | None = None,
+    ) -> None:
         self.closed = sorted(closed, key=lambda t: (t.date, t.batch))
         self.looks = looks
         self._maturity_days = maturity_days
+        self._largest_error = largest_error
         self._counted = functools.cache(self._count)
 
     def _count(self, index: int, leader: str, version: str) -> Evidence:
         scored = self.closed[index].scored
-        return gather(scored[leader], scored[version], [self.closed[index]])
+        return gather(scored[leader], scored[version], [self.closed[index]], largest_error=self._largest_error)
 
     def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence:
         """The evidence of these batches on one pair; both have scored all of them."""

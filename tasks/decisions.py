@@ -103,13 +103,14 @@ def judge_all(
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
     by_version = {c.version: c for c in challengers}
-    evidence = tuple(gather(champion, c, tallies, open_rows) for c in challengers)
+    clip = policy.largest_error
+    evidence = tuple(gather(champion, c, tallies, open_rows, largest_error=clip) for c in challengers)
     judgement = judge(
         evidence,
         policy,
         seed=seed,
         allowances=allowances,
-        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies),
+        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, largest_error=clip),
     )
     return evidence, judgement
 

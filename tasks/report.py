@@ -44,9 +44,18 @@ _OF_THE_TASK: dict[Task, str] = {
     "regression": (
         "Losses have an asymptotic process, which holds in the limit of many rows. That limit is far where a few huge errors make up "
         "a loss: a challenger that is a little better on most rows and far worse on one in a thousand can be promoted before that "
-        "row comes."
+        "row comes. `largest_error` in the policy clips errors, and the process is then exact."
     ),
 }
+
+
+def _clipped(largest_error: float) -> str:
+    return (
+        f"Losses are clipped: an error beyond {largest_error:g} counts as {largest_error:g}. Every number about losses here is about "
+        "the clipped loss, and the process is exact for it; beyond that size, a worse error goes unseen."
+    )
+
+
 _SAID = {
     Verdict.PROMOTE: "it takes over",
     Verdict.WAIT: "not enough evidence yet",
@@ -263,7 +272,7 @@ def _limitations(policy: Policy) -> str:
                 "Rows are taken as independent given the models. Shocks that a whole batch shares are tested for, and then the "
                 "batches have to carry the proof; shocks shared by an entity that returns are not."
             ),
-            _OF_THE_TASK[policy.task],
+            _OF_THE_TASK[policy.task] if policy.largest_error is None else _clipped(policy.largest_error),
         )
     )
 

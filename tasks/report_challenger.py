@@ -24,6 +24,7 @@ _METHODS: dict[Method, str] = {
     "entities": "the exact process of entities won and lost, each in its first batch",
     "precision": "the process of rows flagged, the worst case over the champion's own value",
     "cost": "the exact process of saved cost a row",
+    "losses": "the exact process of clipped losses",
     "asymptotic": "an asymptotic process, valid in the limit of many rows",
     "batches": "batches as units",
 }

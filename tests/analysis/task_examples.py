@@ -35,7 +35,10 @@ def class_evidence(*batches: ClassCounts) -> Evidence:
     return Evidence(contender("1"), contender("2"), paired)
 
 
-def loss_evidence(*batches: tuple[Floats, Floats, Floats]) -> Evidence:
+def loss_evidence(
+    *batches: tuple[Floats, Floats, Floats],
+    policy: Policy = Policy(task="regression"),  # noqa: B008
+) -> Evidence:
     """The same of numbers: label, champion and challenger of every row of each batch."""
     paired = tuple(
         PairedBatch(
@@ -43,18 +46,23 @@ def loss_evidence(*batches: tuple[Floats, Floats, Floats]) -> Evidence:
             FIRST_DAY + timedelta(weeks=i),
             PairedCounts((0, 0, 0, 0, 0, 0, 0, len(y))),
             {},
-            pair_sums(summed(y, c, h), "1", "2"),
+            pair_sums(summed(y, c, h, policy=policy), "1", "2"),
         )
         for i, (y, c, h) in enumerate(batches)
     )
     return Evidence(contender("1"), contender("2"), paired)
 
 
-def summed(y: Floats, *predictions: Floats, excluded: Sequence[str | None] | None = None) -> pl.DataFrame:
+def summed(
+    y: Floats,
+    *predictions: Floats,
+    excluded: Sequence[str | None] | None = None,
+    policy: Policy = Policy(task="regression"),  # noqa: B008
+) -> pl.DataFrame:
     """The sums of losses of one batch, of version 1 and those after it."""
     joined = pl.DataFrame({"label": y, **{f"s{i}": p for i, p in enumerate(predictions, start=1)}})
     given = pl.Series("excluded", [None] * len(y) if excluded is None else list(excluded), dtype=pl.String)
-    return score_tally(joined.with_columns(given), Policy(task="regression"))
+    return score_tally(joined.with_columns(given), policy)
 
 
 def numbers(

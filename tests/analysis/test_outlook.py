@@ -70,6 +70,18 @@ def test_what_is_no_count_of_wins_is_continued_as_an_estimate(primary: str, sign
     assert outlook(policy(primary, min_gain=0.001), FIRST, SECOND) == expected
 
 
+@pytest.mark.parametrize("change", [{"primary": "f1"}, {"primary": "recall", "unit": "batch"}], ids=str)
+def test_what_the_policy_assumes_of_missing_labels_goes_on(change: dict[str, str]) -> None:
+    unlabelled = [PairedCounts(c.labelled, (50, 9, 12, 7)) for c in (FIRST, SECOND, FIRST)]
+    assumed = policy(**change, unlabelled="worst_case")
+    as_told = policy(**change)
+    worst = [b.counts for b in evidence(*unlabelled).assuming_the_worst().batches]
+    found = outlook(assumed, *unlabelled)
+    assert isinstance(found, Forecast)
+    assert found == outlook(as_told, *worst)
+    assert found != outlook(as_told, *unlabelled)
+
+
 def test_what_has_decided_or_is_planned_has_no_outlook() -> None:
     e, p = evidence(FIRST), policy("recall")
     m = measure(e, p, rng=np.random.default_rng(1))
