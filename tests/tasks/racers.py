@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+
+import forked
 
 from tasks.project import Project
 from tasks.projections import project_log
@@ -31,8 +32,7 @@ PATIENCE = 60
 
 def race(racer: Callable[..., None], racers: int, *args: Any) -> list[Any]:
     """Run ``racer(number, barrier, report, *args)`` in as many processes at once; what each had to report."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tasks.reigns", "tasks.s3_store"])  # a forked racer finds its imports done
+    context = forked.context()
     barrier, report = context.Barrier(racers), context.SimpleQueue()
     settings = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}  # of now, not of the first race
     processes = [

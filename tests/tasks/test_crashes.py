@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import polars as pl
 import pytest
 from parcels import decisions_frame, put_batch, put_labels, register_version
@@ -30,15 +30,6 @@ from tasks.tallying import close_batches
 
 WEEKS = 5
 AS_OF = week(WEEKS + 2)
-IMPORTED = [  # before any process is forked, each of which would take seconds to import it again
-    "mlflow.sklearn",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "pytest",
-    "sklearn.linear_model",
-    "tasks.publish",
-    "tasks.scoring",
-]
 
 
 class Killer:
@@ -169,10 +160,8 @@ class Bench:
 
     def run(self, stage: str, target: int | None) -> tuple[int, list[str]]:
         """The stage in a process of its own; its exit code and, if it survives, its writes."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(IMPORTED)
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=self._stage, args=(stage, target, sender))
+        receiver, sender = forked.context().Pipe(duplex=False)
+        process = forked.context().Process(target=self._stage, args=(stage, target, sender))
         process.start()
         sender.close()
         try:

@@ -1,0 +1,25 @@
+"""Processes of a test's own, forked from one that has done the imports; it is started once, whichever test asks first."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.context import ForkServerContext
+
+__all__ = ["context"]
+
+_IMPORTED = [
+    "mlflow.sklearn",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pytest",
+    "sklearn.linear_model",
+    "tasks.publish",
+    "tasks.s3_store",
+    "tasks.scoring",
+]
+
+
+def context() -> ForkServerContext:
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(_IMPORTED)
+    return found
