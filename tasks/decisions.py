@@ -171,13 +171,14 @@ def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
 
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
-    """What the policy says otherwise than at the newest decision of the reign that is still there, as "key: old -> new"."""
+    """What is to be decided by otherwise than at the newest decision of the reign that is still there, as "key: old -> new"."""
     kept = set(decision_ids(store, project))
     entered = next((e for e in newest_first(store, project) if e.decision in kept), None)
     basis = read_decision(store, project, entered.decision)["basis"] if entered else None
     if basis is None or basis["reign"] != reign.number:  # the log grows by decisions of the newest reign alone
         return []
-    old, new = _settings(basis["policy"]), _settings(plain(project.policy.model_dump(mode="json")))
+    old = _settings({**basis["policy"], "maturity_days": basis["maturity_days"]})
+    new = _settings({**plain(project.policy.model_dump(mode="json")), "maturity_days": project.maturity_days})
     return [f"{k}: {old.get(k, 'none')} -> {new.get(k, 'none')}" for k in sorted(old | new) if old.get(k) != new.get(k)]
 
 

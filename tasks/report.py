@@ -209,6 +209,8 @@ def _policy(policy: Policy, look: Look) -> list[list[str]]:
     if policy.horizon:
         plan = f"{policy.horizon.disagreements:,} disagreements, alpha spent as {policy.horizon.spending}"
         rows.append(["declared horizon", plan])
+    if policy.largest_error:
+        rows.append(["errors clipped at", f"{policy.largest_error:g}"])
     if policy.unit == "batch":
         rows.append(["unit of evidence", "the batch"])
     if policy.unlabelled != "refuse":

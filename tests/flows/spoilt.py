@@ -175,3 +175,15 @@ def make_world(template: Project, folder: Path) -> World:
     world = World(template.model_copy(update={"store": str(folder / "store")}), folder / "projects")
     world.settings()
     return world
+
+
+def nothing(_: World) -> None:
+    """The call itself is what is wrong."""
+
+
+def bytes_in(key: str, data: bytes = b"no such thing") -> Callable[[World], object]:
+    return lambda world: world.store.write(key, data)
+
+
+def cut(pattern: str) -> Callable[[World], object]:
+    return lambda world: world.cut(pattern)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from s3_servers import NAMED, moto, named, rclone, seaweedfs, use  # noqa: F401
+from troubled import calm, pauses, trouble, troubled_store  # noqa: F401
 
 
 @pytest.fixture(params=["directory", "seaweedfs", "moto", *(["named"] if NAMED else [])])

@@ -6,39 +6,35 @@ Version 1 leads; version 2 errs less, version 3 as much, version 4 more.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Callable
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from mlflow.pyfunc import PythonModel
-from parcels import Echo, put_labels, register_version
-from played import Played, cells, play
+from parcels import register_version
+from played import Gives, Played, cells, play
+from played import register_echo as register
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
-from weeks import BEGIN, found, look_on, play_rows, predictions, score_rows, week
+from weeks import look_on, predictions, week
 
 from analysis.asymptotic import rho_squared
 from analysis.batch_unit import log_e_symmetric
-from analysis.measures import Measure, Task
+from analysis.measures import Measure
 from analysis.policy import Policy
 from analysis.score_sums import pair_sums
-from analysis.tally import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER, UNLABELLED, pair_counts, pair_exclusions
+from analysis.tally import UNLABELLED, pair_counts
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry
 from tasks.reigns import reigns
 from tasks.report import render, sentence
-from tasks.scoring import ChampionFailedError
 from tasks.season import tell
-from tasks.store import Store
-from tasks.tallying import AnotherTaskError, LabelError, close_batches
+from tasks.tallying import close_batches
 
 ERRS = {"1": 2.0, "2": 1.5, "3": 2.0, "4": 2.6}
 WEEKS, ROWS = 4, 750
@@ -64,10 +60,6 @@ class PlayedNumbers(Played):
         """By how much the challenger's loss is lower, row by row."""
         y, c, h = self.labelled(version)
         return LOSS[name](c - y) - LOSS[name](h - y)
-
-
-def register(project: Project, column: str, model: Any = None, **options: Any) -> str:
-    return register_version(project, column, model=Echo() if model is None else model, threshold=None, **options)
 
 
 @pytest.fixture(scope="module")
@@ -190,16 +182,6 @@ class TestStored:
         assert Registry(project).load(version)(pl.DataFrame({"x": [2.0, 3.0]})).tolist() == [-2.0, -3.0]
 
 
-class Gives(PythonModel):  # type: ignore[misc]
-    """A model whose output is what a function makes of its column."""
-
-    def __init__(self, output: Callable[[Any], Any]) -> None:
-        self._output = output
-
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  (MLflow reads hints)
-        return self._output(model_input.iloc[:, 0])
-
-
 @pytest.fixture(scope="module")
 def markdown(played: PlayedNumbers) -> str:
     return render(played.project, played.look, reigns(played.store, played.project), {"trend": "trend.svg"})
@@ -260,117 +242,3 @@ class TestReport:
         assert own[-2:] == [f"{mean_squared_error(y, c):.5g}", f"{mean_absolute_error(y, c):.5g}"]
         assert "squared\\_error \\< squared\\_error\\_live" in told
         assert "paired t p \\< 0.05 each week" in told
-
-
-@pytest.fixture
-def project(make_project: Callable[..., Project]) -> Project:
-    return make_project(task="regression", policy=POLICY)
-
-
-@pytest.fixture
-def two(project: Project, store: Store, registry: Registry) -> None:
-    """A champion that predicts what stands in x1, a challenger that predicts what stands in x2."""
-    for column in ("x1", "x2"):
-        register(project, column)
-    found(store, registry, project)
-
-
-FEW = pl.DataFrame({"id": ["a", "b", "c"], "region": "north", "x1": [1.0, 2.0, 3.0], "x2": [2.0, 2.0, 2.0]})
-
-
-@pytest.mark.usefixtures("two")
-class TestLabels:
-    def test_labels_of_every_kind_are_numbers(self, store: Store, registry: Registry, project: Project) -> None:
-        kinds = [pl.Series([1, 2, 4]), pl.Series([1.0, 2.0, 4.0], dtype=pl.Float32), pl.Series(["1", "2.0", "4e0"])]
-        for number, labels in enumerate(kinds):
-            ids = (pl.col("id") + f"-{number}").alias("id")
-            play_rows(store, registry, project, number, FEW.with_columns(ids, labels.alias("label")))
-        for batch in close_batches(store, project, week(len(kinds) + 1)).batches:
-            assert batch.tally.scores is not None
-            sums = pair_sums(batch.tally.scores, "1", "2")["squared_error"]
-            assert (sums.n, sums.champion, sums.challenger) == pytest.approx((3, 1 / 3, 5 / 3))
-
-    def test_what_is_no_number_is_left_out_by_reason(self, store: Store, registry: Registry, project: Project) -> None:
-        rows = pl.concat([FEW, FEW.with_columns(id=pl.Series(["d", "e", "f"]))])
-        labels = pl.Series(["cheap", "nan", "inf", "1e61", None, "5"])
-        play_rows(store, registry, project, 0, rows.with_columns(label=labels))
-        put_labels(store, project, ["f"], [6.0], week(1), name="again")
-        (batch,) = close_batches(store, project, week(2)).batches
-        excluded = {LABEL_NOT_A_NUMBER: 4, CONFLICTING_LABELS: 1, UNLABELLED: 1}
-        assert pair_exclusions(batch.tally.frame, "1", "2") == excluded
-
-    def test_a_date_is_no_number_and_the_file_is_named(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        play_rows(store, registry, project, 0, FEW.with_columns(label=pl.lit(BEGIN)))
-        with pytest.raises(
-            LabelError, match=r"2024-01-07.parquet: the column 'label' is Date; labels are text or numbers"
-        ):
-            close_batches(store, project, week(2))
-        assert store.keys(f"{project.name}/tallies") == []
-
-
-class TestFaults:
-    @pytest.mark.parametrize(
-        ("output", "sentence"),
-        [
-            (lambda x: x.astype(str), r"gave object values such as '2.0'; predictions must be finite numbers"),
-            (lambda x: x / 0, r"gave the number inf \(row 0 of a chunk\); predictions must be finite"),
-            (lambda x: np.column_stack([x, x]), r"gave an output of shape \(3, 2\) for 3 rows; one number a row is"),
-        ],
-        ids=["text", "infinite", "two columns"],
-    )
-    def test_a_challenger_that_gives_no_number_is_left_out_with_its_reason(
-        self, store: Store, registry: Registry, project: Project, output: Callable[[Any], Any], sentence: str
-    ) -> None:
-        register(project, "x1")
-        register(project, "x2", model=Gives(output))
-        found(store, registry, project)
-        manifest = score_rows(store, registry, project, FEW)
-        assert manifest.versions() == ["1"]
-        assert re.match(f"failed to score: version 2 {sentence}", manifest.scored[1].failure or "")
-
-    def test_a_champion_that_gives_none_stops_the_batch(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        register(project, "x1", model=Gives(lambda x: x * np.nan))
-        found(store, registry, project)
-        with pytest.raises(
-            ChampionFailedError, match=r"the champion, version 1, failed to score, .* gave the number nan"
-        ):
-            score_rows(store, registry, project, FEW)
-        assert store.keys(f"{project.name}/predictions") == []
-
-    @pytest.mark.usefixtures("two")
-    @pytest.mark.parametrize("closed", [True, False])
-    def test_another_task_in_the_project_file_is_told_to_be_set_back(
-        self, store: Store, registry: Registry, project: Project, closed: bool
-    ) -> None:
-        play_rows(store, registry, project, 0, FEW.with_columns(label=pl.lit(1.0)))
-        if closed:
-            close_batches(store, project, week(2))
-        tasks: tuple[Task, ...] = ("binary", "multiclass")
-        for task in tasks:
-            changed = project.model_copy(update={"task": task, "policy": Policy(task=task)})
-            sentence = f"batch 2024-01-07 was scored as regression, and the project's task is {task} now; set it back"
-            with pytest.raises(AnotherTaskError, match=sentence):
-                close_batches(store, changed, week(2))
-
-    def test_a_policy_of_another_task_is_refused(self, project: Project) -> None:
-        with pytest.raises(
-            ValueError, match="the policy is made for the task multiclass; the project's task is regression"
-        ):
-            Project(**{**project.model_dump(), "policy": Policy(task="multiclass")})
-
-    @pytest.mark.usefixtures("two")
-    def test_without_a_single_label_the_report_stands_too(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        score_rows(store, registry, project, FEW)
-        put_labels(store, project, ["other"], [1.0], week(0))
-        taken = look_on(store, project, week(2))
-        assert taken is not None
-        page = render(project, taken, reigns(store, project), {})
-        assert "| mean squared error | undefined: no labelled row with scores |" in page
-        assert "| version 2 | 3 | **0** | 3 |" in page
-        assert draw(project, taken, close_batches(store, project, week(2)), reigns(store, project))

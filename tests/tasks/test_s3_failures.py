@@ -1,0 +1,129 @@
+"""What a failure of the S3 store is called, whatever is asked of it, and what becomes of a body that breaks off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from fault_proxy import Cut, Fault, Lost, Pass, Reply, Slow, Truncate
+from s3_servers import Server, use
+from troubled import DATA, Trouble, table
+
+from tasks.s3_store import ATTEMPTS, PAUSES, S3Store
+from tasks.store import NotThereError, StoreError, open_store
+
+
+@pytest.fixture
+def store(troubled_store: S3Store) -> S3Store:
+    return troubled_store
+
+
+class TestSentences:
+    OPERATIONS: tuple[Callable[[S3Store], object], ...] = (
+        lambda store: store.read("a/b"),
+        lambda store: store.write("a/b", DATA),
+        lambda store: store.create("a/b", DATA),
+        lambda store: store.keys("a"),
+        lambda store: store.delete("a/b"),
+        lambda store: store.scan_parquet(["a/b"]),
+    )
+    NAMES = ("read", "write", "create", "keys", "delete", "scan_parquet")
+
+    @pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
+    @pytest.mark.parametrize(
+        ("fault", "sentence"),
+        [
+            (Reply(403, "AccessDenied"), r"access to a.* was denied \(403 AccessDenied\); check the credentials and their policy"),
+            (Reply(403, "RequestTimeTooSkewed"), "this machine's clock"),
+            (Reply(400, "ExpiredToken"), r"the credentials have expired \(ExpiredToken\); sign in again"),
+            (Reply(400, "AuthorizationHeaderMalformed"), "the bucket is in another region .*; set AWS_REGION"),
+            (Reply(503, "SlowDown"), r"the server is overloaded \(503 SlowDown\) and did not serve a.*; run again later"),
+            (Reply(500, "InternalError"), r"the server failed \(500 InternalError\) at a.*; run again later"),
+            (Lost(), r"the connection broke off before an answer came \(http://127.*\); run again"),
+        ],
+        ids=repr,
+    )  # fmt: skip
+    def test_each_failure_has_one(
+        self, store: S3Store, trouble: Trouble, operation: Callable[[S3Store], object], fault: Fault, sentence: str
+    ) -> None:
+        trouble.every = lambda _: fault
+        with pytest.raises(StoreError, match=f"{store.uri}: {sentence}") as caught:
+            operation(store)
+        assert type(caught.value) is StoreError
+        assert "\n" not in str(caught.value)
+
+    def test_silence_has_one(self, store: S3Store, trouble: Trouble) -> None:
+        trouble.every = lambda _: Slow()
+        sentence = r"the server did not answer in time \(http://127.*/a/b\); check the network, and run again"
+        with pytest.raises(StoreError, match=f"{store.uri}: {sentence}"):
+            store.read("a/b")
+        assert len(trouble.asked) == ATTEMPTS
+
+    @pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
+    @pytest.mark.parametrize(
+        ("changes", "uri", "sentence"),
+        [
+            ({"AWS_ACCESS_KEY_ID": ""}, None, r"there are no credentials \(.*\); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"),
+            ({}, "s3://no-such-bucket/a", "there is no such bucket; create it, or correct the store's URI"),
+            ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, None, r"the server cannot be reached \(http://127.0.0.1:9/.*\); check"),
+            ({"AWS_ENDPOINT_URL": "https://127.0.0.1:PORT"}, None, "the server's certificate is not trusted, or it speaks no TLS"),
+            ({"AWS_ENDPOINT_URL": "nonsense"}, None, "boto3 makes nothing of its settings .*nonsense"),
+            ({"AWS_PROFILE": "nobody"}, None, "boto3 makes nothing of its settings .*nobody"),
+        ],
+    )  # fmt: skip
+    def test_what_is_set_up_wrongly_is_named(
+        self,
+        moto: Server,
+        monkeypatch: pytest.MonkeyPatch,
+        operation: Callable[[S3Store], object],
+        changes: dict[str, str],
+        uri: str | None,
+        sentence: str,
+    ) -> None:
+        port = moto.endpoint.rpartition(":")[2]
+        use(monkeypatch, moto, **{k: v.replace("PORT", port) for k, v in changes.items()})
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        store = S3Store(uri or moto.fresh_uri(), timeout=5)
+        with pytest.raises(StoreError, match=f"{store.uri}: .*{sentence}") as caught:
+            operation(store)
+        assert type(caught.value) is StoreError
+
+    def test_where_a_missing_object_is_forbidden_the_list_tells(self, store: S3Store, trouble: Trouble) -> None:
+        """S3 answers so to whom it does not let list the whole bucket."""
+        store.write("a/bc", DATA)
+        trouble.every = lambda request: Reply(403, "AccessDenied") if "list-type" not in request.path else None
+        with pytest.raises(NotThereError, match=r"there is no a/b$"):
+            store.read("a/b")
+        with pytest.raises(StoreError, match="access to a/bc was denied"):
+            store.read("a/bc")
+
+
+class TestABodyThatBreaksOff:
+    BREAKS = (Truncate(), Truncate(reset=True))
+
+    @pytest.mark.parametrize("fault", BREAKS, ids=repr)
+    def test_is_asked_for_anew(self, store: S3Store, trouble: Trouble, fault: Fault, pauses: list[float]) -> None:
+        store.write("a", parquet := table(x=list(range(1000))))
+        faults = iter([fault, Pass(), fault, fault])
+        trouble.every = lambda request: next(faults, None) if request.method == "GET" else None
+        assert store.read("a") == parquet
+        assert store.scan_parquet(["a"]).collect()["x"].to_list() == list(range(1000))
+        assert pauses == [PAUSES[0], *PAUSES[:2]]
+
+    @pytest.mark.parametrize("fault", BREAKS, ids=repr)
+    def test_and_never_comes_whole_has_a_sentence(self, store: S3Store, trouble: Trouble, fault: Fault) -> None:
+        store.write("a", DATA)
+        trouble.every = lambda request: fault if request.method == "GET" else None
+        for operation in (lambda: store.read("a"), lambda: store.scan_parquet(["a"])):
+            before = len(trouble.asked)
+            with pytest.raises(StoreError, match="a came broken off or damaged, several times"):
+                operation()
+            assert len(trouble.asked) - before == len(PAUSES) + 1
+
+    def test_on_its_way_to_the_server_is_not_stored(self, store: S3Store, trouble: Trouble, calm: str) -> None:
+        trouble.every = lambda request: Cut() if request.method == "PUT" else None
+        with pytest.raises(StoreError, match="broke off before an answer came"):
+            store.write("a", bytes(1_000_000))
+        assert len(trouble.asked) == ATTEMPTS
+        assert open_store(calm).keys("a") == []
