@@ -52,7 +52,10 @@ class Project(BaseModel):
     segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
     model_seconds: float = Field(
-        3600, gt=0, le=604_800, description="How long a model may take over a chunk of rows before it has failed."
+        3600,
+        gt=0,
+        le=604_800,
+        description="How long a model may take to load, or over a chunk of rows, before it has failed.",
     )
     policy: Policy = Policy()
 

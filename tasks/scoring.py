@@ -48,7 +48,7 @@ class _Run:
 def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
     """Score one batch and commit its manifest; a batch that is scored already is checked and left alone.
 
-    A challenger that fails to load or to score, or takes longer over a chunk than ``model_seconds``, is recorded with
+    A challenger that fails to load or to score, or takes longer over either than ``model_seconds``, is recorded with
     its error and does not harm the rest. Raises ChampionFailedError if the champion fails, BatchError if the rows
     cannot be read or differ from those scored before; then nothing is written.
     """
@@ -86,10 +86,11 @@ def _load(store: Store, registry: Registry, project: Project, reign: Reign, rows
     for version in sorted(known, key=int):
         run = _Run(version, rows.batch)
         try:
-            run.scorer = load_checked(store, registry, project, version)
+            load = functools.partial(load_checked, store, registry, project, version)
+            run.scorer = within(project.model_seconds, load)
             run.contender = _contender(known[version], run.scorer)
             _require_columns(run.scorer, rows)
-        except Exception as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
             _fail(run, reign, "load", error)
         runs.append(run)
     return runs

@@ -75,10 +75,10 @@ def test_a_challenger_that_fails_is_recorded_with_its_batch_and_the_champion_sco
 
 
 def test_a_challenger_that_hangs_past_its_limit_fails_and_the_batch_lands(world: World) -> None:
-    world.settings(model_seconds=1)
+    world.settings(model_seconds=5)
     world.put(telling(HANGS))
     score("parcels", batch=NEXT)
-    limit = "gave no answer within 1 seconds; make it faster, or raise 'model_seconds' in the project file"
+    limit = "gave no answer within 5 seconds; make it faster, or raise 'model_seconds' in the project file"
     assert failure(world, NEXT) == f"failed to score: {limit}"
 
 

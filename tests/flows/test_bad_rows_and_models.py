@@ -163,9 +163,9 @@ BY_CHAMPION = (
         of_the_champion(
             "hangs",
             HANGS,
-            "gave no answer within 0.2 seconds; make it faster, or raise 'model_seconds' in the project file",
+            "gave no answer within 5 seconds; make it faster, or raise 'model_seconds' in the project file",
         ),
-        spoil=lambda world: (world.settings(model_seconds=0.2), world.put(telling(HANGS, "x1"))),
+        spoil=lambda world: (world.settings(model_seconds=5), world.put(telling(HANGS, "x1"))),
     ),
     of_the_champion(
         "not a number", NAN, r"version 1 gave the score nan \(row 0 of a chunk\); scores must be numbers from 0 to 1"

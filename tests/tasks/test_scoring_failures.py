@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from weeks import BEGIN, everything, found, predictions, score_rows, some_parcel
 
 from tasks.predictions import read_manifest
 from tasks.project import Project
-from tasks.registry import Registry
+from tasks.registry import Registry, Scorer
 from tasks.reigns import head
 from tasks.rows import BatchError
 from tasks.scoring import ChampionFailedError, score_batch
@@ -38,6 +40,28 @@ def broken_model(column: str) -> Any:
     model = Broken()
     model.__dict__.update(sigmoid_model(column).__dict__)
     return model
+
+
+class Stuck(Registry):
+    """A registry, one version of which never loads."""
+
+    def __init__(self, project: Project, version: str) -> None:
+        super().__init__(project)
+        self._stuck = version
+
+    def load(self, number: str) -> Scorer:
+        if number == self._stuck:
+            threading.Event().wait()
+        return super().load(number)
+
+
+class Exits(Registry):
+    """A registry, whose version 2 ends the process that loads it."""
+
+    def load(self, number: str) -> Scorer:
+        if number == "2":
+            sys.exit(3)
+        return super().load(number)
 
 
 @pytest.fixture
@@ -86,6 +110,24 @@ class TestChallengerFails:
         assert re.search(failure, challenger.failure)
         assert manifest.versions() == ["1"]
         assert read_manifest(store, project, str(BEGIN)) == manifest
+
+    def test_one_that_never_ends_loading_is_left_behind(
+        self, store: Store, project: Project, register: Register
+    ) -> None:
+        register("x2")
+        patient = project.model_copy(update={"model_seconds": 10})
+        manifest = score_rows(store, Stuck(patient, "2"), patient, some_parcels())
+        assert manifest.versions() == ["1"]
+        limit = "gave no answer within 10 seconds; make it faster, or raise 'model_seconds' in the project file"
+        assert manifest.scored[1].failure == f"failed to load: {limit}"
+
+    def test_one_that_ends_the_process_while_loading_fails_alone(
+        self, store: Store, project: Project, register: Register
+    ) -> None:
+        register("x2")
+        manifest = score_rows(store, Exits(project), project, some_parcels())
+        assert manifest.versions() == ["1"]
+        assert manifest.scored[1].failure == "failed to load: SystemExit: 3"
 
     def test_a_model_that_is_gone_is_a_failure_to_load(
         self, store: Store, registry: Registry, project: Project, register: Register
