@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import date
 from typing import TypeVar, cast
@@ -20,6 +21,7 @@ from pydantic import Field
 
 from tasks import promotion
 from tasks.decisions import Look, look, read_decision, record
+from tasks.errors import sentence_alone
 from tasks.plan import Question, make_plan
 from tasks.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.predictions import Manifest
@@ -43,6 +45,9 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(sentence_alone)
 
 
 def whole(argument: T) -> T:

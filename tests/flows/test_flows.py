@@ -158,6 +158,7 @@ def test_the_command_line_ends_a_users_mistake_with_one_sentence(command: Callab
     run = command("judge", "parcel", "--dry-run")
     _, err = run.communicate(timeout=120)
     assert run.returncode == 1
+    assert "Traceback" not in err
     sentence = next(line for line in reversed(err.splitlines()) if line.startswith("ProjectFileError"))
     assert sentence.startswith("ProjectFileError: there is no project 'parcel' in ")
     assert sentence.endswith("; known are: parcels")
