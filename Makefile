@@ -72,4 +72,4 @@ lock: $(BIN)/uv ## resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what demo, tests and tools left behind, and the environment
-	rm -rf .demo .prefect .venv .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf .demo .prefect .venv .coverage .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache

@@ -9,8 +9,10 @@ from scipy import optimize, special
 
 from analysis.intervals import Interval
 from analysis.losses import PairedLosses
+from analysis.metrics import Floats
+from analysis.mixture import octave_nodes
 
-__all__ = ["confidence_sequence_of_loss", "log_e_loss"]
+__all__ = ["confidence_sequence_of_loss", "log_e_loss", "log_e_sums"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _PANELS = 16
@@ -43,6 +45,14 @@ def confidence_sequence_of_loss(losses: PairedLosses, *, bound: float, alpha: fl
     return Interval(low, -_lower(losses.swap(), bound, alpha), 1 - 2 * alpha)
 
 
+def log_e_sums(s: Floats, v: Floats) -> Floats:
+    """``log_e_loss`` of many sums S and V at once, for simulation: a fixed quadrature, within 1e-3 while abs(log E) < 30."""
+    b, log_weight = octave_nodes(1.0)
+    exponent = np.stack([s, v], axis=-1) @ np.stack([b, b + np.log1p(-b)]) + log_weight
+    peak = exponent.max(axis=-1, keepdims=True)
+    return np.asarray(peak[..., 0] + np.log(np.exp(exponent - peak).sum(axis=-1)), dtype=np.float64)
+
+
 def _log_mixture(s: float, v: float) -> float:
     """Log of the integral over b in [0, 1] of exp(b s + v (b + log(1 - b))).
 
@@ -73,7 +83,7 @@ def _lower(losses: PairedLosses, bound: float, alpha: float) -> float:
 
     if losses.gain <= -bound:
         return -bound
-    previous = losses.gain
+    previous = min(losses.gain, bound * (1 - 1e-12))  # a gain of all that a row can cost is no null
     for part in np.geomspace(1e-6, 1, 100, endpoint=False):
         null = losses.gain - part * (losses.gain + bound)
         if excess(null) >= 0:

@@ -106,8 +106,6 @@ def _slopes(m: float) -> tuple[float, float, float]:
 
 def _lower_limit(pairs: PairedOutcomes, alpha: float, prior: float) -> float:
     """The largest gain whose e-value has reached 1/alpha; E falls in the gain and is at most 1 at the observed one."""
-    if pairs.n == 0:
-        return -1.0
     target = -math.log(alpha)
     floor = -1 + 1e-9
     if log_e(pairs, null_gain=floor, prior=prior) < target:

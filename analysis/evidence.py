@@ -12,7 +12,7 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
-from analysis.measures import LinearMetric, Measure, is_regression_loss, span
+from analysis.measures import LinearMetric, Measure, loss_bound
 from analysis.missing_labels import worst_case
 from analysis.score_sums import ScoreSums, pair_sums
 from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
@@ -184,8 +184,7 @@ def gather(
 
 
 def _clipped_at(largest_error: float | None, scores: Mapping[Measure, ScoreSums]) -> bool:
-    bounds = {name: None if largest_error is None else span(name, largest_error=largest_error) for name in scores}
-    return all(s.bound == bounds[name] for name, s in scores.items() if is_regression_loss(name))
+    return all(s.bound == loss_bound(name, largest_error) for name, s in scores.items())
 
 
 def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.batch_unit import log_e_symmetric, scale_free
+from analysis.bounded_losses import log_e_sums
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e_array
+from analysis.losses import PairedLosses
 from analysis.metrics import Floats
 
 __all__ = ["Forecast", "forecast", "forecast_batches", "forecast_estimate"]
@@ -78,6 +80,31 @@ def forecast_estimate(
     steps = rng.normal(true * rows_per_batch / sd, np.sqrt(rows_per_batch), size=(n_paths, horizon))
     n = rows + rows_per_batch * np.arange(1, horizon + 1)
     return _summary(log_e_symmetric(excess * rows / sd + steps.cumsum(axis=1), n, rho=rho2), threshold)
+
+
+def forecast_losses(
+    losses: PairedLosses,
+    *,
+    bound: float,
+    rows_per_batch: float,
+    null_gain: float,
+    threshold: float,
+    rng: np.random.Generator,
+    horizon: int = 26,
+    n_paths: int = 1000,
+) -> Forecast | Undefined:
+    """Continue clipped losses as normal sums with the mean and the spread seen so far, for ``horizon`` more batches.
+
+    Every path draws its true gain from Normal(gain, standard error); the evidence is that of ``log_e_loss``.
+    """
+    if losses.n == 0 or losses.deviation == 0:
+        return Undefined("no disagreement to extrapolate from")
+    scale = bound + null_gain
+    mean, variance = (losses.gain - null_gain) / scale, losses.deviation / losses.n / scale**2
+    true = rng.normal(mean, np.sqrt(variance / losses.n), size=(n_paths, 1))
+    steps = rng.normal(true * rows_per_batch, np.sqrt(variance * rows_per_batch), size=(n_paths, horizon))
+    squares = losses.n * (variance + mean**2) + rows_per_batch * (variance + true**2) * np.arange(1, horizon + 1)
+    return _summary(log_e_sums(losses.n * mean + steps.cumsum(axis=1), squares), threshold)
 
 
 def forecast_batches(

@@ -12,7 +12,7 @@ from analysis.metrics import METRICS, Metric
 __all__ = [
     "CLASS_MEASURES", "LINEAR", "LOSSES", "MEASURES", "RANK_MEASURES", "REGRESSION_LOSSES", "SCORE_MEASURES", "ClassMeasure",
     "LinearMetric", "Measure", "Task", "amount", "gain_sign", "is_class_measure", "is_linear", "is_regression_loss",
-    "is_score_measure", "is_tally_metric", "span",
+    "is_score_measure", "is_tally_metric", "loss_bound", "span",
 ]  # fmt: skip
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -88,13 +88,18 @@ def gain_sign(name: Measure) -> int:
     return -1 if name in LOSSES else 1
 
 
-def span(name: Measure, *, largest_error: float | None = None) -> float:
-    """The most that two models can differ by; infinite for a loss without a bound.
+def loss_bound(name: Measure, largest_error: float | None) -> float | None:
+    """The most that a row may cost where errors of predicted numbers are clipped at ``largest_error``; else None."""
+    if largest_error is None or not is_regression_loss(name):
+        return None
+    return largest_error**2 if name == "squared_error" else largest_error
 
-    ``largest_error`` is where the errors of predicted numbers are clipped.
-    """
-    if is_regression_loss(name) and largest_error is not None:
-        return largest_error**2 if name == "squared_error" else largest_error
+
+def span(name: Measure, *, largest_error: float | None = None) -> float:
+    """The most that two models can differ by; infinite for a loss without a bound."""
+    bound = loss_bound(name, largest_error)
+    if bound is not None:
+        return bound
     if name in _UNBOUNDED:
         return math.inf
     return 2.0 if name == "mcc" else 1.0

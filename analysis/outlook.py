@@ -10,11 +10,12 @@ from analysis.assess import Measured
 from analysis.asymptotic import rho_squared
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
-from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate
+from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
 from analysis.gains import total_difference
 from analysis.measures import gain_sign
 from analysis.policy import Policy
-from analysis.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process
+from analysis.process import LossProcess
+from analysis.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process, process
 
 __all__ = ["outlook_of"]
 
@@ -41,6 +42,13 @@ def outlook_of(
         units = batch_process(evidence, policy.primary, policy)
         x = (np.array(units.gains) - policy.min_gain) / np.array(units.scales)
         return forecast_batches(x, threshold=raised, rng=rng)
+    if m.method == "losses":
+        clipped = process(evidence, policy.primary, policy)
+        assert isinstance(clipped, LossProcess)
+        return forecast_losses(
+            clipped.losses, bound=clipped.bound, rows_per_batch=clipped.losses.n / max(len(evidence.batches), 1),
+            null_gain=policy.min_gain, threshold=raised, rng=rng,
+        )  # fmt: skip
     found = total_difference(evidence, policy.primary, policy)
     if isinstance(found, Undefined) or found.standard_error == 0:
         return Undefined("no disagreement to extrapolate from")

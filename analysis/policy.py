@@ -91,8 +91,9 @@ class Policy(_Strict):
     largest_error: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
-        description="Numbers only: an error beyond this counts as this much. Bounded losses have an exact process.",
+        exclude_if=lambda value: value is None,
+        description="Numbers only: an error beyond this counts as this much, which makes the evidence exact; the smaller it is, the "
+        "faster it comes. Batches closed under another value count for nothing.",
     )
     unlabelled: Unlabelled = Field(
         "refuse",
@@ -118,6 +119,15 @@ class Policy(_Strict):
             filled.setdefault("prior", prior_for(share))
         filled.setdefault("guardrails", {m: v for m, v in _GUARDRAILS.get(task, {}).items() if m != filled["primary"]})
         return filled
+
+    @field_validator("largest_error")
+    @classmethod
+    def _as_recorded(cls, value: float | None) -> float | None:
+        """A record keeps 12 digits, and what was clipped has to be told from it."""
+        if value is not None and not 1e-60 <= value <= 1e60:
+            msg = f"an error lies between 1e-60 and 1e60, not {value:g}"
+            raise ValueError(msg)
+        return None if value is None else float(f"{value:.12g}")
 
     @field_validator("guardrails", "segment_guardrails")
     @classmethod

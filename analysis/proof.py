@@ -13,10 +13,9 @@ from analysis.measures import (
     Measure,
     gain_sign,
     is_linear,
-    is_regression_loss,
     is_score_measure,
     is_tally_metric,
-    span,
+    loss_bound,
 )
 from analysis.metrics import Difference
 from analysis.missing_labels import corrected_difference
@@ -63,9 +62,9 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     if name == "cost":
         assert policy.costs is not None
         return CostProcess(counts, policy.costs.matrix, policy.prior)
-    if is_regression_loss(name) and policy.largest_error is not None:
-        losses = merge_losses(scores_of(evidence.batches, name))
-        return LossProcess(losses, span(name, largest_error=policy.largest_error))
+    bound = loss_bound(name, policy.largest_error)
+    if bound is not None:
+        return LossProcess(merge_losses(scores_of(evidence.batches, name)), bound)
     return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
 
 
@@ -81,11 +80,11 @@ def _asymptotic(
     else:
         sizes = [b.counts.n for b in evidence.batches]
         differing = evidence.counts.outcomes("accuracy").discordant
-    if is_regression_loss(name) and differing >= MIN_DISCORDANT and found.standard_error == 0:
-        return Undefined("the losses differ by the same amount on every row, so there is no spread to judge it by")
-    if differing < MIN_DISCORDANT or found.standard_error == 0:
-        units = "labelled rows" if is_regression_loss(name) else "disagreements"
+    if differing < MIN_DISCORDANT:
+        units = "labelled rows" if is_score_measure(name) else "disagreements"
         return Undefined(f"fewer than {MIN_DISCORDANT} {units}, too few for an asymptotic statement")
+    if found.standard_error == 0:
+        return Undefined(f"{name} differs by the same amount on every row, so there is no spread to judge it by")
     gain = gain_sign(name) * found.value
     return AsymptoticProcess(gain, found.standard_error, sum(sizes), sizes[0] * LOOKS_UNTIL_TIGHTEST, policy.alpha)
 

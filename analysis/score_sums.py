@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -43,7 +43,7 @@ class ScoreSums:
     champion: float
     challenger: float
     variance: float
-    bound: float | None = None
+    bound: float | None = field(default=None, metadata={"record": False})  # it follows from the policy on record
 
     @property
     def difference(self) -> Difference:
@@ -105,9 +105,15 @@ def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measu
     return found
 
 
-def version_value(frame: pl.DataFrame, name: Measure, version: str) -> tuple[int, float] | None:
-    """The units and the value of one version in ``name``, whoever it was compared with; None where it has none."""
-    for metric, first, second, n, a, b, *_ in frame.iter_rows():
-        if metric == name and version in (first, second):
-            return n, a if version == first else b
+def version_value(
+    frame: pl.DataFrame, name: Measure, version: str, *, bound: float | None = None
+) -> tuple[int, float] | None:
+    """The units and the value of one version in ``name``, whoever it was compared with.
+
+    None where it has none, or one that was clipped elsewhere than at ``bound``.
+    """
+    for metric, first, second, *kept in frame.iter_rows():
+        sums = ScoreSums(*kept)
+        if metric == name and version in (first, second) and sums.bound == bound:
+            return sums.n, sums.champion if version == first else sums.challenger
     return None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -14,7 +12,7 @@ import polars as pl
 from analysis.average_precision import paired_average_precision
 from analysis.counts import Undefined
 from analysis.losses import RegressionLoss, paired_losses, regression_losses
-from analysis.measures import REGRESSION_LOSSES, Measure, span
+from analysis.measures import REGRESSION_LOSSES, Measure, loss_bound
 from analysis.metrics import Floats
 from analysis.policy import Policy
 from analysis.score_sums import ScoreSums, sums_frame
@@ -48,8 +46,7 @@ def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         return sums_frame([])
     y = usable["label"].to_numpy().astype(np.float64)
     if policy.task == "regression":
-        clips = {name: span(name, largest_error=policy.largest_error) for name in REGRESSION_LOSSES}
-        return sums_frame([row for name, clip in clips.items() for row in _numbers(y, scores, name, clip)])
+        return sums_frame([row for name in REGRESSION_LOSSES for row in _numbers(y, scores, name, policy)])
     rows = [*_losses(y, scores, _OF_SCORES), *_auc(y, scores)]
     if "average_precision" in (policy.primary, *policy.guardrails):
         rows += _average_precision(y, scores)
@@ -60,21 +57,22 @@ def _pairs(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
     return list(itertools.combinations(sorted(scores, key=int), 2))
 
 
-def _losses(y: Floats, scores: Mapping[str, Floats], losses: Mapping[Measure, _Loss]) -> list[_Row]:
+def _losses(
+    y: Floats, scores: Mapping[str, Floats], losses: Mapping[Measure, _Loss], bound: float | None = None
+) -> list[_Row]:
     rows: list[_Row] = []
     for name, loss in losses.items():
         each = {v: loss(y, given) for v, given in scores.items()}
         for a, b in _pairs(scores):
             sums = paired_losses(each[a], each[b])
             n, variance = sums.n, sums.deviation / sums.n / sums.n
-            rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance)))
+            rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance, bound)))
     return rows
 
 
-def _numbers(y: Floats, predicted: Mapping[str, Floats], name: RegressionLoss, clip: float) -> list[_Row]:
-    bound = clip if math.isfinite(clip) else None
-    rows = _losses(y, predicted, {name: functools.partial(regression_losses, loss=name, clip=bound)})
-    return [(m, a, b, dataclasses.replace(sums, bound=bound)) for m, a, b, sums in rows]
+def _numbers(y: Floats, predicted: Mapping[str, Floats], name: RegressionLoss, policy: Policy) -> list[_Row]:
+    bound = loss_bound(name, policy.largest_error)
+    return _losses(y, predicted, {name: functools.partial(regression_losses, loss=name, clip=bound)}, bound)
 
 
 def _auc(y: Floats, scores: Mapping[str, Floats]) -> list[_Row]:

@@ -28,6 +28,7 @@ from analysis.measures import (
     is_class_measure,
     is_regression_loss,
     is_tally_metric,
+    loss_bound,
 )
 from analysis.metrics import Difference, difference, metric
 from analysis.multiclass import class_metric
@@ -213,7 +214,7 @@ class Tape:
             harms = [(_gain(rest, name, policy), margin) for name, margin in policy.guardrails.items()]
             broke += any(harm is not None and harm < -margin for harm, margin in harms)
         led = [(t, leader_on(t.date, switches, first)) for t in self.closed]
-        served = {name: _served(led, name, policy.task) for name in _SERVED[policy.task]}
+        served = {name: _served(led, name, policy.task, self._largest_error) for name in _SERVED[policy.task]}
         return Outcome(tuple(switches), not_better, broke, served)
 
 
@@ -223,15 +224,19 @@ def _standing(evidence: Evidence) -> float:
     return evidence.counts.challenger.tp if isinstance(found, Undefined) else -found.challenger
 
 
-def _served(led: Sequence[tuple[BatchTally, str]], name: Measure, task: Task) -> float | Undefined:
-    """``name`` over the rows of all batches, each predicted by who led then."""
+def _served(
+    led: Sequence[tuple[BatchTally, str]], name: Measure, task: Task, largest_error: float | None
+) -> float | Undefined:
+    """``name`` over the rows of all batches, each predicted by who led then; losses clipped elsewhere are left out."""
     if task == "multiclass" and is_class_measure(name):
         classes = [pair_classes(t.frame, leader, leader) or ClassCounts() for t, leader in led]
         return class_metric(name, ClassCounts.of(e for c in classes for e in c.labelled).champion)
     if is_tally_metric(name):
         total = [confusion(t.frame, leader) for t, leader in led]
         return metric(name, Confusion(*(sum(getattr(c, cell) for c in total) for cell in ("tp", "fp", "fn", "tn"))))
-    parts = [v for t, leader in led if t.scores is not None and (v := version_value(t.scores, name, leader))]
+    bound = loss_bound(name, largest_error)
+    values = [version_value(t.scores, name, leader, bound=bound) for t, leader in led if t.scores is not None]
+    parts = [v for v in values if v is not None]
     rows = sum(n for n, _ in parts)
     return sum(n * value for n, value in parts) / rows if rows else Undefined("no labelled row with a prediction")
 

@@ -171,7 +171,7 @@ def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
 
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
-    """What is to be decided by otherwise than at the newest decision of the reign that is still there, as "key: old -> new"."""
+    """The settings of a decision that differ from those of the reign's newest one that is still there, as "key: old -> new"."""
     kept = set(decision_ids(store, project))
     entered = next((e for e in newest_first(store, project) if e.decision in kept), None)
     basis = read_decision(store, project, entered.decision)["basis"] if entered else None

@@ -8,7 +8,9 @@ __all__ = ["DethroneError", "first_line", "sentence_alone"]
 
 
 class DethroneError(Exception):
-    """Something that a user can put right."""
+    """Something that a user can put right; ``traced`` where they need the traceback for it."""
+
+    traced = False
 
 
 def first_line(error: BaseException) -> str:
@@ -19,7 +21,7 @@ def first_line(error: BaseException) -> str:
 def sentence_alone(record: logging.LogRecord) -> bool:
     """A filter for a logger: a DethroneError is logged as its sentence, without the traceback that no user can use."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, DethroneError):
+    if isinstance(error, DethroneError) and not error.traced:
         record.msg, record.args = f"{type(error).__name__}: {error}", ()
         record.exc_info = record.exc_text = None
     return True

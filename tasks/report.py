@@ -52,7 +52,7 @@ _OF_THE_TASK: dict[Task, str] = {
 def _clipped(largest_error: float) -> str:
     return (
         f"Losses are clipped: an error beyond {largest_error:g} counts as {largest_error:g}. Every number about losses here is about "
-        "the clipped loss, and the process is exact for it; beyond that size, a worse error goes unseen."
+        "the clipped loss; beyond that size, a worse error goes unseen."
     )
 
 

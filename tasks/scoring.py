@@ -32,6 +32,8 @@ log = logging.getLogger("dethrone")
 class ChampionFailedError(DethroneError):
     """The champion could not score the batch, so the batch is not scored."""
 
+    traced = True  # the model's author needs to see where
+
 
 @dataclass
 class _Run:

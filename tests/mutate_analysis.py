@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mutants import Mutant, mutants
+from mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "docs" / "mutation.md"
@@ -35,7 +35,7 @@ TESTS: dict[str, str] = {
     "mcnemar": "mcnemar",
     "intervals": "intervals paired_intervals",
     "mixture": "eprocess eprocess_properties",
-    "eprocess": "eprocess eprocess_properties exchangeable",
+    "eprocess": "eprocess eprocess_properties",
     "batch_unit": "batch_unit",
     "multiplicity": "multiplicity family_at_one_look",
     "budget": "budget",
@@ -43,10 +43,10 @@ TESTS: dict[str, str] = {
     "group_sequential": "planned_looks",
     "precision": "precision_eprocess",
     "choice": "choice",
-    "guardrails": "guardrails process assess tasks",
+    "guardrails": "checks process assess tasks",
     "checks": "checks judge planned_policy entities tasks",
     "judge": "judge budget planned_policy tasks",
-    "proof": "process entities regression_sums clipped_losses",
+    "proof": "process entities regression_sums clipped_losses outlook",
     "process": "process clipped_losses",
     "entities": "entities",
     "evidence": "evidence entities tasks clipped_losses",

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.bounded_losses import confidence_sequence_of_loss, log_e_loss
+from analysis.bounded_losses import confidence_sequence_of_loss, log_e_loss, log_e_sums
 from analysis.losses import PairedLosses, paired_losses
 
 D = st.one_of(st.floats(-1, 1), st.sampled_from([-1.0, 0.0, 1.0]))
@@ -137,3 +137,26 @@ def test_losses_beyond_the_bound_and_gains_out_of_reach_are_refused() -> None:
     for gain in (1.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="a gain lies between"):
             log_e_loss(of([0.7]), bound=1, null_gain=gain)
+
+
+def test_many_sums_at_once_are_each_ones_evidence() -> None:
+    rng, bound, null = np.random.default_rng(2), 4.0, 0.1
+    losses = [
+        paired_losses(rng.uniform(0, 4, n), rng.uniform(0, 4 - d, n)) for n in (1, 10, 300, 5000) for d in (0, 0.3, 1)
+    ]
+    s = np.array([l.n * (l.gain - null) / (bound + null) for l in losses])
+    v = np.array([(l.deviation + l.n * (l.gain - null) ** 2) / (bound + null) ** 2 for l in losses])
+    expected = np.array([log_e_loss(l, bound=bound, null_gain=null) for l in losses])
+    near = np.abs(expected) < 30
+    assert near.sum() >= 6
+    assert log_e_sums(s, v)[near] == pytest.approx(expected[near], abs=1e-3)
+    assert ((log_e_sums(s, v) >= 3) == (expected >= 3)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 10**6, 10**9])
+def test_where_every_row_wins_all_there_is_to_win_the_interval_ends_there(rows: int) -> None:
+    losses = PairedLosses(rows, 3.0 * rows, 0.0, 3.0, 0.0, 3.0, rows)
+    interval = confidence_sequence_of_loss(losses, bound=3.0, alpha=0.05)
+    assert interval.high == 3
+    assert interval.low <= 3
+    assert interval.low > 2.99 or rows == 1

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from analysis.asymptotic import log_e_asymptotic
 from analysis.batch_unit import log_e_symmetric
+from analysis.bounded_losses import log_e_loss
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
-from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate
+from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
+from analysis.losses import paired_losses
 
 
 def run(pairs: PairedOutcomes, *, seed: int = 1, **changes: Any) -> Forecast:
@@ -189,3 +191,27 @@ def test_one_batch_has_no_spread_to_continue_and_half_a_year_of_batches_is_the_d
     assert isinstance(two, Forecast)
     assert two.horizon == 26
     assert forecast_estimate(0.1, 0.1, rows=9, rows_per_batch=3, rho2=0.1, **options).horizon == 26
+
+
+def test_clipped_losses_reach_the_threshold_as_often_as_batches_drawn_row_by_row_do() -> None:
+    """True gain and spread known almost surely: what is left is the chance of the batches to come."""
+    rng, bound, size = np.random.default_rng(5), 9.0, 200
+    seen = paired_losses(*_clipped(rng, 4000, bound))
+    found = forecast_losses(
+        seen, bound=bound, rows_per_batch=size, null_gain=0.0, threshold=18.0, rng=np.random.default_rng(1), horizon=8
+    )
+    assert isinstance(found, Forecast)
+    runs, hits = 200, 0
+    for _ in range(runs):
+        total, hit = seen, False
+        for _ in range(8):
+            total += paired_losses(*_clipped(rng, size, bound))
+            hit = hit or log_e_loss(total, bound=bound) >= 18.0
+        hits += hit
+    assert 0.05 < hits / runs < 0.95
+    assert found.probability == pytest.approx(hits / runs, abs=0.2)
+
+
+def _clipped(rng: np.random.Generator, n: int, bound: float) -> tuple[np.ndarray, np.ndarray]:
+    shared = rng.normal(0, 1, n)
+    return tuple(np.minimum((shared + rng.normal(0, sd, n)) ** 2, bound) for sd in (1.0, 0.85))  # type: ignore[return-value]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from analysis_examples import evidence
+from task_examples import loss_evidence, numbers
 
 from analysis.assess import measure
 from analysis.asymptotic import rho_squared
@@ -80,6 +81,26 @@ def test_what_the_policy_assumes_of_missing_labels_goes_on(change: dict[str, str
     assert isinstance(found, Forecast)
     assert found == outlook(as_told, *worst)
     assert found != outlook(as_told, *unlabelled)
+
+
+def test_clipped_losses_are_continued_by_their_own_process() -> None:
+    """A clip far beyond the errors costs evidence, and the forecast knows it."""
+    rng = np.random.default_rng(2)
+    weeks = [numbers(rng, 400, champion=1.0, challenger=0.93) for _ in range(4)]
+    chances = []
+    for clip in (5, 30):
+        p = Policy(task="regression", largest_error=clip, guardrails={})
+        e = loss_evidence(*weeks, policy=p)
+        m = measure(e, p, rng=np.random.default_rng(1))
+        assert m.method == "losses"
+        found = outlook_of(e, m, m.log_e, p, np.random.default_rng(3))
+        assert isinstance(found, Forecast)
+        chances.append(found.probability)
+    assert chances[0] > 0.5
+    assert chances[1] < 0.05
+    nothing = loss_evidence(policy=p)
+    m = measure(nothing, p, rng=np.random.default_rng(1))
+    assert outlook_of(nothing, m, m.log_e, p, rng) == Undefined("no disagreement to extrapolate from")
 
 
 def test_what_has_decided_or_is_planned_has_no_outlook() -> None:

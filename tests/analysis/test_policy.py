@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.policy import Policy
+from analysis.record import plain
 
 
 def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
@@ -168,6 +169,7 @@ def test_a_default_guardrail_gives_way_to_a_primary_metric() -> None:
             "the margin of absolute_error is 3; with this largest_error it must be below 3",
         ),
         ("regression", {"largest_error": 0}, "greater than 0"),
+        ("regression", {"largest_error": 1e200}, r"an error lies between 1e-60 and 1e60, not 1e\+200"),
         ("regression", {"largest_error": float("inf")}, "finite number"),
         ("multiclass", {"min_gain": 1}, "no two models differ by that much in accuracy"),
         (["multiclass"], {}, "Input should be 'binary', 'multiclass' or 'regression'"),
@@ -225,6 +227,14 @@ def test_settings_that_do_not_go_together_are_refused_in_one_sentence(value: dic
     with pytest.raises(ValidationError) as refusal:
         Policy(**value)
     assert [error["msg"].removeprefix("Value error, ") for error in refusal.value.errors()] == [sentence]
+
+
+def test_a_clip_is_what_a_record_of_it_keeps_and_stands_in_none_that_has_no_clip() -> None:
+    """Else the replay of a decision would look for losses that were clipped elsewhere by a hair."""
+    policy = Policy(task="regression", largest_error=1 / 3)
+    assert policy.largest_error == 0.333333333333
+    assert Policy(**plain(policy.model_dump(mode="json"))) == policy
+    assert "largest_error" not in Policy(task="regression").model_dump()
 
 
 def test_a_loss_of_numbers_may_be_asked_to_fall_by_any_amount() -> None:

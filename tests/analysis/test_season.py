@@ -269,3 +269,16 @@ class TestOtherTasks:
         assert found.not_better == 0
         nothing = tape([]).outcome([], policy, first="1").served
         assert nothing["squared_error"] == Undefined("no labelled row with a prediction")
+
+    def test_losses_that_were_clipped_elsewhere_are_not_averaged_with_the_others(self) -> None:
+        rng = np.random.default_rng(2)
+        scored = {v: contender(v) for v in ("1", "2")}
+        clipped, weeks = Policy(task="regression", largest_error=1), [numbers(rng, n) for n in (100, 300)]
+        closed = [
+            BatchTally(str(d), d, tally_frame({(1, 1, 1): len(y)}), scored, summed(y, c, h, policy=p))
+            for d, (y, c, h), p in zip((day(0), day(7)), weeks, (Policy(task="regression"), clipped), strict=True)
+        ]
+        for clip, (y, c, _) in zip((None, 1), weeks, strict=True):
+            played = Tape(closed, [day(30)], MATURITY, largest_error=clip).outcome([], clipped, first="1")
+            each = np.abs(c - y) if clip is None else np.minimum(np.abs(c - y), 1)
+            assert played.served["absolute_error"] == pytest.approx(each.mean())

@@ -1,0 +1,173 @@
+"""The conditions of a promotion one by one: on which side of its limit each passes, and what it says where there is nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from analysis_examples import evidence
+from scipy import stats
+
+from analysis.assess import Measured, measure
+from analysis.batch_unit import Overdispersion
+from analysis.checks import Check, checks, e_text, p_text
+from analysis.counts import PairedCounts, PairedOutcomes, Undefined
+from analysis.guardrails import CHECK_LEVEL, guardrail, is_uneven, segment_guardrails
+from analysis.intervals import Interval
+from analysis.metrics import Difference
+from analysis.policy import Policy
+
+GOOD = PairedCounts((1800, 10, 10, 30, 10, 20, 4, 150))
+FOUR = (GOOD,) * 4
+AT_LIMIT = -math.log(0.05)
+JUST_BELOW = math.nextafter(AT_LIMIT, 0)
+
+
+def found(policy: Policy, *batches: PairedCounts, adjusted: float = 10.0, **changes: Any) -> dict[str, Check]:
+    """The checks of this evidence by name, with some of the numbers replaced."""
+    e = evidence(*(batches or FOUR))
+    m = replace(measure(e, policy, rng=np.random.default_rng(1)), **changes)
+    return {c.name: c for c in checks(e, m, adjusted, policy)}
+
+
+def measured(policy: Policy) -> Measured:
+    return measure(evidence(*FOUR), policy, rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(("adjusted", "passed"), [(AT_LIMIT, True), (JUST_BELOW, False)])
+def test_evidence_of_exactly_one_over_alpha_is_enough(adjusted: float, passed: bool) -> None:
+    assert found(Policy(), adjusted=adjusted)["evidence"].passed == passed
+
+
+@pytest.mark.parametrize(("log_e", "passed"), [(AT_LIMIT, True), (JUST_BELOW, False)])
+def test_so_it_is_with_batches_as_units(log_e: float, passed: bool) -> None:
+    uneven = Overdispersion(20.0, 3, 0.001)
+    assert found(Policy(), overdispersion=uneven, log_e_batch_unit=log_e)["batch unit"].passed == passed
+
+
+def test_a_lead_varies_where_the_test_says_so_below_its_level() -> None:
+    assert not is_uneven(Overdispersion(7.8, 3, CHECK_LEVEL))
+    assert is_uneven(Overdispersion(7.8, 3, math.nextafter(CHECK_LEVEL, 0)))
+    assert not is_uneven(Undefined("one batch"))
+
+
+@pytest.mark.parametrize(("discordant", "passed"), [(0, False), (1, True)])
+def test_one_disagreement_is_a_disagreement(discordant: int, passed: bool) -> None:
+    assert found(Policy(), pairs=PairedOutcomes(discordant, 0, 90))["disagreement"].passed == passed
+
+
+def test_a_p_value_of_alpha_is_not_below_it() -> None:
+    same = measured(Policy()).mcnemar["recall"]
+    for p, passed in ((0.05, False), (math.nextafter(0.05, 0), True)):
+        assert found(Policy(), mcnemar={"recall": replace(same, p_value=p)})["mcnemar"].passed == passed
+
+
+def test_a_bootstrap_interval_has_to_start_above_the_gain_that_matters() -> None:
+    policy = Policy(min_gain=0.02)
+    same = measured(policy).bootstrap["recall"]
+    assert not isinstance(same, Undefined)
+    for low, passed in ((0.02, False), (0.0201, True)):
+        bootstrap = {"recall": replace(same, interval=Interval(low, 0.5, 0.9))}
+        assert found(policy, bootstrap=bootstrap)["bootstrap"].passed == passed
+    nothing = found(policy, bootstrap={"recall": Undefined("no row")})["bootstrap"]
+    assert nothing == Check("bootstrap", False, "no bootstrap interval: no row")
+
+
+@pytest.mark.parametrize(("sign", "primary"), [(-1, "brier"), (1, "auc")])
+def test_at_one_look_the_gain_less_its_normal_margin_has_to_exceed_the_gain_that_matters(
+    sign: int, primary: Any
+) -> None:
+    """A score has no bootstrap interval of counts: z is that of a one-sided test at alpha."""
+    policy, error = Policy(primary=primary, guardrails={}, min_gain=0.01), 0.004
+    limit = 0.01 + stats.norm.isf(0.05) * error
+    for gain, passed in ((limit - 1e-9, False), (limit + 1e-9, True), (0.9, True)):
+        total = {primary: Difference(0.5, 0.5 + sign * gain, sign * gain, error)}
+        check = found(policy, metrics=total)["one look"]
+        assert check.passed == passed
+        low = gain - stats.norm.isf(0.05) * error
+        assert check.finding == f"at one look the gain in {primary} is at least {low:.4f} (above 0.01 needed)"
+
+
+def test_without_evidence_no_check_of_it_passes_and_the_reason_is_given() -> None:
+    few = PairedCounts((180, 4, 3, 13, 4, 6, 6, 15))
+    said = found(Policy(primary="f1", guardrails={"mcc": 0.1}), few)
+    reason = "fewer than 20 disagreements, too few for an asymptotic statement"
+    assert said["evidence"] == Check("evidence", False, f"there is no evidence for a gain in f1 yet: {reason}")
+    assert said["mcc"] == Check("mcc", False, f"there is no evidence on mcc yet: {reason}")
+
+
+def test_a_plan_that_has_not_begun_has_no_evidence() -> None:
+    policy = Policy(horizon={"disagreements": 100}, guardrails={})  # type: ignore[arg-type]
+    same = PairedCounts((1800, 0, 0, 30, 10, 0, 0, 150))
+    sentence = "the declared horizon has not begun: there is no disagreement yet"
+    assert found(policy, same)["evidence"] == Check("evidence", False, sentence)
+
+
+def test_probabilities_and_evidence_are_written_without_a_row_of_zeros() -> None:
+    assert (p_text(1e-6), p_text(9.9e-7)) == ("1e-06", "less than one in a million")
+    assert (e_text(math.log(1e6)), e_text(math.log(1e6) + 1e-9)) == ("1e+06", "more than a million")
+    assert (e_text(0.0), e_text(-1000.0)) == ("1", "0")
+
+
+@dataclass
+class Fixed:
+    """An evidence process that has said all it will say."""
+
+    forward: float
+    reverse: float
+    method: str = "rows"
+
+    def log_e(self, _: float) -> float:
+        return self.forward
+
+    def log_e_reverse(self, _: float) -> float:
+        return self.reverse
+
+
+class TestGuardrails:
+    @pytest.mark.parametrize(
+        ("forward", "reverse", "status"),
+        [
+            (AT_LIMIT, 0, "held"),
+            (JUST_BELOW, 0, "open"),
+            (0, AT_LIMIT, "broken"),
+            (0, JUST_BELOW, "open"),
+        ],
+    )
+    def test_it_is_held_or_broken_from_one_over_alpha_on(
+        self, monkeypatch: pytest.MonkeyPatch, forward: float, reverse: float, status: str
+    ) -> None:
+        monkeypatch.setattr("analysis.guardrails.process", lambda *_: Fixed(forward, reverse))
+        assert guardrail(evidence(*FOUR), "precision", 0.03, Policy()).status == status
+
+    def test_without_evidence_it_is_open_and_says_one(self) -> None:
+        few = evidence(PairedCounts((180, 4, 3, 13, 4, 6, 6, 15)))
+        nothing = guardrail(few, "mcc", 0.1, Policy(guardrails={"mcc": 0.1}))
+        assert isinstance(nothing.method, Undefined)
+        assert (nothing.log_e, nothing.log_e_reverse, nothing.status) == (0, 0, "open")
+
+    @pytest.mark.parametrize(
+        ("log_e", "against", "status"),
+        [(AT_LIMIT, 0, "held"), (JUST_BELOW, 0, "open"), (0, AT_LIMIT, "broken"), (0, JUST_BELOW, "open")],
+    )
+    def test_so_it_is_in_a_segment(
+        self, monkeypatch: pytest.MonkeyPatch, log_e: float, against: float, status: str
+    ) -> None:
+        values = iter([log_e, against])
+        monkeypatch.setattr("analysis.guardrails.log_e", lambda *_, **__: next(values))
+        monkeypatch.setattr("analysis.guardrails._anytime_p", lambda log_e: 0.05 * math.exp(AT_LIMIT - log_e))
+        (one,) = segment_guardrails(
+            evidence(*FOUR, segment="north"), Policy(guardrails={}, segment_guardrails={"recall": 0.05})
+        )
+        assert one.status == status
+
+    def test_evidence_below_one_is_a_p_value_of_one(self) -> None:
+        policy = Policy(guardrails={}, segment_guardrails={"specificity": 0.001})
+        (one,) = segment_guardrails(evidence(GOOD, segment="north"), policy)
+        assert one.p_value > 0.5 or one.p_value_reverse > 0.5
+        worse = PairedCounts((1800, 60, 4, 30, 10, 20, 4, 150))
+        (bad,) = segment_guardrails(evidence(worse, segment="north"), policy)
+        assert bad.p_value == 1.0
