@@ -75,7 +75,7 @@ TESTS: dict[str, str] = {
     "bounded_losses": "bounded_losses",
     "class_counts": "class_counts",
     "class_names": "class_tally",
-    "by_class": "tasks multiclass",
+    "by_class": "marginals tasks",
     "class_bootstrap": "class_bootstrap",
     "multiclass": "multiclass",
     "assess": "assess tasks judge",
@@ -124,8 +124,10 @@ class _Reached:
             self.seconds[report.nodeid] = report.duration
 
     def lines(self, path: Path) -> dict[int, list[str]]:
+        """The tests by line; all of them where the line also runs while they are collected."""
         by_line = self.coverage.get_data().contexts_by_lineno(str(path))
-        return {line: [t for t in tests if t in self.seconds] for line, tests in by_line.items()}
+        every = list(self.seconds)
+        return {line: every if "" in by else [t for t in by if t in self.seconds] for line, by in by_line.items()}
 
 
 class _Chosen:

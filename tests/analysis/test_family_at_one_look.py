@@ -112,6 +112,12 @@ def test_one_row_won_is_as_little_evidence_as_its_resamples_say() -> None:
     assert found == pytest.approx(stats.poisson.sf(2, 1), abs=0.01)
 
 
+def test_a_statistic_that_is_reached_again_counts_as_reached() -> None:
+    """As many wins as losses: t is 0, and so is t* in every resample that is as even; p is P(X >= 5), X ~ Binomial(10, 1/2)."""
+    (found,) = westfall_young([[0, 1], [1, 0]], [5, 5], rng=np.random.default_rng(1))
+    assert found == pytest.approx(stats.binom.sf(4, 10, 0.5), abs=0.015)
+
+
 ROWS = 60  # few, so that statistics tie and the square of a net gain counts
 
 

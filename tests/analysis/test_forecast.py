@@ -16,7 +16,7 @@ from analysis.batch_unit import log_e_symmetric
 from analysis.bounded_losses import log_e_loss
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
-from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
+from analysis.forecast import Forecast, _first, _summary, forecast, forecast_batches, forecast_estimate, forecast_losses
 from analysis.losses import paired_losses
 
 
@@ -215,3 +215,22 @@ def test_clipped_losses_reach_the_threshold_as_often_as_batches_drawn_row_by_row
 def _clipped(rng: np.random.Generator, n: int, bound: float) -> tuple[np.ndarray, np.ndarray]:
     shared = rng.normal(0, 1, n)
     return tuple(np.minimum((shared + rng.normal(0, sd, n)) ** 2, bound) for sd in (1.0, 0.85))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.5, 3), (0.501, None)])
+def test_a_share_that_is_just_reached_is_reached(share: float, first: int | None) -> None:
+    """Of four paths one reaches the threshold in the second batch, and another one in the third."""
+    log_e = np.array([[0, 3, 0], [0, 0, 3], [0, 0, 2.9], [0, 0, 0]])
+    shares = np.maximum.accumulate(log_e >= 3, axis=1).mean(axis=0)
+    assert shares.tolist() == [0, 0.25, 0.5]
+    assert _first(shares, share) == first
+    assert _summary(log_e, 3) == Forecast(3, None, 0.5, 3)
+
+
+def test_a_gain_that_matters_is_forecast_with_the_ties_of_every_batch() -> None:
+    """All but sure of its shares, the forecast is what the expected counts say: a batch of ties pulls E down."""
+    pairs = PairedOutcomes(600_000, 480_000, 5_000_000)
+    for gain in (0.018, 0.0198, 0.021):
+        found = run(pairs, rows_per_batch=608_000, null_gain=gain, horizon=1)
+        after = PairedOutcomes(660_000, 528_000, 5_500_000)
+        assert (found.probability > 0.5) == (log_e(after, null_gain=gain) >= math.log(20))

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import SquareTable
 
+from analysis.by_class import ByClass, by_class, marginal_tests
+from analysis.class_counts import ClassCounts
 from analysis.counts import Undefined
 from analysis.marginals import TableTest, bhapkar, bowker, stuart_maxwell
+from analysis.multiclass import ClassRecall, recall_by_class
 
 CASE = oracle("multiclass")
 VISION = np.array(CASE["vision_stuart_1955"])
@@ -122,3 +125,30 @@ def test_the_size_where_the_models_are_exchangeable(test: object) -> None:
     tables = rng.multinomial(400, share.ravel(), size=1000).reshape(-1, 4, 4)
     rate = np.mean([test(t).p_value < 0.05 for t in tables])  # type: ignore[operator]
     assert abs(rate - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 1000) + 0.005
+
+
+def test_every_class_is_shown_with_holms_p_in_both_directions_or_why_not() -> None:
+    counts = ClassCounts.of(
+        {("ant", "ant", "bee"): 9, ("ant", "bee", "ant"): 2, ("bee", "ant", "bee"): 7, ("bee", "bee", "cat"): 1}.items()
+    )
+    shown, better, worse = by_class(counts), recall_by_class(counts), recall_by_class(counts.swap())
+    assert list(shown) == ["ant", "bee", "cat"]
+    for name in ("ant", "bee"):
+        one, up, down = shown[name], better[name], worse[name]
+        assert isinstance(one, ByClass)
+        assert isinstance(up, ClassRecall)
+        assert isinstance(down, ClassRecall)
+        assert (one.pairs, one.champion, one.challenger) == (up.pairs, up.champion, up.challenger)
+        assert (one.p_better, one.p_worse) == (up.adjusted_p_value, down.adjusted_p_value)
+    assert shown["ant"].champion == pytest.approx(9 / 11)  # type: ignore[union-attr]
+    assert shown["cat"] == Undefined("no labelled row of class cat")
+
+
+def test_the_tests_of_how_predictions_moved_are_of_all_rows_labelled_or_not() -> None:
+    counts = ClassCounts.of(
+        {("a", "a", "b"): 9, ("b", "b", "a"): 2, ("a", "a", "a"): 30}.items(), {("b", "a"): 4}.items()
+    )
+    table = counts.predictions()
+    assert table.sum() == 45
+    found = marginal_tests(counts)
+    assert found == {"bowker": bowker(table), "stuart_maxwell": stuart_maxwell(table), "bhapkar": bhapkar(table)}
