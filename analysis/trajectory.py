@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analysis.cost import CostMatrix, expected_cost
+from analysis.cost import expected_cost
 from analysis.counts import Undefined
 from analysis.evidence import BatchTally, Evidence
-from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric
+from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric, loss_bound
 from analysis.metrics import metric
 from analysis.multiclass import class_metric
 from analysis.multiplicity import e_closure
@@ -45,24 +45,23 @@ def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, lis
     return paths
 
 
-def metric_path(
-    closed: Sequence[BatchTally], version: str, name: Measure, costs: CostMatrix | None = None
-) -> list[tuple[date, float]]:
-    """``name`` of one version in each closed batch where it is defined."""
-    each = ((t.date, _batch_value(t, version, name, costs)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
+def metric_path(closed: Sequence[BatchTally], version: str, name: Measure, policy: Policy) -> list[tuple[date, float]]:
+    """``name`` of one version in each closed batch where it is defined; the policy has the costs and where errors are clipped."""
+    each = ((t.date, _batch_value(t, version, name, policy)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
     return [(day, value) for day, value in each if not isinstance(value, Undefined)]
 
 
-def _batch_value(tally: BatchTally, version: str, name: Measure, costs: CostMatrix | None = None) -> float | Undefined:
-    """``name`` of one version in one batch, of decisions, classes or scores; ``costs`` are needed for the measure of that name."""
+def _batch_value(tally: BatchTally, version: str, name: Measure, policy: Policy) -> float | Undefined:
+    """``name`` of one version in one batch, of decisions, classes or scores."""
     if is_score_measure(name):
-        found = version_value(tally.scores, name, version) if tally.scores is not None else None
+        bound = loss_bound(name, policy.largest_error)
+        found = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
         return found[1] if found else Undefined("no labelled row with scores")
     classes = pair_classes(tally.frame, version, version)
     if classes is not None and is_class_measure(name):
         return class_metric(name, classes.champion)
-    if name == "cost" and costs:
-        found_cost = expected_cost(pair_counts(tally.frame, version, version), costs)
+    if name == "cost" and policy.costs:
+        found_cost = expected_cost(pair_counts(tally.frame, version, version), policy.costs.matrix)
         return found_cost if isinstance(found_cost, Undefined) else found_cost.champion
     if is_tally_metric(name):
         return metric(name, confusion(tally.frame, version))

@@ -212,10 +212,9 @@ def weekly_metrics(
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
     names = list(dict.fromkeys([policy.primary, *_BESIDE[policy.task]]))[:2]
-    costs = policy.costs.matrix if policy.costs else None
     for axes, name in zip(panels, names, strict=True):
         for version in versions:
-            path = metric_path(closed, version, name, costs)
+            path = metric_path(closed, version, name, policy)
             axes.plot(
                 [d for d, _ in path], [v for _, v in path], "o-",
                 color=version_color(version), markersize=2.5, linewidth=1.2, label=f"version {version}",

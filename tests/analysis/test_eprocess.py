@@ -94,6 +94,7 @@ def test_the_first_straight_win_that_decides_against_the_oracle(threshold: int, 
         (1_001_000, 999_000, 10_000_000, 1e-4, 3),
         (50_040_000, 49_960_000, 100_000_000, 1e-4, 3),
         (600_000_000, 300_000_000, 100_000_000, 0.3, 3),
+        (70_000_000, 30_000_000, 100_000_000, 0.01, 3),
     ],
 )
 def test_quadrature_against_mpmath(w: int, l: int, t: int, m: float, a: float) -> None:

@@ -12,13 +12,12 @@ from analysis_examples import FIRST_DAY, batch_tally, contender, evidence
 from task_examples import numbers, summed
 
 from analysis.batch_unit import log_e_batch_unit
-from analysis.cost import CostMatrix
 from analysis.counts import PairedCounts
 from analysis.eprocess import log_e
 from analysis.evidence import BatchTally
 from analysis.judge import judge
 from analysis.multiplicity import e_closure
-from analysis.policy import Policy
+from analysis.policy import Costs, Policy
 from analysis.trajectory import evidence_path, metric_path
 
 A = PairedCounts((900, 6, 4, 30, 20, 14, 5, 120))
@@ -78,10 +77,10 @@ def test_the_path_of_a_metric_leaves_out_batches_where_it_is_undefined() -> None
         batch_tally(FIRST_DAY, {(1, 1, 0): 3, (1, 0, 1): 1, (0, 1, 1): 9}),
         batch_tally(FIRST_DAY + week, {(0, 1, 0): 5, (None, 1, 1): 5}),
     ]
-    assert metric_path(closed, "1", "recall") == [(FIRST_DAY, 0.75), (FIRST_DAY + 2 * week, 0.5)]
-    assert metric_path(closed, "2", "recall") == [(FIRST_DAY, 0.25), (FIRST_DAY + 2 * week, 0.0)]
-    assert metric_path(closed, "1", "precision")[1] == (FIRST_DAY + week, 0.0)
-    assert metric_path(closed, "9", "recall") == []
+    assert metric_path(closed, "1", "recall", Policy()) == [(FIRST_DAY, 0.75), (FIRST_DAY + 2 * week, 0.5)]
+    assert metric_path(closed, "2", "recall", Policy()) == [(FIRST_DAY, 0.25), (FIRST_DAY + 2 * week, 0.0)]
+    assert metric_path(closed, "1", "precision", Policy())[1] == (FIRST_DAY + week, 0.0)
+    assert metric_path(closed, "9", "recall", Policy()) == []
 
 
 def test_a_path_of_classes_is_the_metric_of_one_version_among_its_labelled_rows() -> None:
@@ -89,11 +88,13 @@ def test_a_path_of_classes_is_the_metric_of_one_version_among_its_labelled_rows(
     schema = {"label": pl.String, "v1": pl.String, "v2": pl.String, "n": pl.Int64}
     frame = pl.DataFrame(cells, schema=schema, orient="row").with_columns(excluded=pl.lit(None, dtype=pl.String))
     closed = [BatchTally("b", FIRST_DAY, frame, {v: contender(v) for v in "12"})]
-    assert metric_path(closed, "1", "accuracy") == [(FIRST_DAY, pytest.approx(7 / 9))]
-    assert metric_path(closed, "1", "macro_recall") == [(FIRST_DAY, pytest.approx((1 + 1 / 3) / 2))]
-    assert metric_path(closed, "2", "accuracy") == [(FIRST_DAY, pytest.approx(3 / 9))]
-    assert metric_path(closed, "2", "macro_precision") == [], "it never names a cat"
-    assert metric_path(closed, "9", "accuracy") == []
+    assert metric_path(closed, "1", "accuracy", Policy(task="multiclass")) == [(FIRST_DAY, pytest.approx(7 / 9))]
+    assert metric_path(closed, "1", "macro_recall", Policy(task="multiclass")) == [
+        (FIRST_DAY, pytest.approx((1 + 1 / 3) / 2))
+    ]
+    assert metric_path(closed, "2", "accuracy", Policy(task="multiclass")) == [(FIRST_DAY, pytest.approx(3 / 9))]
+    assert metric_path(closed, "2", "macro_precision", Policy(task="multiclass")) == [], "it never names a cat"
+    assert metric_path(closed, "9", "accuracy", Policy(task="multiclass")) == []
 
 
 def test_a_path_of_losses_is_their_mean_in_each_batch_with_a_prediction() -> None:
@@ -103,17 +104,45 @@ def test_a_path_of_losses_is_their_mean_in_each_batch_with_a_prediction() -> Non
         dataclasses.replace(batch_tally(FIRST_DAY + timedelta(weeks=i), {(1, 1, 1): 50}), scores=s)
         for i, s in enumerate(scores)
     ]
-    found = metric_path(closed, "2", "squared_error")
+    found = metric_path(closed, "2", "squared_error", Policy(task="regression"))
     assert found == [
         (FIRST_DAY, pytest.approx(np.mean((h - y) ** 2))),
         (FIRST_DAY + timedelta(weeks=2), pytest.approx(np.mean((h[:20] - y[:20]) ** 2))),
     ]
-    assert metric_path(closed, "9", "squared_error") == []
+    assert metric_path(closed, "9", "squared_error", Policy(task="regression")) == []
 
 
 def test_a_path_of_costs_needs_their_prices() -> None:
     closed = [batch_tally(FIRST_DAY, {(1, 1, 0): 3, (0, 1, 0): 5, (0, 0, 0): 2})]
-    costs = CostMatrix(fp=1, fn=20)
-    assert metric_path(closed, "1", "cost", costs) == [(FIRST_DAY, pytest.approx(5 / 10))]
-    assert metric_path(closed, "2", "cost", costs) == [(FIRST_DAY, pytest.approx(60 / 10))]
-    assert metric_path(closed, "1", "cost") == []
+    priced = Policy(costs=Costs(fp=1, fn=20))
+    assert metric_path(closed, "1", "cost", priced) == [(FIRST_DAY, pytest.approx(5 / 10))]
+    assert metric_path(closed, "2", "cost", priced) == [(FIRST_DAY, pytest.approx(60 / 10))]
+    assert metric_path(closed, "1", "cost", Policy()) == []
+
+
+def test_a_path_of_clipped_losses_leaves_out_batches_that_were_clipped_elsewhere() -> None:
+    y, c, h = numbers(np.random.default_rng(1), 50)
+    policies = [Policy(task="regression", largest_error=clip) for clip in (1, 2)]
+    closed = [
+        dataclasses.replace(
+            batch_tally(FIRST_DAY + timedelta(weeks=i), {(1, 1, 1): 50}), scores=summed(y, c, h, policy=p)
+        )
+        for i, p in enumerate(policies)
+    ]
+    for i, p in enumerate(policies):
+        ((day, value),) = metric_path(closed, "2", "absolute_error", p)
+        assert day == FIRST_DAY + timedelta(weeks=i)
+        assert value == pytest.approx(np.minimum(np.abs(h - y), i + 1).mean())
+
+
+def test_evidence_that_is_not_defined_yet_is_none() -> None:
+    """One to one, E = 1, before an asymptotic process has the 20 disagreements that it needs."""
+    few = PairedCounts((180, 4, 3, 13, 4, 6, 6, 15))
+    first, second = evidence_path([evidence(few, A)], Policy(primary="f1", guardrails={}))["2"]
+    assert first.log_e_adjusted == 0
+    assert second.log_e_adjusted != 0
+
+
+def test_the_accuracy_of_decisions_is_that_of_the_confusion_matrix() -> None:
+    closed = [batch_tally(FIRST_DAY, {(1, 1, 0): 3, (0, 1, 0): 5, (0, 0, 0): 2})]
+    assert metric_path(closed, "1", "accuracy", Policy()) == [(FIRST_DAY, pytest.approx(5 / 10))]
