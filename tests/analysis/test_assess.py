@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis_examples import MODEST_COUNTS, SLOW_PROPERTY, evidence
+from analysis_examples import FIRST_DAY, MODEST_COUNTS, SLOW_PROPERTY, contender, evidence
 from hypothesis import given
 
 from analysis.assess import measure
 from analysis.batch_unit import log_e_batch_unit, overdispersion
 from analysis.counts import PairedCounts
 from analysis.eprocess import confidence_sequence, log_e
+from analysis.evidence import Evidence, PairedBatch
 from analysis.guardrails import guardrail
 from analysis.intervals import Interval
 from analysis.measures import Measure
 from analysis.metrics import METRICS, Difference, difference
 from analysis.policy import Policy
 from analysis.precision import log_e_precision
+from analysis.segments import paired_interval, reversals
 
 POLICY = Policy()
 ALL: tuple[Measure, ...] = ("recall", "specificity", "accuracy", "precision")
@@ -102,3 +104,28 @@ def test_a_guardrail_is_never_held_and_broken(counts: PairedCounts) -> None:
         found = guardrail(evidence(counts), name, 0.02, POLICY)
         assert min(found.log_e, found.log_e_reverse) < np.log(20)
         assert found.status in {"held", "open", "broken"}
+
+
+def test_the_newest_eight_batches_are_measured_by_themselves_too() -> None:
+    each = [PairedCounts((900, 6, 4, 30, 20, 10 + i, 5, 120)) for i in range(10)]
+    found = measure(evidence(*each), POLICY, rng=np.random.default_rng(1))
+    assert found.recent == difference("recall", sum(each[2:], PairedCounts()))
+
+
+def test_the_interval_of_one_look_leaves_alpha_out_on_each_side() -> None:
+    counts, policy = PairedCounts((900, 6, 4, 30, 20, 14, 5, 120)), Policy(alpha=0.02)
+    found = measure(evidence(counts), policy, rng=np.random.default_rng(1))
+    assert found.paired_interval == paired_interval(counts, "recall", confidence_level=0.96)
+
+
+def test_a_total_that_contradicts_its_segments_is_measured() -> None:
+    """Where precision is low the challenger flags less and more precisely, where it is high it flags more."""
+    parts = {
+        ("region", "a"): PairedCounts((0, 100, 0, 10, 0, 800, 0, 90)),
+        ("region", "b"): PairedCounts((0, 0, 719, 81, 0, 0, 181, 19)),
+    }
+    total = sum(parts.values(), PairedCounts())
+    batch = PairedBatch("b", FIRST_DAY, total, parts)
+    found = measure(Evidence(contender("1"), contender("2"), (batch,)), POLICY, rng=np.random.default_rng(1))
+    assert list(found.reversals) == reversals(parts)
+    assert "precision" in {r.metric for r in found.reversals}

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from analysis_examples import evidence
 from scipy import stats
+from task_examples import loss_evidence, numbers
 
 from analysis.assess import Measured, measure
 from analysis.batch_unit import Overdispersion
 from analysis.checks import Check, checks, e_text, p_text
+from analysis.clusters import ClusteredTest
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
-from analysis.guardrails import CHECK_LEVEL, guardrail, is_uneven, segment_guardrails
+from analysis.entities import EntityEvidence
+from analysis.guardrails import CHECK_LEVEL, SegmentGuardrail, guardrail, is_uneven, segment_guardrails
 from analysis.intervals import Interval
 from analysis.metrics import Difference
 from analysis.policy import Policy
@@ -46,6 +49,58 @@ def test_evidence_of_exactly_one_over_alpha_is_enough(adjusted: float, passed: b
 def test_so_it_is_with_batches_as_units(log_e: float, passed: bool) -> None:
     uneven = Overdispersion(20.0, 3, 0.001)
     assert found(Policy(), overdispersion=uneven, log_e_batch_unit=log_e)["batch unit"].passed == passed
+
+
+@pytest.mark.parametrize(
+    ("primary", "what"), [("recall", "the win share"), ("f1", "the gain in f1"), ("accuracy", "the win share")]
+)
+def test_what_varies_and_how_much_the_batches_prove_is_said(primary: Any, what: str) -> None:
+    policy = Policy(primary=primary, guardrails={}, alpha=0.1)
+    said = found(policy, overdispersion=Overdispersion(20.0, 3, 0.001), log_e_batch_unit=math.log(4))["batch unit"]
+    assert said.finding == (
+        f"{what} varies between batches, so the batches as units have to carry the proof too: E = 4 (10 needed)"
+    )
+
+
+@pytest.mark.parametrize(("status", "passed"), [("held", True), ("open", False), ("broken", False)])
+def test_a_guardrail_of_a_segment_has_to_be_held(status: Any, passed: bool) -> None:
+    one = SegmentGuardrail("region", "north", "recall", 0.05, 0.012, 0.9, status)
+    check = found(Policy(), segment_guardrails=(one,))["recall in region = north"]
+    finding = "recall not more than 0.05 worse in region = north: p = 0.012 (0.05 needed)"
+    assert check == Check("recall in region = north", passed, finding)
+
+
+def test_rows_of_entities_are_tested_by_entity_as_well() -> None:
+    one = ClusteredTest("obuchowski", 20, 1.6, 0.05)
+    for clustered, p, passed in (
+        (one, "0.05", False), (replace(one, p_value=0.049), "0.049", True), (Undefined("one entity"), "1", False),
+    ):  # fmt: skip
+        e = evidence(*FOUR)
+        pairs = {"recall": tuple(b.counts.outcomes("recall") for b in e.batches)}
+        shared = replace(e, entities=EntityEvidence(pairs, 0.0, {"recall": clustered}))  # type: ignore[arg-type]
+        said = {c.name: c for c in checks(shared, measured(Policy()), 10.0, Policy())}["entities"]
+        assert said == Check("entities", passed, f"over all rows of every entity p is {p} (below 0.05 needed)")
+
+
+def test_a_paired_t_interval_has_to_start_above_the_gain_that_matters() -> None:
+    policy = Policy(task="regression", min_gain=0.5, guardrails={})
+    e = loss_evidence(numbers(np.random.default_rng(1), 100))
+    m = measure(e, policy, rng=np.random.default_rng(1))
+    for interval, passed, said in (
+        (
+            Interval(0.5, 1, 0.9),
+            False,
+            "by a paired t test the gain in squared_error is at least 0.5 (above 0.5 needed)",
+        ),
+        (
+            Interval(0.6, 1, 0.9),
+            True,
+            "by a paired t test the gain in squared_error is at least 0.6 (above 0.5 needed)",
+        ),
+        (Undefined("one row"), False, "no paired t test: one row"),
+    ):
+        by_name = {c.name: c for c in checks(e, replace(m, paired_interval=interval), 10.0, policy)}  # type: ignore[arg-type]
+        assert by_name["paired t"] == Check("paired t", passed, said)
 
 
 def test_a_lead_varies_where_the_test_says_so_below_its_level() -> None:

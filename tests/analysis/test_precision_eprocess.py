@@ -12,7 +12,7 @@ from hypothesis import given
 from scipy import stats
 
 from analysis.counts import PairedCounts
-from analysis.precision import log_e_precision
+from analysis.precision import _log_e_at, log_e_precision
 
 CASES = oracle("eprocess")["precision_noninferiority"]
 
@@ -151,3 +151,28 @@ def test_refused_gains_and_priors() -> None:
     for prior in (0.5, math.nan):
         with pytest.raises(ValueError, match="prior"):
             log_e_precision(counts, null_gain=0, prior=prior)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (800, 30, 25, 200, 90, 40, 30, 600),
+        (90_000, 900, 800, 6_000, 4_000, 1_500, 900, 20_000),
+        (9, 3, 2, 6, 4, 5, 2, 30),
+    ],
+)
+def test_the_refined_minimum_is_no_higher_than_that_of_a_grid_a_thousand_times_as_fine(cells: tuple[int, ...]) -> None:
+    counts = PairedCounts(cells)  # type: ignore[arg-type]
+    coarse = np.linspace(0.001, 0.999, 999)
+    best = int(np.argmin(_log_e_at(coarse, counts, -0.03, 3.0)))
+    fine = np.linspace(coarse[max(best - 1, 0)], coarse[min(best + 1, 998)], 4001)
+    lowest = float(_log_e_at(fine, counts, -0.03, 3.0).min())
+    assert log_e_precision(counts, null_gain=-0.03) <= lowest + 1e-7
+    assert log_e_precision(counts, null_gain=-0.03) == pytest.approx(lowest, abs=1e-4)
+    assert log_e_precision(counts, null_gain=-0.03) == log_e_precision(counts, null_gain=-0.03, prior=3.0)
+
+
+def test_the_grid_alone_lies_above_the_refined_minimum() -> None:
+    counts = PairedCounts((90_000, 900, 800, 6_000, 4_000, 1_500, 900, 20_000))
+    refined = log_e_precision(counts, null_gain=-0.03)
+    assert log_e_precision(counts, null_gain=-0.03, refine=False) > refined + 1e-3

@@ -130,4 +130,6 @@ def test_one_segment_that_agrees_with_the_total_or_equals_it_is_no_reversal() ->
         found = reversals({**both, ("region", "c"): third})
         assert all(r.metric != "precision" for r in found)
     assert reversals({("region", "a"): high, ("region", "c"): empty}) == []
+    lonely_first = {("area", "x"): high, ("region", "a"): high, ("region", "b"): low}
+    assert {r.column for r in reversals(lonely_first)} == {"region"}
     assert any(r.metric == "precision" for r in reversals({**both, ("region", "c"): empty}))
