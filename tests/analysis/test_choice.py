@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from analysis_examples import evidence
+from scipy import stats
 
-from analysis.choice import Candidate, choose
+from analysis.choice import Candidate, _p_value, choose
 from analysis.counts import PairedCounts
 from analysis.evidence import Evidence
 from analysis.judge import judge
+from analysis.mcnemar import mcnemar
+from analysis.metrics import Difference, difference
 from analysis.policy import Policy
 
 CANDIDATES = [Candidate("2", 0.03), Candidate("3", 0.05), Candidate("4", 0.01)]
@@ -69,3 +72,49 @@ def test_judge_says_how_it_chose_among_several() -> None:
     assert tied.choice is not None
     assert tied.choice.tied == ("3", "2")
     assert judge(both[:1], policy, seed=0).choice is None
+
+
+@pytest.mark.parametrize(
+    ("prefer", "apart", "reason"),
+    [
+        (("3",), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
+        ((), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
+        (
+            (),
+            {"4"},
+            "it has the highest lower limit, above version 2, version 4; head to head it is tied with version 2",
+        ),
+        (("4",), set(), "tied head to head with version 3, version 2, and preferred by the policy"),
+        (("3",), {"4"}, "tied head to head with version 2, and preferred by the policy"),
+    ],
+)
+def test_the_reason_names_all_that_decided(prefer: tuple[str, ...], apart: set[str], reason: str) -> None:
+    assert choose(CANDIDATES, Policy(prefer=prefer), duel(apart)).reason == reason  # type: ignore[arg-type]
+
+
+def test_the_only_one_is_chosen_for_that() -> None:
+    assert choose(CANDIDATES[:1], Policy(prefer=("2",)), None).reason == "it is the only one"
+
+
+def test_two_are_compared_in_both_directions() -> None:
+    for counts in (TIED, APART, APART.swap()):
+        both = evidence(counts)
+        expected = mcnemar(counts.outcomes("recall"), alternative="two-sided").p_value
+        assert _p_value(both, Policy()) == expected
+        f1 = difference("f1", counts)
+        assert isinstance(f1, Difference)
+        two_sided = 2 * stats.norm.sf(abs(f1.value) / f1.standard_error)
+        assert _p_value(both, Policy(primary="f1", guardrails={})) == pytest.approx(two_sided)
+
+
+@pytest.mark.parametrize("counts", [PairedCounts(), PairedCounts((900, 0, 0, 90, 20, 0, 0, 80))])
+def test_where_nothing_differs_two_are_tied_for_sure(counts: PairedCounts) -> None:
+    assert _p_value(evidence(counts), Policy(primary="f1", guardrails={})) == 1
+
+
+@pytest.mark.parametrize(("p", "tied"), [(0.05, ("3", "2")), (0.0499, ("3",))])
+def test_a_p_value_at_the_level_leaves_them_tied(
+    monkeypatch: pytest.MonkeyPatch, p: float, tied: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("analysis.choice._p_value", lambda *_: p)
+    assert choose(CANDIDATES[:2], Policy(), duel(set())).tied == tied  # type: ignore[arg-type]
