@@ -13,6 +13,7 @@ from task_examples import loss_evidence, numbers, summed
 
 from analysis.asymptotic import rho_squared
 from analysis.batch_unit import log_e_symmetric
+from analysis.counts import Undefined
 from analysis.losses import PairedLosses, PairedT, paired_t
 from analysis.measures import Measure
 from analysis.policy import Policy
@@ -105,6 +106,20 @@ def test_the_evidence_is_the_asymptotic_process_of_all_rows_tightest_after_a_qua
     for null in (0.0, 0.05, -0.05):
         expected = log_e_symmetric((gain.mean() - null) * n / sd, n, rho=rho2)
         assert found.log_e(null) == pytest.approx(float(expected), rel=1e-9)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (19, "fewer than 20 labelled rows, too few for an asymptotic statement"),
+        (20, "squared_error differs by the same amount on every row, so there is no spread to judge it by"),
+    ],
+)
+def test_what_an_asymptotic_process_lacks_is_said(rows: int, reason: str) -> None:
+    """The champion errs by 1 on every row, the challenger never."""
+    y = np.zeros(rows)
+    found = process(loss_evidence((y, y + 1, y)), "squared_error", Policy(task="regression"))
+    assert found == Undefined(reason)
 
 
 FINITE = st.floats(-1e6, 1e6)
