@@ -112,6 +112,7 @@ def test_replicates_that_are_equal_but_for_rounding_are_ties() -> None:
         (studentized_interval(NORMAL, np.zeros_like(NORMAL), 0.0, 1.0, 0.9), "undefined in 200000 of 200000"),
         (basic_interval(np.append(np.ones(98), [np.nan] * 2), 1.0, 0.9), "undefined in 2 of 100"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_interval_that_does_not_exist_says_why(found: Interval | Undefined, reason: str) -> None:
     assert isinstance(found, Undefined)

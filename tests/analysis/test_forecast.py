@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from analysis.asymptotic import log_e_asymptotic
 from analysis.batch_unit import log_e_symmetric
-from analysis.bounded_losses import log_e_loss
+from analysis.bounded_losses import _log_mixture, log_e_loss
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
 from analysis.forecast import Forecast, _first, _summary, forecast, forecast_batches, forecast_estimate, forecast_losses
-from analysis.losses import paired_losses
+from analysis.losses import PairedLosses, paired_losses
 
 
 def run(pairs: PairedOutcomes, *, seed: int = 1, **changes: Any) -> Forecast:
@@ -215,6 +216,43 @@ def test_clipped_losses_reach_the_threshold_as_often_as_batches_drawn_row_by_row
 def _clipped(rng: np.random.Generator, n: int, bound: float) -> tuple[np.ndarray, np.ndarray]:
     shared = rng.normal(0, 1, n)
     return tuple(np.minimum((shared + rng.normal(0, sd, n)) ** 2, bound) for sd in (1.0, 0.85))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.8])
+def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: float) -> None:
+    """Within 4 standard errors, by the exact integral over bets."""
+    rng, bound, size, horizon, paths = np.random.default_rng(8), 9.0, 60, 12, 800
+    seen = paired_losses(*_clipped(rng, 300, bound))
+    losses = dataclasses.replace(seen, gain=seen.gain + gain)
+    scale, hits = bound + gain, 0
+    mean, variance = (losses.gain - gain) / scale, losses.deviation / losses.n / scale**2
+    for _ in range(paths):
+        true = rng.normal(mean, math.sqrt(variance / losses.n))
+        s, v = losses.n * mean, losses.n * (variance + mean**2)
+        for _ in range(horizon):
+            s += rng.normal(true * size, math.sqrt(variance * size))
+            v += size * (variance + true**2)
+            if _log_mixture(s, v) >= 0.7:
+                hits += 1
+                break
+    found = forecast_losses(
+        losses, bound=bound, rows_per_batch=size, null_gain=gain, threshold=0.7, rng=rng, horizon=horizon, n_paths=6000
+    )
+    assert isinstance(found, Forecast)
+    p = hits / paths
+    assert 0.1 < p < 0.9
+    assert found.probability == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) * (1 / paths + 1 / 6000)))
+
+
+def test_losses_that_do_not_vary_are_not_continued_and_half_a_year_is_the_default() -> None:
+    options: dict[str, Any] = {"bound": 9.0, "rows_per_batch": 10, "null_gain": 0.0, "threshold": 3.0}
+    rng = np.random.default_rng(1)
+    nothing = Undefined("no disagreement to extrapolate from")
+    assert forecast_losses(PairedLosses(), rng=rng, **options) == nothing
+    assert forecast_losses(paired_losses([1.0, 1.0], [0.0, 0.0]), rng=rng, **options) == nothing
+    found = forecast_losses(paired_losses([1.0, 2.0], [0.0, 0.0]), rng=rng, **options)
+    assert isinstance(found, Forecast)
+    assert found.horizon == 26
 
 
 @pytest.mark.parametrize(("share", "first"), [(0.5, 3), (0.501, None)])

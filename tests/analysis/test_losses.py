@@ -238,3 +238,12 @@ def test_the_size_of_the_t_test_where_the_models_are_exchangeable() -> None:
         e = rng.standard_normal((2, 100))
         rejected += student(of_models(np.zeros(100), *e, loss="squared_error")).p_value < 0.05
     assert stats.binomtest(rejected, 2000, 0.05).pvalue > 1e-3
+
+
+def test_two_rows_have_a_difference_and_one_gap_among_predictions_is_refused() -> None:
+    found = loss_difference(paired_losses([2.0, 3.0], [1.0, 1.0]))
+    assert isinstance(found, Difference)
+    assert (found.value, found.standard_error) == pytest.approx((-1.5, 0.5))
+    for labels, predictions in (([1.0, 2.0], [1.0, math.nan]), ([math.inf, 2.0], [1.0, 2.0])):
+        with pytest.raises(ValueError, match="one finite label and prediction a row"):
+            regression_losses(labels, predictions, loss="squared_error")

@@ -18,6 +18,8 @@ def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
     assert policy.primary == "recall"
     assert policy.guardrails == {"precision": 0.03, "accuracy": 0.005}
     assert (policy.alpha, policy.min_gain, policy.prior, policy.min_batches) == (0.05, 0, 3, 4)
+    assert (policy.error_budget, policy.unit, policy.unlabelled) == ("family", "row", "refuse")
+    assert (policy.approval, policy.n_resamples) == ("automatic", 10_000)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,20 @@ def test_values_at_the_edge_are_taken(value: dict[str, Any]) -> None:
     policy = Policy(**value)
     for name, given in value.items():
         assert getattr(policy, name) == given
+
+
+@pytest.mark.parametrize(
+    ("task", "guardrails", "sentence"),
+    [
+        ("binary", {"precision": 1}, "the margin of precision must be above 0 and below 1, not 1"),
+        ("binary", {"mcc": 2}, "the margin of mcc must be above 0 and below 2, not 2"),
+        ("regression", {"absolute_error": 0}, "the margin of absolute_error must be above 0, not 0"),
+    ],
+)
+def test_a_margin_is_told_its_bounds(task: Any, guardrails: dict[str, float], sentence: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Policy(task=task, guardrails=guardrails)  # type: ignore[arg-type]
+    assert [e["msg"] for e in refusal.value.errors()] == [f"Value error, {sentence}"]
 
 
 def test_the_primary_metric_cannot_be_a_guardrail_too() -> None:
