@@ -11,7 +11,7 @@ from analysis_examples import COUNTS, HUGE, PROPERTY, oracle
 from hypothesis import given
 
 from analysis.counts import Confusion, PairedCounts, Undefined
-from analysis.metrics import METRICS, Difference, Metric, difference, metric, metric_array
+from analysis.metrics import METRICS, Difference, Metric, _gradient, difference, metric, metric_array
 
 PAIRED1 = oracle("predictive_values_and_metrics")[0]
 IN_THE_ORACLE: list[tuple[Metric, str]] = [
@@ -141,3 +141,15 @@ def test_every_metric_lies_in_its_range(counts: PairedCounts) -> None:
         value = metric(name, counts.champion)
         if not isinstance(value, Undefined):
             assert (-1 if name == "mcc" else 0) - 1e-12 <= value <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_gradient_is_the_slope_of_its_metric(name: Metric) -> None:
+    """Central differences in each cell of a table without symmetry."""
+    table = [np.array([x]) for x in (37.0, 11.0, 23.0, 301.0)]
+    slopes = []
+    for i in range(4):
+        up, down = list(table), list(table)
+        up[i], down[i] = table[i] + 1e-3, table[i] - 1e-3
+        slopes.append((metric_array(name, *up) - metric_array(name, *down)) / 2e-3)
+    assert np.ravel(_gradient(name, *table)) == pytest.approx(np.ravel(slopes), rel=1e-6, abs=1e-12)

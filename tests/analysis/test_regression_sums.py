@@ -14,7 +14,7 @@ from task_examples import loss_evidence, numbers, summed
 from analysis.asymptotic import rho_squared
 from analysis.batch_unit import log_e_symmetric
 from analysis.counts import Undefined
-from analysis.losses import PairedLosses, PairedT, paired_t
+from analysis.losses import PairedLosses, PairedT, paired_losses, paired_t
 from analysis.measures import Measure
 from analysis.policy import Policy
 from analysis.proof import process
@@ -94,6 +94,16 @@ def test_losses_far_above_their_difference_keep_its_spread() -> None:
     sums = pair_sums(summed(y, c, h), "1", "2")["squared_error"]
     assert sums.difference.standard_error == pytest.approx(d.std() / len(d) ** 0.5, rel=1e-2)
     assert sums.difference.value == pytest.approx(d.mean(), rel=1e-3)
+
+
+def test_merged_losses_are_those_of_all_rows() -> None:
+    parts = batches()
+    y, c, h = whole(parts)
+    merged = merge_losses([pair_sums(summed(*part), "1", "2")["squared_error"] for part in parts])
+    rows = paired_losses((c - y) ** 2, (h - y) ** 2)
+    for field in ("n", "champion", "challenger", "gain", "deviation"):
+        assert getattr(merged, field) == pytest.approx(getattr(rows, field), rel=1e-9)
+    assert (merged.differing, merged.largest >= rows.largest) == (rows.n, True), "what they can be at most"
 
 
 def test_the_evidence_is_the_asymptotic_process_of_all_rows_tightest_after_a_quarter() -> None:
