@@ -15,7 +15,7 @@ from scipy import optimize, special
 from analysis.counts import PairedOutcomes
 from analysis.intervals import Interval
 from analysis.metrics import Floats
-from analysis.mixture import check_bet, log_mixture, octave_nodes
+from analysis.mixture import check_bet, log_mixture, log_mixtures
 
 __all__ = ["DEFAULT_PRIOR", "confidence_sequence", "log_e", "log_e_array", "prior_for"]
 
@@ -87,11 +87,7 @@ def log_e_array(
 
 
 def _octave_quadrature(w: Floats, l: Floats, t: Floats, null_gain: float, prior: float) -> Floats:
-    u, log_weight = octave_nodes(prior)
-    growth = np.log1p(np.outer(_slopes(null_gain), u))
-    exponent = np.stack([w, l, t], axis=-1) @ growth + log_weight
-    peak = exponent.max(axis=-1, keepdims=True)
-    return np.asarray(peak[..., 0] + np.log(np.exp(exponent - peak).sum(axis=-1)), dtype=np.float64)
+    return log_mixtures([w, l, t], lambda u: np.log1p(np.outer(_slopes(null_gain), u)), prior)
 
 
 def _integral(pairs: PairedOutcomes, m: float, prior: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import optimize, special
 
 from analysis.metrics import Floats
 
-__all__ = ["check_bet", "log_mixture", "octave_nodes"]
+__all__ = ["check_bet", "log_mixture", "log_mixtures"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _PANELS = 16
@@ -49,7 +49,19 @@ def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:
     return float(special.logsumexp(f(u), b=half * _WEIGHTS)) + _log_prior(prior)
 
 
-def octave_nodes(prior: float, octaves: int = 16, per_octave: int = 10) -> tuple[Floats, Floats]:
+def log_mixtures(sums: Sequence[Floats], log_growth: Callable[[Floats], Floats], prior: float) -> Floats:
+    """Many mixtures at once, for simulation: logs of the integrals of exp(sum of sums_k * log_growth(u)_k) over the prior of u.
+
+    ``log_growth`` gives a row for each of the ``sums`` at the nodes u of a fixed quadrature, in octaves towards u = 0,
+    where decisions near the threshold are made.
+    """
+    u, log_weight = _octave_nodes(prior)
+    exponent = np.stack(sums, axis=-1) @ log_growth(u) + log_weight
+    peak = exponent.max(axis=-1, keepdims=True)
+    return np.asarray(peak[..., 0] + np.log(np.exp(exponent - peak).sum(axis=-1)), dtype=np.float64)
+
+
+def _octave_nodes(prior: float, octaves: int = 16, per_octave: int = 10) -> tuple[Floats, Floats]:
     """Nodes and log weights for the prior of u on [0, 1], in octaves towards 0."""
     nodes, weights = np.polynomial.legendre.leggauss(per_octave)
     edges = np.concatenate([[0.0], 0.5 ** np.arange(octaves, -1, -1)])

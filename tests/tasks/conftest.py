@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,10 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     server = request.getfixturevalue(request.param)
     use(monkeypatch, server)
     return server.fresh_uri()
+
+
+@pytest.fixture
+def two(register: Callable[..., str]) -> None:
+    """Version 1 flags where x1 is above 0, version 2 where x2 is."""
+    register("x1")
+    register("x2")

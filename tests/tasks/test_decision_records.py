@@ -29,12 +29,6 @@ def project(make_project: Callable[..., Project]) -> Project:
     return make_project(policy=POLICY)
 
 
-@pytest.fixture
-def two(register: Callable[..., str]) -> None:
-    register("x1")
-    register("x2")
-
-
 def decision_keys(store: Store, project: Project) -> list[str]:
     return [k for k in store.keys(f"{project.name}/decisions") if "/log/" not in k]
 

@@ -28,12 +28,6 @@ def project(make_project: Callable[..., Project]) -> Project:
     return make_project(policy=POLICY)
 
 
-@pytest.fixture
-def two(register: Callable[..., str]) -> None:
-    register("x1")
-    register("x2")
-
-
 @pytest.mark.usefixtures("two")
 class TestNothingToJudge:
     def test_before_the_first_batch(self, store: Store, registry: Registry, project: Project) -> None:

@@ -15,18 +15,14 @@ from tasks.promotion import promote
 from tasks.registry import Registry
 from tasks.store import Store
 
+pytestmark = pytest.mark.usefixtures("two")
+
 POLICY: dict[str, Any] = {"n_resamples": 1000, "min_gain": 0.9}  # more than anybody gains, so that the reign goes on
 
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
     return make_project(policy=Policy(**POLICY))
-
-
-@pytest.fixture(autouse=True)
-def two(register: Callable[..., str]) -> None:
-    register("x1")
-    register("x2")
 
 
 def changed(project: Project, **policy: Any) -> Project:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -23,10 +22,7 @@ from tasks.tallying import LabelError, close_batches
 
 
 @pytest.fixture(autouse=True)
-def versions(store: Store, registry: Registry, project: Project, register: Callable[..., str]) -> None:
-    """A champion that flags where x1 is above 0, a challenger that does where x2 is."""
-    register("x1")
-    register("x2")
+def champion(two: None, store: Store, registry: Registry, project: Project) -> None:
     found(store, registry, project)
 
 
