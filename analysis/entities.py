@@ -12,10 +12,9 @@ from analysis.counts import PairedOutcomes, Undefined
 from analysis.measures import LINEAR, LinearMetric
 from analysis.tally import ENTITY, decision_column
 
-__all__ = ["MAX_REPEATED_SHARE", "EntityEvidence", "entity_evidence"]
+__all__ = ["EntityEvidence", "entity_evidence"]
 
-MAX_REPEATED_SHARE = 0.2
-"""Above this share of disagreements from entities seen before, first appearances leave much of the evidence unused."""
+_MAX_REPEATED_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,11 @@ class EntityEvidence:
     repeated_share: float
     clustered: Mapping[LinearMetric, ClusteredTest | Undefined]
 
+    @property
+    def leaves_much_unused(self) -> bool:
+        """Whether more than a fifth of the disagreements is of entities that have been counted before."""
+        return self.repeated_share > _MAX_REPEATED_SHARE
+
     def first(self, batches: int) -> EntityEvidence:
         """The outcomes of the first ``batches`` batches; what sums up all of them stays as it is."""
         return replace(self, batches={name: parts[:batches] for name, parts in self.batches.items()})
@@ -43,11 +47,11 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
     that return are counted once, so errors that stick to an entity cannot add up to evidence.
     """
     table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
-    batches, clustered, disagreements, repeated = {}, {}, 0, 0
+    batches, clustered, repeated = {}, {}, {}
     for name in LINEAR:
         own = table.select("batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant")))
         own = own.filter(pl.col("rows") > 0).sort("batch", "entity")
-        first = own.unique("entity", keep="first", maintain_order=True)
+        first = own.unique("entity", keep="first")
         net = {key[0]: part["net"].to_numpy() for key, part in first.group_by("batch")}
         batches[name] = tuple(
             entity_outcomes(net[i]) if i in net else PairedOutcomes(0, 0, 0) for i in range(len(frames))
@@ -58,10 +62,9 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
             if whole.height
             else Undefined("no labelled row")
         )
-        if name == "accuracy":
-            disagreements = int(own["discordant"].sum())
-            repeated = disagreements - int(first["discordant"].sum())
-    return EntityEvidence(batches, repeated / disagreements if disagreements else 0.0, clustered)
+        disagreements, counted = int(own["discordant"].sum()), int(first["discordant"].sum())
+        repeated[name] = (disagreements - counted) / disagreements if disagreements else 0.0
+    return EntityEvidence(batches, repeated["accuracy"], clustered)
 
 
 _COLUMNS = [f"{name}.{kind}" for name in LINEAR for kind in ("net", "rows", "discordant")]

@@ -97,7 +97,7 @@ def forecast_losses(
 
     Every path draws its true gain from Normal(gain, standard error); the evidence is that of ``log_e_loss``.
     """
-    if losses.n == 0 or losses.deviation == 0:
+    if losses.deviation == 0:
         return Undefined("no disagreement to extrapolate from")
     scale = bound + null_gain
     mean, variance = (losses.gain - null_gain) / scale, losses.deviation / losses.n / scale**2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from analysis.assess import RECENT_BATCHES, Measured, shown_metric
 from analysis.clusters import ClusteredTest
 from analysis.counts import Undefined
-from analysis.entities import MAX_REPEATED_SHARE
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment
@@ -146,11 +145,7 @@ def _entities(a: Assessment) -> list[list[str]]:
     if found is None:
         return []
     share = f"{found.repeated_share:.0%} of the disagreements are of entities counted in an earlier batch"
-    note = (
-        "; **they are left out, so much of the evidence is not used**"
-        if found.repeated_share > MAX_REPEATED_SHARE
-        else ""
-    )
+    note = "; **they are left out, so much of the evidence is not used**" if found.leaves_much_unused else ""
     rows = [["entities that return", share + note]]
     for name, test in found.clustered.items():
         if isinstance(test, ClusteredTest):

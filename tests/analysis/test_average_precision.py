@@ -157,3 +157,7 @@ def test_no_positive_row_of_any_weight_is_undefined() -> None:
 def test_bad_scores_and_weights_are_refused(scores: list[float], weights: list[float] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         average_precision([0, 1], scores, weights)
+    if weights is None:
+        for pair in ((scores, [0.1, 0.2]), ([0.1, 0.2], scores)):
+            with pytest.raises(ValueError, match=message):
+                paired_average_precision([0, 1], *pair, rng=np.random.default_rng(1), confidence_level=0.9)

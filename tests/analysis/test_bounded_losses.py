@@ -40,6 +40,17 @@ def test_against_quadrature_with_thirty_digits(n: int, gain: float) -> None:
     assert log_e_loss(of(d), bound=1, null_gain=gain) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize(("s", "v"), [(0.5, 1e6), (1.0, 50.0), (-3e3, 1e6), (40.0, 1e7)])
+def test_many_rows_without_a_lead_against_quadrature_with_thirty_digits(s: float, v: float) -> None:
+    """All of the integral lies near bets of 0."""
+    n = 10**8
+    losses = PairedLosses(n, gain=s / n, deviation=v - s * s / n, largest=1.0, differing=n)
+    with mpmath.workdps(30):
+        edges = [0, *np.geomspace(1e-7, 1, 60).tolist()]
+        value = mpmath.quad(lambda b: mpmath.exp(b * s + v * (b + mpmath.log(1 - b))) if b < 1 else 0, edges)
+        assert log_e_loss(losses, bound=1) == pytest.approx(float(mpmath.log(value)), rel=1e-9)
+
+
 def test_the_inequality_that_it_rests_on() -> None:
     """exp(b x + (log(1 - b) + b) x^2) <= 1 + b x for x >= -1 and 0 <= b < 1."""
     x = np.concatenate([np.linspace(-1, 3, 801), np.geomspace(3, 1e6, 200)])
@@ -114,6 +125,15 @@ def test_the_sequence_excludes_a_gain_when_its_e_value_reaches_one_over_alpha(d:
             assert log_e_loss(losses, bound=1, null_gain=float(gain)) < -math.log(alpha)
     mirror = confidence_sequence_of_loss(losses.swap(), bound=1, alpha=alpha)
     assert (mirror.low, mirror.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_sequence_has_the_unit_of_the_losses(unit: float) -> None:
+    d = np.clip(np.random.default_rng(1).normal(0.1, 0.4, size=400), -1, 1)
+    scaled = paired_losses(unit * np.maximum(d, 0), unit * np.maximum(-d, 0))
+    found = confidence_sequence_of_loss(scaled, bound=unit * (1 + 1e-12), alpha=0.05)
+    plain = confidence_sequence_of_loss(of(d), bound=1, alpha=0.05)
+    assert (found.low / unit, found.high / unit) == pytest.approx((plain.low, plain.high), abs=1e-9)
 
 
 @pytest.mark.parametrize(("gain", "n"), list(itertools.product([0.3, -0.3, 1e-4], [1, 10**4, HUGE])))

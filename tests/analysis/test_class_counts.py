@@ -128,6 +128,11 @@ def test_one_against_the_rest_has_the_confusion_matrices_and_the_recall_outcomes
         assert table.outcomes("recall") == counts.outcomes_of(name)
 
 
+def test_one_against_the_rest_tells_the_unlabelled_rows_by_which_model_names_the_class() -> None:
+    pairs = [(("a", "a"), 1), (("a", "b"), 2), (("b", "a"), 4), (("b", "c"), 8)]
+    assert ClassCounts.of([], pairs).one_vs_rest("a").unlabelled == (8, 4, 2, 1)
+
+
 @PROPERTY
 @given(FEW_ROWS)
 def test_the_table_of_predictions_counts_every_row_with_or_without_a_label(counts: ClassCounts) -> None:

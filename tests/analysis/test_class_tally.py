@@ -176,6 +176,7 @@ class TestNames:
             (pl.Series([3.0, -0.0, None, float("nan"), float("inf")]), ["3", "0", None, None, None]),
             (pl.Series([3.0, 0.5], dtype=pl.Float32), ["3", "0.5"]),
             (pl.Series([2.0**53, 1.5, 1e300]), ["9007199254740992", "1.5", "1e+300"]),
+            (pl.Series([2.0**53 + 2, 1e19]), ["9007199254740994.0", "1e+19"]),
             (pl.Series(["3.00", "2.50"]).cast(pl.Decimal(10, 2)), ["3", "2.5"]),
             (pl.Series([True, False, None]), ["true", "false", None]),
             (pl.Series([None, None]), [None, None]),

@@ -61,7 +61,7 @@ def test_without_a_net_win_there_is_nothing_to_test() -> None:
     assert clustered_test([0, 0], [3, 1]) == Undefined("no entity has a net win or loss")
 
 
-@pytest.mark.parametrize(("net", "rows"), [([1, 2], [3]), ([1], [0]), ([3], [2])])
+@pytest.mark.parametrize(("net", "rows"), [([1, 2], [3]), ([0, 1], [0, 3]), ([3, 1], [2, 3])])
 def test_impossible_entities_are_refused(net: list[int], rows: list[int]) -> None:
     with pytest.raises(ValueError, match="need one net win and one number of rows an entity"):
         clustered_test(net, rows)

@@ -55,6 +55,19 @@ def test_an_entity_that_returns_counts_once() -> None:
     assert found.repeated_share == pytest.approx(2 / 4)
 
 
+def test_entities_without_a_disagreement_leave_nothing_unused() -> None:
+    found = entity_evidence([frame([("a", 1, 1, 1, 4)]), frame([("a", 1, 1, 1, 4)])], "1", "2")
+    assert (found.repeated_share, found.leaves_much_unused) == (0.0, False)
+
+
+def test_more_than_a_fifth_of_the_disagreements_is_much() -> None:
+    for new, much in ((8, False), (7, True)):
+        first = frame([("a", 1, 0, 1, 2), *[(f"n{i}", 1, 0, 1, 1) for i in range(new - 2)]])
+        found = entity_evidence([first, frame([("a", 0, 1, 0, 2)])], "1", "2")
+        assert found.repeated_share == pytest.approx(2 / (new + 2))
+        assert found.leaves_much_unused is much
+
+
 def test_rows_that_do_not_count_and_versions_that_did_not_score_leave_no_entity() -> None:
     rows: list[Row] = [("a", None, 0, 1, 1), ("b", 1, None, 1, 1), ("c", 1, 0, None, 1)]
     excluded = frame([("d", 1, 0, 1, 1)]).with_columns(excluded=pl.lit("duplicate id"))

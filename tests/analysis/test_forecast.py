@@ -11,6 +11,7 @@ import pytest
 from analysis_examples import HUGE, OUTCOMES, SLOW_PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from analysis.asymptotic import log_e_asymptotic
 from analysis.batch_unit import log_e_symmetric
@@ -73,10 +74,15 @@ def test_a_longer_horizon_only_adds_batches() -> None:
     assert abs(short.batches_50 - long.batches_50) <= 1
 
 
-@pytest.mark.parametrize(("gain", "paths"), [(0.0, 8000), (0.005, 1500)])
-def test_the_probability_against_a_loop_batch_by_batch(gain: float, paths: int) -> None:
+@pytest.mark.parametrize(
+    ("start", "rows", "batches", "gain", "paths"),
+    [((12, 9, 200), 50, 30, 0.0, 8000), ((12, 9, 200), 50, 30, 0.005, 1500), ((1, 0, 1), 20, 3, 0.0, 8000)],
+)
+def test_the_probability_against_a_loop_batch_by_batch(
+    start: tuple[int, int, int], rows: int, batches: int, gain: float, paths: int
+) -> None:
     """A path that has once reached the threshold is decided, even if it falls back: within 4 standard errors."""
-    w0, l0, n0, rows, batches = 12, 9, 200, 50, 30
+    w0, l0, n0 = start
     rng = np.random.default_rng(9)
     share, win_share = rng.beta(w0 + l0 + 0.5, n0 - w0 - l0 + 0.5, paths), rng.beta(w0 + 5, l0 + 5, paths)
     w, l = np.full(paths, w0), np.full(paths, l0)
@@ -93,7 +99,7 @@ def test_the_probability_against_a_loop_batch_by_batch(gain: float, paths: int) 
     p = decided.mean()
     error = 4 * math.sqrt(2 * p * (1 - p) / paths)
     assert found.probability == pytest.approx(p, abs=error)
-    if gain == 0:
+    if gain == 0 and batches == 30:
         assert p - above.mean() > error, "many fall back, so it makes a difference"
 
 
@@ -242,6 +248,26 @@ def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: flo
     p = hits / paths
     assert 0.1 < p < 0.9
     assert found.probability == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) * (1 / paths + 1 / 6000)))
+
+
+@pytest.mark.parametrize("threshold", [12.0, 17.0, 22.0])
+def test_the_chance_that_one_batch_of_clipped_losses_decides_against_the_normal_distribution(threshold: float) -> None:
+    """Gains near the bound, where the scale of the bets and the squares of the gains matter; over 100 true gains."""
+    n, size, gain, null, bound = 60, 60, 0.68, 0.2, 1.0
+    mean, variance = (gain - null) / (bound + null), 0.05
+    losses = PairedLosses(n, 50.0, 50.0 - n * gain, gain, n * variance * (bound + null) ** 2, 1.0, n)
+    decided = []
+    for true in stats.norm.ppf((np.arange(100) + 0.5) / 100, mean, math.sqrt(variance / n)):
+        v = n * (variance + mean**2) + size * (variance + true**2)
+        least = optimize.brentq(lambda s: _log_mixture(s, v) - threshold, 1.0, 400.0)  # noqa: B023
+        decided.append(stats.norm.sf(least - n * mean, true * size, math.sqrt(variance * size)))
+    found = forecast_losses(
+        losses, bound=bound, rows_per_batch=size, null_gain=null, threshold=threshold, rng=np.random.default_rng(3),
+        horizon=1, n_paths=10_000,
+    )  # fmt: skip
+    p = float(np.mean(decided))
+    assert isinstance(found, Forecast)
+    assert found.probability == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 10_000))
 
 
 def test_losses_that_do_not_vary_are_not_continued_and_half_a_year_is_the_default() -> None:

@@ -61,6 +61,11 @@ def test_against_statsmodels(table: np.ndarray) -> None:
         assert found.p_value == pytest.approx(known.pvalue, rel=1e-6, abs=1e-12)
 
 
+def test_a_single_swap_is_a_pair_of_classes() -> None:
+    for test in (bowker, stuart_maxwell):
+        assert test([[5, 1], [0, 3]]) == TableTest(1.0, 1, pytest.approx(stats.chi2.sf(1, 1)))
+
+
 def test_with_two_classes_symmetry_and_homogeneity_are_mcnemars_test() -> None:
     table = [[40, 5], [12, 30]]
     for test in (bowker, stuart_maxwell):

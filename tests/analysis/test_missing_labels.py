@@ -143,6 +143,25 @@ def test_the_delta_method_agrees_with_the_bootstrap_of_the_twelve_cells() -> Non
     assert boot.interval.high - boot.interval.low == pytest.approx(2 * 1.6449 * found.standard_error, rel=0.05)
 
 
+@pytest.mark.parametrize("metric", ["recall", "precision", "mcc"])
+def test_both_ways_to_the_spread_correct_the_same_values(metric: Metric) -> None:
+    found = corrected_difference(FOLLOWS_CHAMPION, metric)
+    rng = np.random.default_rng(2)
+    boot = begg_greenes(FOLLOWS_CHAMPION, [metric], rng=rng, confidence_level=0.9, n_resamples=50)[metric]
+    assert isinstance(found, Difference)
+    assert isinstance(boot, Corrected)
+    assert (found.champion, found.challenger, found.value) == (boot.champion, boot.challenger, boot.value)
+
+
+def test_decisions_that_nobody_took_need_no_label() -> None:
+    """The challenger never flags what the champion does not."""
+    counts = PairedCounts((6000, 0, 400, 300, 300, 0, 200, 700), (500, 0, 40, 80))
+    found = corrected_difference(counts, "recall")
+    assert isinstance(found, Difference)
+    assert found.champion == pytest.approx((200 * 640 / 600 + 700 * 1.08) / (300 * 6800 / 6300 + 200 * 640 / 600 + 756))
+    assert isinstance(corrected(counts), Corrected)
+
+
 def test_what_cannot_be_corrected_has_a_reason() -> None:
     reasons = {
         PairedCounts(): "no labelled row",

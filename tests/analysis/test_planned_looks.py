@@ -122,17 +122,25 @@ def test_connors_size_gives_mcnemars_mid_p_the_power_asked_for_by_enumeration() 
 
 def test_rows_are_pairs_over_prevalence_rounded_up() -> None:
     assert rows_for(22.01, prevalence=0.05) == 441
+    assert rows_for(22.01, prevalence=1) == 23
 
 
-@pytest.mark.parametrize("gain", [0.0, -0.1, 0.4])
-def test_gains_beyond_the_disagreement_are_refused(gain: float) -> None:
+def test_a_challenger_that_wins_every_disagreement_needs_no_spread_of_wins() -> None:
+    """Where the models disagree on every pair as well, only the test's own quantile is left: n = z_alpha^2."""
+    for size in (connor, miettinen):
+        assert size(1.0, 1.0, alpha=0.05, power=0.8) == pytest.approx(stats.norm.isf(0.05) ** 2)
+        assert size(0.3, 0.3, alpha=0.05, power=0.8) > size(0.3, 0.3, alpha=0.05, power=0.5)
+
+
+@pytest.mark.parametrize(("gain", "discordance"), [(0.0, 0.3), (-0.1, 0.3), (0.4, 0.3), (0.1, 1.5)])
+def test_gains_beyond_the_disagreement_are_refused(gain: float, discordance: float) -> None:
     with pytest.raises(ValueError, match="need 0 < gain <= discordance <= 1"):
-        connor(0.3, gain, alpha=0.05, power=0.8)
+        connor(discordance, gain, alpha=0.05, power=0.8)
     with pytest.raises(ValueError, match="need 0 < gain <= discordance <= 1"):
-        miettinen(0.3, gain, alpha=0.05, power=0.8)
+        miettinen(discordance, gain, alpha=0.05, power=0.8)
 
 
-@pytest.mark.parametrize(("alpha", "power"), [(0.0, 0.8), (0.05, 1.0)])
+@pytest.mark.parametrize(("alpha", "power"), [(0.0, 0.8), (1.0, 0.8), (0.05, 1.0), (0.05, 0.0)])
 def test_levels_beyond_0_and_1_are_refused(alpha: float, power: float) -> None:
     with pytest.raises(ValueError, match="alpha and power lie between 0 and 1"):
         connor(0.3, 0.1, alpha=alpha, power=power)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.counts import PairedCounts, Undefined
+from analysis.intervals import Interval
 from analysis.metrics import Difference, difference
 from analysis.predictive import (
     PredictiveValue,
@@ -27,6 +29,7 @@ CASE = json.loads((Path(__file__).resolve().parents[1] / "oracles" / "predictive
     0
 ]
 PAIRED1 = PairedCounts(tuple(CASE["counts_flat_4y2ch"]))
+FEW = PairedCounts((1, 0, 1, 1, 0, 1, 0, 1))
 NAMES: dict[PredictiveValue, str] = {"precision": "ppv", "npv": "npv"}
 TABLES = st.builds(PairedCounts, st.tuples(*[st.sampled_from([0, 1, 3, 50, 10**9])] * 8))
 
@@ -54,15 +57,16 @@ def test_relative_predictive_values_against_dtcompair(name: PredictiveValue) -> 
     assert found.p_value == pytest.approx(published["p"], rel=1e-6)
 
 
+@pytest.mark.parametrize("counts", [PAIRED1, FEW], ids=["paired1", "few"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_generalised_score_against_its_formula_row_by_row(name: PredictiveValue) -> None:
-    cells = np.repeat(np.arange(8), PAIRED1.labelled)
+def test_the_generalised_score_against_its_formula_row_by_row(name: PredictiveValue, counts: PairedCounts) -> None:
+    cells = np.repeat(np.arange(8), counts.labelled)
     y, c, h = (cells >> 2) & 1, (cells >> 1) & 1, cells & 1
     if name == "npv":
         y, c, h = 1 - y, 1 - c, 1 - h
     z = h.sum() / (h.sum() + c.sum())
     u = (y - (y * (c + h)).sum() / (c + h).sum()) * (h * (1 - z) - c * z)
-    found = score_test(PAIRED1, name, weighting="leisenring")
+    found = score_test(counts, name, weighting="leisenring")
     assert isinstance(found, ScoreTest)
     assert found.statistic == pytest.approx(u.sum() ** 2 / (u**2).sum(), rel=1e-12)
 
@@ -102,3 +106,19 @@ def test_swapping_the_models_inverts_the_ratio(counts: PairedCounts, name: Predi
 def test_two_models_that_agree_everywhere_do_not_differ() -> None:
     found = score_test(PairedCounts((50, 0, 0, 10, 10, 0, 0, 40)), "precision")
     assert found == ScoreTest(0.0, 0.0, 1.0)
+
+
+def test_two_models_of_which_each_flag_is_right_do_not_differ() -> None:
+    """There is no spread to measure a difference by, and no difference."""
+    right = PairedCounts((50, 0, 0, 0, 9, 3, 4, 40))
+    for weighting in ("kosinski", "leisenring"):
+        assert score_test(right, "precision", weighting=weighting) == ScoreTest(0.0, 0.0, 1.0)  # type: ignore[arg-type]
+    ratio = relative_predictive_value(right, "precision", confidence_level=0.9)
+    assert ratio == RelativePredictiveValue(1.0, 0.0, Interval(1.0, 1.0, 0.9), 0.0, 1.0)
+
+
+def test_what_has_no_predictive_value_says_why() -> None:
+    none, every = PairedCounts((50, 0, 9, 0, 7, 0, 5, 0)), PairedCounts((0, 50, 0, 9, 0, 7, 0, 5))
+    for found in (score_test, functools.partial(relative_predictive_value, confidence_level=0.9)):
+        assert found(none, "precision") == Undefined("a model that flags nothing has no precision")
+        assert found(every, "npv") == Undefined("a model that passes nothing has no NPV")

@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from analysis.average_precision import paired_average_precision
 from analysis.counts import Undefined
 from analysis.measures import Measure
 from analysis.metrics import Difference
@@ -56,6 +57,7 @@ def scored(rng: np.random.Generator, n: int, digits: int = 6) -> tuple[np.ndarra
 
 def test_delong_against_the_oracle() -> None:
     found = auc(CASE["y"], CASE["champion"], CASE["challenger"])
+    assert (found.positives, found.negatives) == (sum(CASE["y"]), len(CASE["y"]) - sum(CASE["y"]))
     assert [found.champion, found.challenger] == pytest.approx(CASE["auc"], abs=1e-9)
     assert [[found.var_champion, found.covariance], [found.covariance, found.var_challenger]] == [
         pytest.approx(row, abs=1e-11) for row in CASE["cov"]
@@ -87,6 +89,13 @@ def test_identical_scores_do_not_differ() -> None:
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 0, 0, 0], []])
 def test_one_class_has_no_auc(labels: list[int]) -> None:
     assert isinstance(auc_components(labels, [0.1] * len(labels), [0.2] * len(labels)), Undefined)
+
+
+def test_two_rows_of_either_class_have_an_auc_and_a_spread_by_hand() -> None:
+    """The champion ranks one positive above both negatives and one between them, the challenger all: V10 is 1, 1/2, V01 1, 1/2."""
+    found = auc([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], [0.9, 0.8, 0.2, 0.1])
+    assert (found.champion, found.challenger) == (0.75, 1.0)
+    assert (found.var_champion, found.var_challenger, found.covariance) == (0.125, 0.0, 0.0)
 
 
 def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
@@ -162,6 +171,35 @@ def test_the_sums_of_a_batch_are_there_for_every_pair_that_scored_it() -> None:
     assert found["average_precision"].champion == pytest.approx(average_precision_score(y, b))
     assert found == {name: sums.swap() for name, sums in pair_sums(frame, "1", "2").items()}
     assert "average_precision" not in set(score_tally(joined, Policy())["metric"])
+
+
+def test_the_weight_of_a_batch_is_its_pairs_of_rows_for_auc_and_its_positives_for_average_precision() -> None:
+    y, a, b = scored(np.random.default_rng(5), 200)
+    found = pair_sums(score_tally(_joined(y, a, b), Policy(primary="average_precision", guardrails={})), "1", "2")
+    positives = int(y.sum())
+    assert found["auc"].n == positives * (200 - positives)
+    assert found["average_precision"].n == positives
+
+
+def test_the_spread_of_average_precision_is_drawn_from_a_seed_of_the_batch_so_the_same_batch_gives_the_same_sums() -> (
+    None
+):
+    y, a, b = scored(np.random.default_rng(5), 200)
+    found = pair_sums(score_tally(_joined(y, a, b), Policy(primary="average_precision", guardrails={})), "1", "2")
+    drawn = paired_average_precision(
+        y, a, b, rng=np.random.default_rng([200, int(y.sum()), 1, 2]), confidence_level=0.95, n_resamples=200
+    )
+    assert not isinstance(drawn, Undefined)
+    assert found["average_precision"].variance == drawn.standard_error**2
+
+
+def test_decisions_and_segments_beside_the_scores_do_not_matter() -> None:
+    y, a, b = scored(np.random.default_rng(5), 50)
+    joined = _joined(y, a, b)
+    beside = joined.with_columns(
+        pl.Series("v1", (a > 0.9).astype(int)), pl.Series("v2", (b > 0.9).astype(int)), pl.lit("x").alias("segment.s")
+    )
+    assert score_tally(beside, Policy()).equals(score_tally(joined, Policy()))
 
 
 def test_a_batch_of_one_class_or_one_version_has_no_sums_of_what_it_does_not_define() -> None:

@@ -84,6 +84,8 @@ def test_homogeneity_against_overdispersion_free_simulation() -> None:
         ([segment("north", 30, 20), segment("south", 0, 0)], "fewer than two segments"),
         ([segment("north", 30, 0), segment("south", 20, 0)], "fewer than two segments"),
         ([segment("north", 30, 20), segment("south", 3, 2)], "expected counts below 5"),
+        ([segment("north", 30, 2), segment("south", 40, 3)], "expected counts below 5"),
+        ([segment("north", 2, 30), segment("south", 3, 40)], "expected counts below 5"),
     ],
 )
 def test_without_enough_disagreements_homogeneity_is_undefined(forest: list[Segment], reason: str) -> None:
@@ -117,6 +119,15 @@ def test_a_total_that_contradicts_each_of_its_segments_is_found() -> None:
     assert all(r.column == "region" for r in found)
     pooled = next(r.pooled for r in found if r.metric == "precision")
     assert pooled == pytest.approx((890 + 19) / 1100 - (90 + 200) / (100 + 1000))
+
+
+def test_a_reversal_of_npv_is_found_where_the_challenger_flags_nothing_and_has_no_precision() -> None:
+    """The champion's unflagged rows are negative a little more often than all rows in either region, and far less in the total."""
+    a = PairedCounts((91, 0, 809, 0, 9, 0, 91, 0))
+    b = PairedCounts((181, 0, 19, 0, 719, 0, 81, 0))
+    (found,) = reversals({("region", "a"): a, ("region", "b"): b})
+    assert (found.metric, found.column) == ("npv", "region")
+    assert found.pooled == pytest.approx(1100 / 2000 - 272 / 1000)
 
 
 def test_one_segment_that_agrees_with_the_total_or_equals_it_is_no_reversal() -> None:

@@ -147,6 +147,12 @@ def test_a_pair_counts_only_rows_that_both_of_it_scored() -> None:
     assert confusion(frame, "3") == Confusion(tp=7, fp=0, fn=0, tn=3)
 
 
+def test_decisions_that_never_came_with_a_label_count_zero() -> None:
+    for cells in ({(0, 1, 1): 3}, {(1, 0, 0): 3}, {(0, 0, 0): 3}, {(1, 1, 1): 3}):
+        frame = tally_frame(cells)
+        assert confusion(frame, "1") == pair_counts(frame, "1", "2").champion
+
+
 def test_a_version_that_did_not_score_the_batch_has_no_counts() -> None:
     frame = tally_frame({(1, 1, 0): 5})
     assert pair_counts(frame, "1", "9") == PairedCounts()

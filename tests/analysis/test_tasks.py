@@ -168,6 +168,12 @@ class TestLabelSelection:
         single = stats.chi2_contingency([[60, 30], [60, 60]], correction=False).statistic
         assert class_label_selection_p_value(one + other) == pytest.approx(stats.chi2.sf(2 * single, 2))
 
+    def test_a_direction_without_any_label_counts_its_rows_alone(self) -> None:
+        expected = stats.chi2_contingency([[0, 60], [60, 40]], correction=False).pvalue
+        assert class_label_selection_p_value(self.cells((0, 60), (60, 40))) == pytest.approx(expected, rel=1e-12)
+        one_way = ClassCounts.of([(("a", "a", "b"), 500)], [(("a", "b"), 500)])
+        assert isinstance(class_label_selection_p_value(one_way), Undefined)
+
     def test_rates_that_differ_between_pairs_of_classes_favour_nobody(self) -> None:
         labelled = [(("a", "a", "b"), 90), (("a", "b", "a"), 90), (("a", "a", "c"), 30), (("a", "c", "a"), 30)]
         unlabelled = [(("a", "b"), 10), (("b", "a"), 10), (("a", "c"), 70), (("c", "a"), 70)]
