@@ -47,7 +47,7 @@ TESTS: dict[str, str] = {
     "checks": "checks judge planned_policy entities tasks",
     "judge": "judge budget planned_policy tasks",
     "proof": "process entities regression_sums clipped_losses outlook",
-    "process": "process clipped_losses",
+    "process": "process process_intervals clipped_losses",
     "entities": "entities",
     "evidence": "evidence entities tasks clipped_losses trajectory outlook",
     "tally": "tally class_tally tasks",

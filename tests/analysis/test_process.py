@@ -111,20 +111,6 @@ def _swapped(e: Evidence) -> Evidence:
     return Evidence(e.champion, e.challenger, parts)
 
 
-@pytest.mark.parametrize(
-    ("cells", "low", "high"),
-    [
-        ((0, 0, 0, 0, 0, 0, 0, 0), -1, 1),
-        ((0, 0, 10**9, 0, 0, 10**9, 0, 0), 1 - 1e-6, 1),
-        ((0, 10**9, 0, 0, 0, 0, 10**9, 0), -1, -1 + 1e-6),
-    ],
-    ids=["no row excludes nothing", "every flag right against every flag wrong", "and the other way round"],
-)
-def test_a_precision_interval_ends_where_gains_end(cells: tuple[int, ...], low: float, high: float) -> None:
-    interval = PrecisionProcess(PairedCounts(cells), 3.0).interval(0.05)  # type: ignore[arg-type]
-    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-12)
-
-
 @SLOW_PROPERTY
 @given(st.lists(MODEST_COUNTS, max_size=4), st.sampled_from(MEASURES["binary"]), st.sampled_from(["row", "batch"]))
 def test_forward_and_reverse_never_both_prove_something(tables: list[PairedCounts], name: Measure, unit: str) -> None:
@@ -298,18 +284,3 @@ def test_an_interval_at_alpha_on_each_side_says_so(name: Measure) -> None:
     found = process(scored(*[ROWS] * 5), name, policy_for(name))
     assert not isinstance(found, Undefined)
     assert found.interval(0.02).confidence_level == pytest.approx(0.96)
-
-
-@pytest.mark.parametrize("unit", [1e-6, 1e6])
-def test_batches_as_units_have_an_interval_in_the_unit_of_their_gains(unit: float) -> None:
-    gains, scales = (0.5, 0.7, 0.4, 0.6, 0.3, 0.8) * 4, (0.2, 0.25, 0.2, 0.3, 0.2, 0.25) * 4
-    plain = BatchProcess(gains, scales).interval(0.05)
-    found = BatchProcess(tuple(unit * g for g in gains), tuple(unit * s for s in scales)).interval(0.05)
-    assert -math.inf < plain.low < 0.5 < plain.high < math.inf
-    assert (found.low / unit, found.high / unit) == pytest.approx((plain.low, plain.high), abs=1e-5)
-
-
-def test_batches_as_units_without_a_batch_or_with_too_few_of_them_reject_no_gain() -> None:
-    for units in (BatchProcess((), ()), BatchProcess((0.1, 0.2), (0.05, 0.05))):
-        found = units.interval(0.05)
-        assert (found.low, found.high) == (-math.inf, math.inf)

@@ -174,6 +174,14 @@ class TestLabelSelection:
         one_way = ClassCounts.of([(("a", "a", "b"), 500)], [(("a", "b"), 500)])
         assert isinstance(class_label_selection_p_value(one_way), Undefined)
 
+    @pytest.mark.parametrize(
+        ("ab", "ba", "enough"), [((5, 5), (45, 45), True), ((5, 6), (50, 49), True), ((5, 5), (45, 44), False)]
+    )
+    def test_five_rows_expected_in_the_smallest_cell_are_enough(
+        self, ab: tuple[int, int], ba: tuple[int, int], enough: bool
+    ) -> None:
+        assert isinstance(class_label_selection_p_value(self.cells(ab, ba)), float) is enough
+
     def test_rates_that_differ_between_pairs_of_classes_favour_nobody(self) -> None:
         labelled = [(("a", "a", "b"), 90), (("a", "b", "a"), 90), (("a", "a", "c"), 30), (("a", "c", "a"), 30)]
         unlabelled = [(("a", "b"), 10), (("b", "a"), 10), (("a", "c"), 70), (("c", "a"), 70)]
