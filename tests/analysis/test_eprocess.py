@@ -165,6 +165,16 @@ def test_a_billion_rows() -> None:
     assert confidence_sequence(PairedOutcomes(HUGE, 0, 0), alpha=0.05).low == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("gain", [0.0, 0.02])
+def test_counts_of_any_shape_give_e_values_of_that_shape(gain: float) -> None:
+    wins, losses = np.arange(6).reshape(2, 3, 1), np.array([[1, 4, 2, 0]])
+    found = log_e_array(wins, losses, 7, null_gain=gain)
+    assert found.shape == (2, 3, 4)
+    for i in np.ndindex(found.shape):
+        pairs = PairedOutcomes(int(wins[i[0], i[1], 0]), int(losses[0, i[2]]), 7)
+        assert found[i] == pytest.approx(log_e(pairs, null_gain=gain), abs=1e-3)
+
+
 def test_log_e_array_is_log_e() -> None:
     """Exactly at a gain of 0; within 1e-3 at other gains up to 100 000 rows while |log E| < 30."""
     rng = np.random.default_rng(1)
