@@ -64,7 +64,7 @@ def corrected_difference(counts: PairedCounts, name: Metric) -> Difference | Und
     if counts.n == 0 or not np.isfinite(points).all():
         return Undefined("rows with one pair of decisions have no label at all" if counts.n else "no labelled row")
     old, new = paired_metric(name, points)
-    if not (np.isfinite(old).all() and np.isfinite(new).all()):
+    if not np.isfinite([old[0], new[0]]).all():
         return Undefined("the metric does not exist for these counts")
     theta = new - old
     slopes = (theta[1 : 1 + len(used)] - theta[1 + len(used) :]) / (2e-5 * cells[used])

@@ -50,7 +50,7 @@ TESTS: dict[str, str] = {
     "process": "process process_intervals clipped_losses",
     "entities": "entities",
     "evidence": "evidence entities tasks clipped_losses trajectory outlook",
-    "tally": "tally class_tally tasks",
+    "tally": "tally class_tally scores tasks",
     "labels": "label_selection tasks",
     "missing_labels": "missing_labels",
     "metrics": "metrics any_counts",

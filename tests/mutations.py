@@ -100,7 +100,7 @@ def _changes(node: ast.AST, field: str) -> Iterator[ast.AST]:
         case ast.Constant(value=bool(value)):
             yield ast.Constant(not value)
         case ast.Constant(value=int(value) | float(value)):
-            yield ast.Constant(value + 1)
+            yield ast.Constant(value + 1 if value + 1 != value else 2 * value)
         case ast.Name(id=name, ctx=ast.Load()) if name in SWAPPED:
             yield ast.Name(SWAPPED[name], ast.Load())
         case ast.Attribute(attr=name) if name in SWAPPED:

@@ -97,6 +97,7 @@ def test_decisions_of_0_and_1_name_no_classes() -> None:
         ("regression", 7.5, [("a", "x", 1, 1)], [("a", float("nan"), 0)], LABEL_NOT_A_NUMBER),
         ("regression", 7.5, [("a", "x", 1, 1)], [("a", float("inf"), 0)], LABEL_NOT_A_NUMBER),
         ("regression", 7.5, [("a", "x", 1, 1)], [("a", -1.1 * LARGEST_NUMBER, 0)], LABEL_NOT_A_NUMBER),
+        ("regression", 7.5, [("a", "x", 1, 1)], [("a", 1.1e60, 0)], LABEL_NOT_A_NUMBER),
         ("regression", 7.5, [("a", "x", 1, 1)], [("a", None, 0)], UNLABELLED),
         ("regression", 7.5, [("a", "x", 1, None)], [("a", 1.5, 0)], NOT_SCORED_BY_BOTH),
     ],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.counts import PairedCounts, Undefined
-from analysis.metrics import Difference, Metric, difference
+from analysis.metrics import METRICS, Difference, Metric, difference
 from analysis.missing_labels import Corrected, begg_greenes, corrected_difference, worst_case
 
 ALL = PairedCounts((6000, 400, 400, 300, 300, 200, 200, 700))  # equal recall when every label is known
@@ -39,6 +39,18 @@ def corrected(counts: PairedCounts) -> Corrected:
     found = begg_greenes(counts, ["recall"], rng=np.random.default_rng(1), confidence_level=0.95)["recall"]
     assert isinstance(found, Corrected)
     return found
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_is_missing_at_random_given_the_decisions_is_corrected_exactly_in_every_metric(metric: Metric) -> None:
+    """The shares labelled are exact, so no sampling error is left."""
+    found, true = corrected_difference(FOLLOWS_CHAMPION, metric), difference(metric, ALL)
+    assert isinstance(found, Difference)
+    assert isinstance(true, Difference)
+    assert (found.champion, found.challenger, found.value) == pytest.approx(
+        (true.champion, true.challenger, true.value), abs=1e-12
+    )
+    assert found.standard_error > true.standard_error or metric == "alert_rate"
 
 
 def test_the_correction_finds_the_difference_that_all_labels_would_show() -> None:
@@ -169,6 +181,27 @@ def test_what_cannot_be_corrected_has_a_reason() -> None:
         PairedCounts((5, 1, 1, 9, 0, 0, 0, 0)): "the metric does not exist for these counts",
     }
     for counts, reason in reasons.items():
-        assert corrected_difference(counts, "recall") == Undefined(reason)
-        rng = np.random.default_rng(1)
-        assert begg_greenes(counts, ["recall"], rng=rng, confidence_level=0.9) == {"recall": Undefined(reason)}
+        assert_undefined(counts, "recall", reason)
+    one_unlabelled = PairedCounts((*ALL.labelled[:1], 0, *ALL.labelled[2:5], 0, *ALL.labelled[6:]), (0, 1, 0, 0))
+    assert_undefined(one_unlabelled, "recall", "rows with one pair of decisions have no label at all")
+    no_flag = PairedCounts((50, 0, 4, 0, 9, 0, 5, 0))
+    for counts in (no_flag, no_flag.swap()):
+        assert_undefined(counts, "precision", "the metric does not exist for these counts")
+
+
+def assert_undefined(counts: PairedCounts, metric: Metric, reason: str) -> None:
+    assert corrected_difference(counts, metric) == Undefined(reason)
+    rng = np.random.default_rng(1)
+    assert begg_greenes(counts, [metric], rng=rng, confidence_level=0.9) == {metric: Undefined(reason)}
+
+
+def test_one_labelled_row_stands_for_all_with_its_decisions() -> None:
+    counts = PairedCounts((600, 0, 40, 30, 30, 1, 20, 70), (0, 9, 0, 0))
+    found = corrected_difference(counts, "recall")
+    assert isinstance(found, Difference)
+    assert found.challenger == pytest.approx((70 + 10) / (30 + 10 + 20 + 70))
+
+
+def test_in_the_worst_case_each_unlabelled_row_on_which_the_two_disagree_has_the_label_the_champion_gives_it() -> None:
+    counts = PairedCounts((600, 5, 40, 30, 30, 1, 20, 70), (11, 9, 7, 3))
+    assert worst_case(counts) == PairedCounts((600, 14, 40, 30, 30, 1, 27, 70), (11, 0, 0, 3))

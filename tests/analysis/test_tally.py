@@ -153,6 +153,20 @@ def test_decisions_that_never_came_with_a_label_count_zero() -> None:
         assert confusion(frame, "1") == pair_counts(frame, "1", "2").champion
 
 
+def test_a_confusion_matrix_counts_no_row_that_is_excluded_unlabelled_or_not_scored() -> None:
+    counts = tally_frame({(1, 1, 0): 5, (0, 1, 1): 2, (None, 1, 1): 3, (1, None, 1): 4})
+    excluded = tally_frame({(1, 1, 1): 7}).with_columns(excluded=pl.lit(DUPLICATE_ID))
+    assert confusion(add_tallies([counts, excluded]), "1") == Confusion(tp=5, fp=2, fn=0, tn=0)
+
+
+def test_a_tally_is_sorted_and_what_is_missing_comes_last() -> None:
+    rows: list[Row] = [("a", None, 1, 0), ("b", "south", 1, 0), ("c", "north", 1, 0), ("d", "north", 0, 0)]
+    found = counted([*rows, rows[0]], [("b", 1, 0), ("c", 0, 0)])
+    assert found.drop("n").rows() == [
+        (DUPLICATE_ID, None, None, 1, 0), (None, "north", 0, 1, 0), (None, "north", None, 0, 0), (None, "south", 1, 1, 0)
+    ]  # fmt: skip
+
+
 def test_a_version_that_did_not_score_the_batch_has_no_counts() -> None:
     frame = tally_frame({(1, 1, 0): 5})
     assert pair_counts(frame, "1", "9") == PairedCounts()
