@@ -95,7 +95,7 @@ def _lower(counts: PairedCounts, costs: CostMatrix, alpha: float, prior: float) 
     def excess(saving: float) -> float:
         return log_e_cost(counts, costs, null_saving=saving, prior=prior) - target
 
-    if counts.n == 0 or excess(-edge) < 0:
+    if excess(-edge) < 0:
         return -costs.span
     mean = float(np.sum(np.array(counts.labelled) * costs.saved())) / counts.n
     return float(optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * costs.span))

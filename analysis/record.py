@@ -62,7 +62,7 @@ def _nested(mapping: Mapping[Any, Any]) -> dict[str, Any]:
 
 def canonical_json(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys; two equal values give the same bytes."""
-    return (json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(plain(value), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def digest(value: Any) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from analysis.assess import measure
 from analysis.batch_unit import log_e_batch_unit, overdispersion
-from analysis.counts import PairedCounts
+from analysis.counts import PairedCounts, Undefined
 from analysis.eprocess import confidence_sequence, log_e
 from analysis.evidence import Evidence, PairedBatch
 from analysis.guardrails import guardrail
@@ -95,6 +95,21 @@ def test_measure_reports_every_metric_and_segment_at_the_policys_confidence() ->
     recall = found.metrics["recall"]
     assert isinstance(recall, Difference)
     assert recall.value == pytest.approx((26 - 18) / total.positives)
+
+
+def test_decisions_of_two_classes_have_no_losses_and_no_table_by_class() -> None:
+    found = measure(evidence(PairedCounts((900, 6, 4, 30, 20, 14, 9, 120))), POLICY, rng=np.random.default_rng(1))
+    assert (found.losses, found.classes, found.marginals, found.class_counts) == ({}, {}, {}, {})
+
+
+def test_a_measure_that_has_no_process_yet_is_no_evidence() -> None:
+    found = measure(
+        evidence(PairedCounts((90, 2, 1, 3, 2, 4, 2, 12))),
+        Policy(primary="f1", guardrails={}),
+        rng=np.random.default_rng(1),
+    )
+    assert isinstance(found.method, Undefined)
+    assert found.log_e == 0.0
 
 
 @SLOW_PROPERTY

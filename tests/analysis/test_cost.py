@@ -110,9 +110,30 @@ def test_costs_that_do_not_tell_decisions_apart_are_refused(costs: dict[str, flo
         CostMatrix(**costs)
 
 
-def test_a_saving_that_no_row_can_reach_is_refused() -> None:
-    with pytest.raises(ValueError, match="a saving lies between -95 and 95 a row, not 95"):
-        log_e_cost(COUNTS, FRAUD, null_saving=95.0)
+@pytest.mark.parametrize("saving", [95.0, -95.0, -120.0, math.nan])
+def test_a_saving_that_no_row_can_reach_is_refused(saving: float) -> None:
+    with pytest.raises(ValueError, match=f"a saving lies between -95 and 95 a row, not {saving:g}"):
+        log_e_cost(COUNTS, FRAUD, null_saving=saving)
+
+
+def test_without_another_null_it_is_that_nothing_is_saved() -> None:
+    assert log_e_cost(COUNTS, FRAUD) == log_e_cost(COUNTS, FRAUD, null_saving=0.0)
+
+
+def test_what_every_row_of_a_label_costs_whatever_the_decision_tells_no_decisions_apart() -> None:
+    """Only the differences of costs within a label count: 7 more for each negative and 11 for each positive change nothing."""
+    plain, shifted = CostMatrix(fp=1.0, fn=4.0), CostMatrix(tp=11.0, fp=8.0, fn=15.0, tn=7.0)
+    assert plain.span == shifted.span == 4
+    assert log_e_cost(COUNTS, shifted, null_saving=0.01) == log_e_cost(COUNTS, plain, null_saving=0.01)
+    assert CostMatrix(fp=9.0, fn=4.0, tn=7.0).span == 4
+    assert CostMatrix(fp=1.0, fn=4.0, tn=7.0).span == 6
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_sequence_has_the_unit_of_the_costs(unit: float) -> None:
+    found = confidence_sequence_of_cost(COUNTS, CostMatrix(fp=unit, fn=4 * unit), alpha=0.05)
+    plain = confidence_sequence_of_cost(COUNTS, CostMatrix(fp=1.0, fn=4.0), alpha=0.05)
+    assert (found.low / unit, found.high / unit) == pytest.approx((plain.low, plain.high), abs=1e-9)
 
 
 def test_the_sequence_says_at_which_confidence_it_holds_the_saving() -> None:

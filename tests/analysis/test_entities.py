@@ -77,6 +77,14 @@ def test_rows_that_do_not_count_and_versions_that_did_not_score_leave_no_entity(
     assert entity_evidence([], "1", "2").batches["accuracy"] == ()
 
 
+def test_batches_from_before_rows_named_an_entity_count_for_none() -> None:
+    before = frame([("a", 1, 0, 1, 5)]).drop("entity")
+    found = gathered([before, frame([("a", 1, 0, 1, 2), ("b", 1, 1, 0, 1)])])
+    assert found.entities is not None
+    assert found.entities.batches["recall"] == (PairedOutcomes(0, 0, 0), PairedOutcomes(1, 1, 0))
+    assert gathered([before]).entities is None
+
+
 def test_the_policy_judges_entities_where_rows_share_them() -> None:
     weeks = [frame([(f"{w}-{i}", 1, *((0, 1) if i % 3 else (1, 0)), 1) for i in range(30)]) for w in range(3)]
     found = process(gathered(weeks), "recall", Policy())

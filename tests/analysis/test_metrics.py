@@ -54,6 +54,14 @@ def test_values_against_exact_fractions() -> None:
     assert set(expected) | {"mcc"} == set(METRICS)
 
 
+def test_the_mcc_of_decisions_that_are_all_right_or_all_wrong_is_one_to_the_last_bit() -> None:
+    for n in range(1, 60):
+        assert metric("mcc", Confusion(n, 0, 0, n + 3)) <= 1
+        assert metric("mcc", Confusion(0, n, n + 3, 0)) >= -1
+    assert metric("mcc", Confusion(3, 0, 0, 3)) == 1
+    assert metric("mcc", Confusion(0, 3, 3, 0)) == -1
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_standard_error_against_numerical_differentiation(name: Metric) -> None:
     """SE = sqrt(sum_j N_j (d theta / d N_j)^2), with central differences for the derivatives."""

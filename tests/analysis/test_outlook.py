@@ -13,10 +13,12 @@ from analysis.assess import measure
 from analysis.asymptotic import rho_squared
 from analysis.cost import CostMatrix, expected_cost
 from analysis.counts import PairedCounts, Undefined
-from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate
+from analysis.evidence import Evidence
+from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
 from analysis.metrics import Difference, difference
 from analysis.outlook import outlook_of
 from analysis.policy import Costs, Horizon, Policy
+from analysis.score_sums import merge_losses
 
 FIRST = PairedCounts((1800, 40, 30, 130, 40, 30, 24, 150))
 SECOND = PairedCounts((900, 20, 16, 70, 20, 16, 15, 80))
@@ -98,6 +100,14 @@ def test_clipped_losses_are_continued_by_their_own_process() -> None:
         chances.append(found.probability)
     assert chances[0] > 0.5
     assert chances[1] < 0.05
+    (week,) = loss_evidence(weeks[0], policy=p).batches
+    one = Evidence(e.champion, e.challenger, (week,))
+    m = measure(one, p, rng=np.random.default_rng(1))
+    expected = forecast_losses(
+        merge_losses([week.scores["squared_error"]]), bound=900, rows_per_batch=400, null_gain=0.0,
+        threshold=LOG_20 + LESS, rng=np.random.default_rng(3),
+    )  # fmt: skip
+    assert outlook_of(one, m, m.log_e - LESS, p, np.random.default_rng(3)) == expected
     nothing = loss_evidence(policy=p)
     m = measure(nothing, p, rng=np.random.default_rng(1))
     assert outlook_of(nothing, m, m.log_e, p, rng) == Undefined("no disagreement to extrapolate from")

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.batch_unit import log_e_symmetric, scale_free
+from analysis.batch_unit import heterogeneity, log_e_symmetric, overdispersion, scale_free
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.evidence import Evidence, PairedBatch
-from analysis.gains import total_difference
+from analysis.gains import batch_differences, total_difference
 from analysis.guardrails import guardrail, segment_guardrails
 from analysis.measures import MEASURES, Measure, gain_sign, span
 from analysis.metrics import Difference
@@ -215,6 +215,11 @@ def test_unevenness_is_tested_in_every_kind_of_measure() -> None:
         found = unevenness(evidence(*wild), name, policy_for(name))
         assert not isinstance(found, Undefined)
         assert found.p_value < 1e-6
+        by_outcomes, by_differences = (
+            overdispersion([b.outcomes("recall") for b in wild]),
+            heterogeneity(batch_differences(evidence(*wild), name, policy_for(name))),
+        )
+        assert found == (by_outcomes if name == "recall" else by_differences)
 
 
 def test_segment_guardrails_are_holms_over_the_segments() -> None:

@@ -54,6 +54,7 @@ class Pair:
         (None, None),
         ("text", "text"),
         (10**18 + 1, 10**18 + 1),
+        (np.int64(7), 7),
     ],
     ids=repr,
 )

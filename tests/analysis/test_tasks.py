@@ -15,6 +15,7 @@ from task_examples import class_evidence, loss_evidence, numbers, right_or_wrong
 from test_any_counts import numbers as floats_in
 
 from analysis.assess import measure
+from analysis.by_class import by_class, marginal_tests
 from analysis.class_bootstrap import class_bootstrap
 from analysis.class_counts import ClassCounts
 from analysis.counts import Undefined
@@ -60,6 +61,7 @@ class TestClasses:
         exact = OutcomeProcess(total.outcomes(), CLASSES.prior)
         assert (found.measured.method, found.measured.log_e) == ("rows", exact.log_e(0.0))
         assert found.measured.interval == exact.interval(CLASSES.alpha)
+        assert (found.measured.classes, found.measured.marginals) == (by_class(total), marginal_tests(total))
         assert [c.name for c in found.checks] == [
             "batches", "disagreement", "evidence", "mcnemar", "bootstrap", "macro_recall",
         ]  # fmt: skip
@@ -127,6 +129,7 @@ class TestNumbers:
         m = assessed(loss_evidence(*self.batches(0.7)), NUMBERS).measured
         assert not any((m.bootstrap, m.mcnemar, m.segments, m.reversals, m.classes, m.marginals, m.homogeneity_p_value))
         assert list(m.metrics) == list(m.losses) == ["squared_error", "absolute_error"]
+        assert m.label_selection_p_value == Undefined("whether labels depend on predicted numbers is not tested")
 
     def test_losses_that_differ_by_one_amount_on_every_row_are_no_evidence(self) -> None:
         y = np.arange(50.0)
