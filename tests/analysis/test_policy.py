@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from analysis.policy import Policy
+from analysis.eprocess import prior_for
+from analysis.policy import Costs, Horizon, Policy
 from analysis.record import plain
 
 
@@ -84,6 +85,11 @@ def test_refused_values(value: dict[str, Any]) -> None:
         {"prior": 200},
         {"n_resamples": 1000},
         {"n_resamples": 1_000_000},
+        {"horizon": Horizon(disagreements=20)},
+        {"planned_win_share": 1.0},
+        {"task": "regression", "largest_error": 1e-60, "guardrails": {}},
+        {"task": "regression", "largest_error": 1e60},
+        {"costs": Costs(fp=0.2, fn=0.5)},
     ],
     ids=str,
 )
@@ -91,6 +97,7 @@ def test_values_at_the_edge_are_taken(value: dict[str, Any]) -> None:
     policy = Policy(**value)
     for name, given in value.items():
         assert getattr(policy, name) == given
+    assert Policy.model_validate(value) == policy
 
 
 @pytest.mark.parametrize(
@@ -199,6 +206,17 @@ def test_what_a_task_does_not_have_is_refused_in_one_sentence(task: Any, value: 
     messages = [error["msg"] for error in refusal.value.errors()]
     assert any(re.search(sentence, message) for message in messages), messages
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize("share", [0.55, 0.65, 1.0])
+def test_a_planned_win_share_sets_the_prior(share: float) -> None:
+    assert Policy(planned_win_share=share).prior == prior_for(share)
+
+
+@pytest.mark.parametrize("error", [9e-61, 1.1e60])
+def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
+    with pytest.raises(ValidationError, match=f"an error lies between 1e-60 and 1e60, not {error:g}".replace("+", ".")):
+        Policy(task="regression", largest_error=error)
 
 
 @pytest.mark.parametrize(
