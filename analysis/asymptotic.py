@@ -38,8 +38,12 @@ class AsymptoticSequence:
 
 
 def rho_squared(alpha: float, n_opt: float) -> float:
-    """The scale r^2 = (-2 log a + log(-2 log a) + 1) / ``n_opt`` that makes a mixture tightest at ``n_opt`` rows for the level a."""
-    return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha)) + 1) / n_opt
+    """The scale r^2 = (-2 log a + log(-2 log a) + 1) / ``n_opt`` that makes a mixture tightest at ``n_opt`` rows for the level a.
+
+    It is an approximation for small levels, and below 0 for large ones: a level above 1/2 is taken as 1/2.
+    """
+    level = min(alpha, 0.5)
+    return (-2 * math.log(level) + math.log(-2 * math.log(level)) + 1) / n_opt
 
 
 def log_e_asymptotic(z: ArrayLike, n: ArrayLike, *, rho2: float) -> Floats:

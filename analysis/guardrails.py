@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.batch_unit import Overdispersion
+from analysis.batch_unit import Overdispersion, outcome_gains
 from analysis.counts import Undefined
-from analysis.eprocess import log_e
 from analysis.evidence import Evidence
 from analysis.measures import LinearMetric, Measure
 from analysis.multiplicity import holm
 from analysis.policy import Policy
-from analysis.process import Method
+from analysis.process import BatchProcess, Method, OutcomeProcess, Process
 from analysis.proof import batch_process, process, unevenness
 
 __all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "is_uneven", "segment_guardrails"]
@@ -79,14 +78,21 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
     """
     found: list[SegmentGuardrail] = []
     for name, margin in policy.segment_guardrails.items():
-        pairs = {key: counts.outcomes(name) for key, counts in evidence.segments.items()}
-        tested = {key: p for key, p in pairs.items() if p.n}
-        forward = holm([_anytime_p(log_e(p, null_gain=-margin, prior=policy.prior)) for p in tested.values()])
-        reverse = holm([_anytime_p(log_e(p.swap(), null_gain=margin, prior=policy.prior)) for p in tested.values()])
+        with_rows = [key for key, counts in evidence.segments.items() if counts.outcomes(name).n]
+        tested = {key: _segment_process(evidence, key, name, policy) for key in with_rows}
+        forward = holm([_anytime_p(found.log_e(-margin)) for found in tested.values()])
+        reverse = holm([_anytime_p(found.log_e_reverse(-margin)) for found in tested.values()])
         for (column, value), p, q in zip(tested, forward, reverse, strict=True):
             status = _status(held=p <= policy.alpha, broken=q <= policy.alpha)
             found.append(SegmentGuardrail(column, value, name, margin, p, q, status))
     return tuple(found)
+
+
+def _segment_process(evidence: Evidence, key: tuple[str, str], name: LinearMetric, policy: Policy) -> Process:
+    if policy.unit == "batch":
+        parts = (b.segments[key] for b in evidence.batches if key in b.segments)
+        return BatchProcess(outcome_gains([counts.outcomes(name) for counts in parts]))
+    return OutcomeProcess(evidence.segments[key].outcomes(name), policy.prior)
 
 
 def _anytime_p(log_e_value: float) -> float:

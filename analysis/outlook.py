@@ -39,9 +39,8 @@ def outlook_of(
             m.pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
         )
     if m.method == "batches":
-        units = batch_process(evidence, policy.primary, policy)
-        x = (np.array(units.gains) - policy.min_gain) / np.array(units.scales)
-        return forecast_batches(x, threshold=raised, rng=rng)
+        units = batch_process(evidence, policy.primary, policy).batches.standardised(np.array([policy.min_gain]))
+        return forecast_batches(units[0], threshold=raised, rng=rng)
     if m.method == "losses":
         clipped = process(evidence, policy.primary, policy)
         assert isinstance(clipped, LossProcess)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize
 
 from analysis.asymptotic import log_e_asymptotic, rho_squared
-from analysis.batch_unit import log_e_of_batches
+from analysis.batch_unit import BatchGains, log_e_of_batches, scale_free
 from analysis.bounded_losses import confidence_sequence_of_loss, log_e_loss
 from analysis.cost import CostMatrix, confidence_sequence_of_cost, log_e_cost
 from analysis.counts import PairedCounts, PairedOutcomes
@@ -155,10 +155,9 @@ class AsymptoticProcess:
 
 @dataclass(frozen=True, slots=True)
 class BatchProcess:
-    """One gain a batch over its own scale, symmetric around the null given the past (``analysis.batch_unit``)."""
+    """One gain a batch over its scale, symmetric around the null given the past (``analysis.batch_unit``)."""
 
-    gains: tuple[float, ...]
-    scales: tuple[float, ...]
+    batches: BatchGains
     method: Method = "batches"
 
     def log_e(self, null_gain: float) -> float:
@@ -168,25 +167,30 @@ class BatchProcess:
         return float(self._log_e(np.array([null_gain]), -1)[0])
 
     def _log_e(self, nulls: Floats, sign: int) -> Floats:
-        return log_e_of_batches(sign * (np.array(self.gains) - nulls[:, None]) / np.array(self.scales))
+        return log_e_of_batches(sign * self.batches.standardised(nulls))
 
     def interval(self, alpha: float) -> Interval:
         return Interval(self._limit(alpha, 1), self._limit(alpha, -1), 1 - 2 * alpha)
 
     def _limit(self, alpha: float, sign: int) -> float:
         """The gain nearest to the batches' own that is rejected: E is not monotone far from them, rejection is."""
-        weights = 1 / np.array(self.scales) if self.scales else np.zeros(0)
-        if not len(weights):
+        gains, scales = np.array(self.batches.gains), np.array(self.batches.scales)
+        if not len(gains):
             return -math.inf * sign
-        centre = float(np.sum(weights * np.array(self.gains)) / weights.sum())
-        target = -math.log(alpha)
-        steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200)]) * float(np.median(self.scales)) * sign
+        centre, target = float(np.sum(gains / scales) / np.sum(1 / scales)), -math.log(alpha)
+        if max(self.log_e(centre), self.log_e_reverse(centre)) >= target:  # one batch lies far off and drags the mean
+            centre = float(optimize.brentq(self._balance, gains.min(), gains.max(), xtol=1e-12))
+        steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200)]) * float(np.median(scales)) * sign
         rejected = np.flatnonzero(self._log_e(centre - steps, sign) >= target)
         if not len(rejected):
             return -math.inf * sign
         last = int(rejected[0])
         f = functools.partial(self._excess, sign=sign, target=target)
         return float(optimize.brentq(f, centre - steps[last], centre - steps[last - 1], xtol=1e-12))
+
+    def _balance(self, null: float) -> float:
+        """Sum of the standardised gains; where it is 0, neither direction has evidence."""
+        return float(scale_free(self.batches.standardised(np.array([null]))).sum())
 
     def _excess(self, null: float, *, sign: int, target: float) -> float:
         return float(self._log_e(np.array([null]), sign)[0]) - target
@@ -199,4 +203,4 @@ def _last_rejected(log_e_at: Callable[[float], float], alpha: float) -> float:
         return -1.0
     if log_e_at(edge) >= target:
         return edge
-    return float(optimize.brentq(lambda g: log_e_at(g) - target, -edge, edge, xtol=1e-5))
+    return float(optimize.brentq(lambda g: log_e_at(g) - target, -edge, edge, xtol=1e-12))

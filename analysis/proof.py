@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.asymptotic import MIN_DISCORDANT
-from analysis.batch_unit import Overdispersion, heterogeneity, outcome_gains, overdispersion
+from analysis.batch_unit import BatchGains, Overdispersion, heterogeneity, outcome_gains, overdispersion
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.evidence import Evidence, scores_of
 from analysis.gains import batch_differences, total_difference
@@ -92,11 +92,10 @@ def _asymptotic(
 def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
     """Batches as units: each batch's gain over its own standard error; batches without a disagreement say nothing."""
     if is_linear(name):
-        gains, scales = outcome_gains(evidence.outcomes(name))
-        return BatchProcess(tuple(gains.tolist()), tuple(scales.tolist()))
+        return BatchProcess(outcome_gains(evidence.outcomes(name)))
     sign = gain_sign(name)
     found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
-    return BatchProcess(tuple(sign * d.value for d in found), tuple(d.standard_error for d in found))
+    return BatchProcess(BatchGains(tuple(sign * d.value for d in found), tuple(d.standard_error for d in found)))
 
 
 def unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:

@@ -14,6 +14,7 @@ from scipy import integrate, stats
 from statsmodels.stats.meta_analysis import combine_effects
 
 from analysis.batch_unit import (
+    BatchGains,
     Overdispersion,
     heterogeneity,
     log_e_batch_unit,
@@ -59,16 +60,60 @@ def test_batch_unit_takes_one_studentised_number_a_batch() -> None:
 
 def test_batch_unit_subtracts_the_null_gain_from_each_row() -> None:
     batches = [PairedOutcomes(9, 0, 91), PairedOutcomes(3, 1, 46)]
-    x = scale_free(np.array([(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / 2]))
+    weight = (
+        0.02 / 0.09
+    )  # of the 0.09 disagreements a row that the first batch lets expect, a gain of 0.02 explains this
+    square = (1 - weight) * 4 + weight * 0.09 * 50
+    x = scale_free(np.array([(9 - 100 * 0.02) / 3, (2 - 50 * 0.02) / math.sqrt(square)]))
     expected = float(log_e_symmetric(x.sum(), (x**2).sum()))
     assert log_e_batch_unit(batches, null_gain=0.02) == pytest.approx(expected)
 
 
 def test_a_batch_has_the_gain_of_its_rows_and_the_scale_of_its_disagreements() -> None:
     batches = [PairedOutcomes(1, 0, 49), PairedOutcomes(6, 3, 91), PairedOutcomes(0, 0, 20), PairedOutcomes(0, 0, 0)]
-    gains, scales = outcome_gains(batches)
-    assert gains == pytest.approx([1 / 50, 3 / 100, 0])
-    assert scales == pytest.approx([1 / 50, 3 / 100, 1 / 20]), "a batch without disagreement has that of one"
+    found = outcome_gains(batches)
+    assert found.gains == pytest.approx([1 / 50, 3 / 100, 0])
+    assert found.scales == pytest.approx([1 / 50, 3 / 100, 1 / 20]), "a batch without disagreement has that of one"
+    assert found.share == pytest.approx([1 / 50, 1 / 50, 10 / 150]), "the first batch is its own expectation"
+    assert found.expected == pytest.approx([1 / 50, math.sqrt(2) / 100, math.sqrt(20 / 15) / 20])
+    assert outcome_gains([]) == BatchGains((), ())
+
+
+def test_a_lead_is_over_its_own_scale_at_no_gain_and_over_the_expected_one_where_a_gain_explains_all_disagreements() -> (
+    None
+):
+    found = outcome_gains([PairedOutcomes(0, 4, 96), PairedOutcomes(0, 9, 91), PairedOutcomes(0, 0, 100)])
+    own, all_lost, beyond = found.standardised(np.array([0.0, -0.04, -0.5]))
+    assert own == pytest.approx([-2, -3, 0])
+    assert all_lost == pytest.approx([0, -5 / 2, 4 / math.sqrt((1 - 0.04 / 0.065) * 1 + 0.04 / 0.065 * 6.5)])
+    assert beyond == pytest.approx([46 / 2, 41 / 2, 50 / math.sqrt(6.5)])
+    differences = BatchGains((0.1, 0.2), (0.05, 0.05))
+    assert differences.standardised(np.array([0.1])) == pytest.approx(np.array([[0, 2]]))
+
+
+def test_no_disagreement_so_far_and_no_gain_is_no_number_that_is_none() -> None:
+    silent = outcome_gains([PairedOutcomes(0, 0, 50)] * 3)
+    assert silent.standardised(np.array([0.0, 0.01])) == pytest.approx(np.array([[0.0] * 3, [-0.5] * 3]))
+
+
+@pytest.mark.parametrize(
+    ("n", "win", "loss", "margin"), [(100, 0.0, 0.02, 0.02), (20, 0.01, 0.06, 0.05), (300, 0.02, 0.03, 0.01)]
+)
+def test_non_inferiority_by_batches_exactly_at_the_margin_is_proven_in_at_most_alpha_of_the_years(
+    n: int, win: float, loss: float, margin: float
+) -> None:
+    """52 looks, 300 years; with each batch's own scale .20 of the first kind would pass."""
+    rng, hits = np.random.default_rng(6), 0
+    for _ in range(300):
+        cells = rng.multinomial(n, [win, loss, 1 - win - loss], size=52)
+        x = outcome_gains([PairedOutcomes(*map(int, c)) for c in cells]).standardised(np.array([-margin]))[0]
+        free = scale_free(x)
+        log_e = log_e_symmetric(free.cumsum(), (free**2).cumsum())
+        assert log_e[-1] == pytest.approx(
+            log_e_batch_unit([PairedOutcomes(*map(int, c)) for c in cells], null_gain=-margin), abs=1e-9
+        )
+        hits += log_e.max() >= math.log(20)
+    assert stats.binomtest(hits, 300).proportion_ci(0.998).low <= 0.05
 
 
 def test_batches_without_rows_say_nothing() -> None:

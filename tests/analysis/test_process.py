@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.batch_unit import heterogeneity, log_e_symmetric, overdispersion, scale_free
+from analysis.batch_unit import heterogeneity, log_e_batch_unit, log_e_symmetric, overdispersion, scale_free
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.evidence import Evidence, PairedBatch
 from analysis.gains import batch_differences, total_difference
@@ -231,6 +231,19 @@ def test_segment_guardrails_are_holms_over_the_segments() -> None:
     assert [(g.value, g.status) for g in found] == [("north", "held"), ("south", "broken")]
     alone = math.exp(-OutcomeProcess(north.outcomes("recall"), 3.0).log_e(-0.1))
     assert found[0].p_value == pytest.approx(min(2 * alone, 1))
+
+
+def test_segment_guardrails_take_batches_as_units_where_the_policy_does() -> None:
+    """Four batches prove nothing, however many rows they have, and twenty do."""
+    north = PairedCounts((900, 9, 9, 30, 20, 60, 60, 4000))
+    for batches, status in ((4, "open"), (20, "held")):
+        e = evidence(*[north] * batches, segment="north")
+        policy = policy_for("accuracy", unit="batch", segment_guardrails={"recall": 0.05})
+        (found,) = segment_guardrails(e, policy)
+        assert found.status == status
+        by_batch = log_e_batch_unit([north.outcomes("recall")] * batches, null_gain=-0.05)
+        assert found.p_value == pytest.approx(math.exp(-by_batch))
+        assert found.p_value_reverse == 1
 
 
 def test_labels_corrected_for_selection_are_judged_on_the_corrected_difference() -> None:
