@@ -13,7 +13,7 @@ from analysis.by_class import ByClass, Marginal, by_class, marginal_tests
 from analysis.class_bootstrap import class_bootstrap
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
 from analysis.evidence import Evidence, scores_of
-from analysis.gains import total_difference
+from analysis.gains import is_corrected, total_difference
 from analysis.guardrails import Guardrail, SegmentGuardrail, guardrail, segment_guardrails
 from analysis.intervals import Interval
 from analysis.labels import class_label_selection_p_value, label_selection_p_value
@@ -32,6 +32,7 @@ from analysis.measures import (
     is_score_measure,
 )
 from analysis.metrics import METRICS, Difference
+from analysis.missing_labels import begg_greenes
 from analysis.planned import PlannedLook, planned_look
 from analysis.policy import Policy
 from analysis.process import Method
@@ -85,11 +86,10 @@ class Measured:
 
 def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> Measured:
     """Compute every number on one pair from its evidence."""
-    selection = _label_selection(evidence, policy)  # before any assumption about the missing labels
-    evidence = as_assumed(evidence, policy)
+    given, evidence = evidence, as_assumed(evidence, policy)
     counts, classes, primary, shown = evidence.counts, evidence.classes, policy.primary, shown_metric(policy)
     level = 1 - 2 * policy.alpha
-    found = process(evidence, primary, policy)
+    found = process(given, primary, policy)
     batches = batch_process(evidence, primary, policy)
     segments = {} if policy.task == "regression" else evidence.segments
     forest = segment_forest(segments, shown, confidence_level=level)
@@ -106,12 +106,12 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         metrics={name: total_difference(evidence, name, policy) for name in _shown_metrics(evidence, policy)},
         recent=total_difference(replace(evidence, batches=evidence.batches[-RECENT_BATCHES:]), primary, policy),
         bootstrap=_bootstrap(evidence, policy, rng),
-        guardrails=tuple(guardrail(evidence, name, margin, policy) for name, margin in policy.guardrails.items()),
-        segment_guardrails=segment_guardrails(evidence, policy),
+        guardrails=tuple(guardrail(given, name, margin, policy) for name, margin in policy.guardrails.items()),
+        segment_guardrails=segment_guardrails(given, policy),
         overdispersion=unevenness(evidence, primary, policy),
         log_e_batch_unit=batches.log_e(policy.min_gain),
         log_e_batch_unit_reverse=batches.log_e_reverse(policy.min_gain),
-        label_selection_p_value=selection,
+        label_selection_p_value=_label_selection(given, policy),
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
         reversals=tuple(reversals(segments)) if policy.task == "binary" else (),
@@ -150,6 +150,9 @@ def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> 
     if policy.task == "multiclass":
         by_name = class_bootstrap(evidence.classes, CLASS_MEASURES, rng=rng, confidence_level=level, n_resamples=n)
         return {name: by_name[name] for name in CLASS_MEASURES}
+    if is_corrected(evidence.counts, policy):
+        corrected = begg_greenes(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
+        return {name: corrected[name] for name in METRICS}
     if policy.task == "binary":
         found = bootstrap(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
         return {name: found[name] for name in METRICS}

@@ -12,6 +12,7 @@ from analysis.bootstrap import Bootstrap
 from analysis.clusters import ClusteredTest
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
+from analysis.gains import is_corrected
 from analysis.guardrails import Guardrail, is_uneven
 from analysis.intervals import Interval
 from analysis.measures import Measure, amount, gain_sign, is_linear
@@ -104,7 +105,7 @@ def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
 def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     """What a single look would need as well: a promotion never contradicts the plain tests that stand beside it."""
     found, primary = [], policy.primary
-    if is_linear(primary):
+    if is_linear(primary) and not is_corrected(evidence.counts, policy):
         p = m.mcnemar[primary].p_value
         found.append(
             Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")
@@ -114,7 +115,7 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
             p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
             finding = f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
             return [*found, Check("entities", p < policy.alpha, finding)]
-    if primary in m.bootstrap and policy.unlabelled != "begg_greenes":
+    if primary in m.bootstrap:
         return [*found, _bootstrap(m, policy)]
     if policy.task == "regression":
         return [_student(m, policy)]

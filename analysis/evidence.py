@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -116,10 +116,22 @@ class Evidence:
         seen = tuple(b for b in self.batches if b.date <= day)
         return replace(self, batches=seen, entities=self.entities.first(len(seen)) if self.entities else None)
 
+    def within(self, segment: tuple[str, str]) -> Evidence:
+        """The rows of one segment, (column, value), as far as their decisions and labels go."""
+        parts = ((b, b.segments[segment]) for b in self.batches if segment in b.segments)
+        return replace(self, batches=tuple(PairedBatch(b.batch, b.date, counts, {}) for b, counts in parts))
+
     def assuming_the_worst(self) -> Evidence:
         """Every unlabelled row on which the two disagree counted for the champion, in every batch and segment."""
+        return self._with_counts(worst_case)
+
+    def assuming_the_best(self) -> Evidence:
+        """The same, counted for the challenger."""
+        return self._with_counts(lambda counts: worst_case(counts.swap()).swap())
+
+    def _with_counts(self, change: Callable[[PairedCounts], PairedCounts]) -> Evidence:
         batches = tuple(
-            replace(b, counts=worst_case(b.counts), segments={k: worst_case(c) for k, c in b.segments.items()})
+            replace(b, counts=change(b.counts), segments={k: change(c) for k, c in b.segments.items()})
             for b in self.batches
         )
         return replace(self, batches=batches)

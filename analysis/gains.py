@@ -9,11 +9,17 @@ from analysis.counts import PairedCounts, Undefined
 from analysis.evidence import Evidence, PairedBatch, scores_of, sum_classes
 from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric
 from analysis.metrics import Difference, difference
+from analysis.missing_labels import corrected_difference
 from analysis.multiclass import class_difference
 from analysis.policy import Policy
 from analysis.score_sums import merge
 
-__all__ = ["batch_differences", "total_difference"]
+__all__ = ["batch_differences", "is_corrected", "total_difference"]
+
+
+def is_corrected(counts: PairedCounts, policy: Policy) -> bool:
+    """Whether the policy corrects these counts for the rows without a label."""
+    return policy.unlabelled == "begg_greenes" and any(counts.unlabelled)
 
 
 def total_difference(evidence: Evidence, name: Measure, policy: Policy) -> Difference | Undefined:
@@ -37,4 +43,4 @@ def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -
         assert policy.costs is not None
         return expected_cost(counts, policy.costs.matrix)
     assert is_tally_metric(name)
-    return difference(name, counts)
+    return corrected_difference(counts, name) if is_corrected(counts, policy) else difference(name, counts)

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.batch_unit import Overdispersion, outcome_gains
+from analysis.batch_unit import Overdispersion
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.measures import LinearMetric, Measure
 from analysis.multiplicity import holm
 from analysis.policy import Policy
-from analysis.process import BatchProcess, Method, OutcomeProcess, Process
-from analysis.proof import batch_process, process, unevenness
+from analysis.process import Method
+from analysis.proof import as_assumed, batch_process, process, unevenness
 
 __all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "is_uneven", "segment_guardrails"]
 
@@ -65,8 +65,9 @@ def guardrail(evidence: Evidence, name: Measure, margin: float, policy: Policy) 
         return Guardrail(name, margin, found, 0.0, 0.0, None, "open")
     forward, reverse = found.log_e(-margin), found.log_e_reverse(-margin)
     threshold, unit = -math.log(policy.alpha), None
-    if found.method != "batches" and is_uneven(unevenness(evidence, name, policy)):
-        unit = batch_process(evidence, name, policy).log_e(-margin)
+    assumed = as_assumed(evidence, policy)
+    if found.method != "batches" and is_uneven(unevenness(assumed, name, policy)):
+        unit = batch_process(assumed, name, policy).log_e(-margin)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
     return Guardrail(name, margin, found.method, forward, reverse, unit, status)
 
@@ -77,22 +78,17 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
     The adjusted p-values allow a statement on each segment by itself; the policy asks for all of them.
     """
     found: list[SegmentGuardrail] = []
+    assumed = as_assumed(evidence, policy).segments
     for name, margin in policy.segment_guardrails.items():
-        with_rows = [key for key, counts in evidence.segments.items() if counts.outcomes(name).n]
-        tested = {key: _segment_process(evidence, key, name, policy) for key in with_rows}
-        forward = holm([_anytime_p(found.log_e(-margin)) for found in tested.values()])
-        reverse = holm([_anytime_p(found.log_e_reverse(-margin)) for found in tested.values()])
-        for (column, value), p, q in zip(tested, forward, reverse, strict=True):
+        keys = [key for key, counts in assumed.items() if counts.outcomes(name).n]
+        tested = [process(evidence.within(key), name, policy) for key in keys]
+        exact = [p for p in tested if not isinstance(p, Undefined)]  # shares of rows all have a process
+        forward = holm([_anytime_p(p.log_e(-margin)) for p in exact])
+        reverse = holm([_anytime_p(p.log_e_reverse(-margin)) for p in exact])
+        for (column, value), p, q in zip(keys, forward, reverse, strict=True):
             status = _status(held=p <= policy.alpha, broken=q <= policy.alpha)
             found.append(SegmentGuardrail(column, value, name, margin, p, q, status))
     return tuple(found)
-
-
-def _segment_process(evidence: Evidence, key: tuple[str, str], name: LinearMetric, policy: Policy) -> Process:
-    if policy.unit == "batch":
-        parts = (b.segments[key] for b in evidence.batches if key in b.segments)
-        return BatchProcess(outcome_gains([counts.outcomes(name) for counts in parts]))
-    return OutcomeProcess(evidence.segments[key].outcomes(name), policy.prior)
 
 
 def _anytime_p(log_e_value: float) -> float:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.bootstrap import percentile_interval
+from analysis.bootstrap import Bootstrap, percentile_interval, summary
 from analysis.counts import PairedCounts, Undefined
-from analysis.intervals import Interval
 from analysis.metrics import Difference, Floats, Metric, paired_metric
 
-__all__ = ["Corrected", "begg_greenes", "corrected_difference", "worst_case"]
-
-
-@dataclass(frozen=True, slots=True)
-class Corrected:
-    """A paired difference corrected for labels that depend on the decisions, with a percentile bootstrap interval."""
-
-    champion: float
-    challenger: float
-    value: float
-    interval: Interval
+__all__ = ["begg_greenes", "corrected_difference", "worst_case"]
 
 
 def begg_greenes(
@@ -31,14 +19,14 @@ def begg_greenes(
     *,
     rng: np.random.Generator,
     confidence_level: float,
-    n_resamples: int = 2000,
-) -> dict[Metric, Corrected | Undefined]:
-    """Differences as if all rows were labelled, if a row's label is missing at random given both decisions.
+    n_resamples: int = 10_000,
+) -> dict[Metric, Bootstrap | Undefined]:
+    """Bootstrap the differences as if all rows were labelled, if a row's label is missing at random given both decisions.
 
     Begg and Greenes 1983 (Biometrics 39:207), paired: of all rows with decisions (c, h) the share with label y is
-    taken to be that among the labelled ones, N*_ych = n_ych / (n_0ch + n_1ch) * N_ch. The interval is a multinomial
-    bootstrap of the twelve cells, labelled and not. Undefined where rows with some pair of decisions have no label at
-    all, or the metric does not exist in more than 1 % of the resamples.
+    taken to be that among the labelled ones, N*_ych = n_ych / (n_0ch + n_1ch) * N_ch; ``corrected_difference`` is the
+    estimate. The bootstrap is a multinomial one of the twelve cells, labelled and not. Undefined where rows with some
+    pair of decisions have no label at all, or the metric does not exist in more than 1 % of the resamples.
     """
     cells = np.array([*counts.labelled, *counts.unlabelled], dtype=np.float64)
     total = int(cells.sum())
@@ -48,7 +36,16 @@ def begg_greenes(
     if not np.isfinite(whole).all():
         return {name: Undefined("rows with one pair of decisions have no label at all") for name in metrics}
     draws = _complete(rng.multinomial(total, cells / total, size=n_resamples).astype(np.float64))
-    return {name: _corrected(name, whole, draws, confidence_level) for name in metrics}
+    found: dict[Metric, Bootstrap | Undefined] = {}
+    for name in metrics:
+        old, new = paired_metric(name, whole)
+        if not np.isfinite([old[0], new[0]]).all():
+            found[name] = Undefined("the metric does not exist for these counts")
+            continue
+        champion, challenger = paired_metric(name, draws)
+        values = challenger - champion
+        found[name] = summary(values, percentile_interval(values, confidence_level), "multinomial")
+    return found
 
 
 def corrected_difference(counts: PairedCounts, name: Metric) -> Difference | Undefined:
@@ -74,8 +71,8 @@ def corrected_difference(counts: PairedCounts, name: Metric) -> Difference | Und
 def worst_case(counts: PairedCounts) -> PairedCounts:
     """Every unlabelled row on which the two disagree counted for the champion: as if it had been right on each.
 
-    What still holds on these counts holds whatever the missing labels are, as far as wins and losses go. Unlabelled
-    rows on which the two agree stay unlabelled: they move no difference's sign. The best case is
+    No labels make wins minus losses of recall, specificity or accuracy smaller. Unlabelled rows on which the two agree
+    stay unlabelled: they are ties, or of no account, and change no sign, but how large a gain is. The best case is
     ``worst_case(counts.swap()).swap()``.
     """
     n, u = list(counts.labelled), counts.unlabelled
@@ -91,14 +88,3 @@ def _complete(cells: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(labelled > 0, 1 + unlabelled / labelled, np.where(unlabelled > 0, np.nan, 1.0))
     return np.concatenate([negatives * factor, positives * factor], axis=1)
-
-
-def _corrected(name: Metric, whole: Floats, draws: Floats, confidence_level: float) -> Corrected | Undefined:
-    old, new = paired_metric(name, whole)
-    if not np.isfinite([old[0], new[0]]).all():
-        return Undefined("the metric does not exist for these counts")
-    champion, challenger = paired_metric(name, draws)
-    interval = percentile_interval(challenger - champion, confidence_level)
-    if isinstance(interval, Undefined):
-        return interval
-    return Corrected(float(old[0]), float(new[0]), float(new[0] - old[0]), interval)

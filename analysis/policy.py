@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from analysis.cost import CostMatrix
 from analysis.eprocess import DEFAULT_PRIOR, prior_for
 from analysis.group_sequential import Spending
-from analysis.measures import LINEAR, MEASURES, LinearMetric, Measure, Task, span
+from analysis.measures import LINEAR, MEASURES, LinearMetric, Measure, Task, is_linear, span
+from analysis.metrics import METRICS
 
 __all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Unlabelled"]
 
@@ -97,7 +99,8 @@ class Policy(_Strict):
     )
     unlabelled: Unlabelled = Field(
         "refuse",
-        description="Where labels depend on the decisions: refuse, assume the worst, or correct under an assumption.",
+        description="Where labels depend on the decisions: refuse; prove what no missing label can undo (recall, specificity and "
+        "accuracy only); or correct, taking labels as missing at random given both decisions.",
     )
     approval: Literal["automatic", "required"] = Field(
         "automatic", description="Whether a promotion waits until a person has approved it."
@@ -117,7 +120,9 @@ class Policy(_Strict):
         share = given.get("planned_win_share")
         if isinstance(share, float) and 0.5 < share <= 1:
             filled.setdefault("prior", prior_for(share))
-        filled.setdefault("guardrails", {m: v for m, v in _GUARDRAILS.get(task, {}).items() if m != filled["primary"]})
+        bounded = given.get("unlabelled") == "worst_case"
+        usual = {m: v for m, v in _GUARDRAILS.get(task, {}).items() if not bounded or is_linear(m)}
+        filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
         return filled
 
     @field_validator("largest_error")
@@ -176,10 +181,8 @@ class Policy(_Strict):
             faults.append("prior and planned_win_share both set the prior; keep one of them")
         if self.task != "binary":
             faults += self._faults_of_the_task()
-        if self.unlabelled == "begg_greenes" and (self.unit == "batch" or self.segment_guardrails or "cost" in named):
-            faults.append(
-                "unlabelled: begg_greenes goes neither with unit: batch nor with segment_guardrails nor with cost"
-            )
+        if self.unlabelled != "refuse" and self.task == "binary":
+            faults += self._faults_of_missing_labels(named)
         if self.horizon:
             faults += self._faults_of_horizon()
         return faults
@@ -196,6 +199,16 @@ class Policy(_Strict):
             faults.append(f"unlabelled: {self.unlabelled} needs {needs}")
         if self.planned_win_share is not None and self.task == "regression":
             faults.append("planned_win_share is a share of disagreements, which a regression has not; remove it")
+        return faults
+
+    def _faults_of_missing_labels(self, named: Sequence[Measure]) -> list[str]:
+        worst = self.unlabelled == "worst_case"
+        covers, rest = ("recall, specificity and accuracy", LINEAR) if worst else ("metrics of decisions", METRICS)
+        faults = [f"unlabelled: {self.unlabelled} covers {covers}; remove {m}" for m in named if m not in rest]
+        if self.unit == "batch":
+            faults.append(f"unlabelled: {self.unlabelled} needs rows as units; remove unit: batch")
+        if self.segment_guardrails and not worst:
+            faults.append("unlabelled: begg_greenes corrects no segment; remove segment_guardrails")
         return faults
 
     def _faults_of_clipping(self, largest_error: float) -> list[str]:

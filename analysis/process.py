@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -24,7 +24,7 @@ from analysis.precision import log_e_precision
 
 __all__ = [
     "AsymptoticProcess", "BatchProcess", "CostProcess", "LossProcess", "Method", "OutcomeProcess", "PrecisionProcess",
-    "Process",
+    "Process", "WorstCaseProcess",
 ]  # fmt: skip
 
 Method = Literal["rows", "entities", "precision", "cost", "losses", "asymptotic", "batches"]
@@ -49,20 +49,32 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeProcess:
-    """Wins and losses, of rows or of entities: exact (``analysis.eprocess``)."""
+    """Wins and losses, of rows or of entities: exact (``analysis.eprocess``).
+
+    ``maybe_ties`` are rows without a label that would be ties of this metric if they count for it: they are taken to
+    count where that weakens the evidence, which is against a gain above 0.
+    """
 
     pairs: PairedOutcomes
     prior: float
     method: Method = "rows"
+    maybe_ties: int = 0
 
     def log_e(self, null_gain: float) -> float:
-        return log_e(self.pairs, null_gain=null_gain, prior=self.prior)
+        return log_e(self._at(null_gain), null_gain=null_gain, prior=self.prior)
 
     def log_e_reverse(self, null_gain: float) -> float:
-        return log_e(self.pairs.swap(), null_gain=-null_gain, prior=self.prior)
+        return log_e(self._at(-null_gain).swap(), null_gain=-null_gain, prior=self.prior)
 
     def interval(self, alpha: float) -> Interval:
-        return confidence_sequence(self.pairs, alpha=alpha, prior=self.prior)
+        found = confidence_sequence(self.pairs, alpha=alpha, prior=self.prior)
+        if not self.maybe_ties or found.low <= 0 <= found.high:
+            return found
+        tied = confidence_sequence(self._at(math.inf), alpha=alpha, prior=self.prior)
+        return replace(found, low=tied.low) if found.low > 0 else replace(found, high=tied.high)
+
+    def _at(self, null_gain: float) -> PairedOutcomes:
+        return replace(self.pairs, ties=self.pairs.ties + self.maybe_ties) if null_gain > 0 else self.pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +206,28 @@ class BatchProcess:
 
     def _excess(self, null: float, *, sign: int, target: float) -> float:
         return float(self._log_e(np.array([null]), sign)[0]) - target
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCaseProcess:
+    """Evidence that holds whatever the missing labels are: for the challenger at ``worst``, against it at ``best``."""
+
+    worst: Process
+    best: Process
+
+    @property
+    def method(self) -> Method:
+        return self.worst.method
+
+    def log_e(self, null_gain: float) -> float:
+        return self.worst.log_e(null_gain)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return self.best.log_e_reverse(null_gain)
+
+    def interval(self, alpha: float) -> Interval:
+        worst, best = self.worst.interval(alpha), self.best.interval(alpha)
+        return Interval(worst.low, best.high, worst.confidence_level)
 
 
 def _last_rejected(log_e_at: Callable[[float], float], alpha: float) -> float:

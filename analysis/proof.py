@@ -6,7 +6,7 @@ from analysis.asymptotic import MIN_DISCORDANT
 from analysis.batch_unit import BatchGains, Overdispersion, heterogeneity, outcome_gains, overdispersion
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.evidence import Evidence, scores_of
-from analysis.gains import batch_differences, total_difference
+from analysis.gains import batch_differences, is_corrected, total_difference
 from analysis.measures import (
     RANK_MEASURES,
     LinearMetric,
@@ -18,7 +18,6 @@ from analysis.measures import (
     loss_bound,
 )
 from analysis.metrics import Difference
-from analysis.missing_labels import corrected_difference
 from analysis.policy import Policy
 from analysis.process import (
     AsymptoticProcess,
@@ -28,6 +27,7 @@ from analysis.process import (
     OutcomeProcess,
     PrecisionProcess,
     Process,
+    WorstCaseProcess,
 )
 from analysis.score_sums import merge_losses
 
@@ -47,11 +47,16 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses. Batches as units where the
     policy says so, for rank metrics, and for what is not a share of rows where rows share entities. Else asymptotic,
     which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
+    Where the policy assumes the worst, evidence for the challenger and against it is what no missing label could undo.
     """
+    if policy.unlabelled == "worst_case" and is_linear(name) and not evidence.entities:
+        return WorstCaseProcess(
+            _bounded(evidence.assuming_the_worst(), name, policy), _bounded(evidence.assuming_the_best(), name, policy)
+        )
     if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
         return batch_process(evidence, name, policy)
-    if policy.unlabelled == "begg_greenes" and is_tally_metric(name) and any(evidence.counts.unlabelled):
-        return _asymptotic(evidence, corrected_difference(evidence.counts, name), name, policy)
+    if is_tally_metric(name) and is_corrected(evidence.counts, policy):
+        return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
     if is_linear(name):
         return OutcomeProcess(total_outcomes(evidence, name), policy.prior, "entities" if evidence.entities else "rows")
     counts = evidence.counts
@@ -66,6 +71,12 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     if bound is not None:
         return LossProcess(merge_losses(scores_of(evidence.batches, name)), bound)
     return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
+
+
+def _bounded(evidence: Evidence, name: LinearMetric, policy: Policy) -> OutcomeProcess:
+    """Rows without a label on which the two decide alike are ties, if they count for the metric at all."""
+    ties = sum(evidence.counts.unlabelled)
+    return OutcomeProcess(total_outcomes(evidence, name), policy.prior, maybe_ties=ties)
 
 
 def _asymptotic(

@@ -35,12 +35,12 @@ def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, lis
     dates = sorted({b.date for e in evidence for b in e.batches})
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
     for day in dates:
-        seen = [as_assumed(e.until(day), policy) for e in evidence]
+        seen = [e.until(day) for e in evidence]
         found = [process(e, policy.primary, policy) for e in seen]
         raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in found]
         adjusted = e_closure(raw) if policy.error_budget == "family" else raw
         for e, value in zip(seen, adjusted, strict=True):
-            batches = batch_process(e, policy.primary, policy)
+            batches = batch_process(as_assumed(e, policy), policy.primary, policy)
             paths[e.challenger.version].append(EvidencePoint(day, value, batches.log_e(policy.min_gain)))
     return paths
 

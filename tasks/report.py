@@ -18,7 +18,7 @@ __all__ = ["render", "sentence", "since_then", "why"]
 
 _UNTAGGED = "not tagged"
 _MISSING = {
-    "worst_case": "every unlabelled row on which the two disagree counts for the champion",
+    "worst_case": "evidence is what no missing label can undo: where the two disagree it counts for the other side",
     "begg_greenes": "corrected (Begg and Greenes), taking labels as missing at random given both decisions",
 }
 _NO_SEGMENTS = "Segments are compared where decisions are; losses of numbers are not summed by segment."

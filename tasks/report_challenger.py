@@ -116,6 +116,8 @@ def _limits(name: Measure, interval: Interval) -> str:
 def _at_one_look(primary: Measure, policy: Policy) -> str:
     """What the interval beside the confidence sequence is about: accuracy where no interval of one look is known."""
     same = is_linear(primary) or is_regression_loss(primary)
+    if policy.unlabelled == "begg_greenes":
+        return f"gain in {shown_metric(policy)} at one look, on labelled rows alone"
     return "the same at one look" if same else f"gain in {shown_metric(policy)} at one look"
 
 

@@ -211,8 +211,7 @@ class TestGuardrails:
     def test_so_it_is_in_a_segment(
         self, monkeypatch: pytest.MonkeyPatch, log_e: float, against: float, status: str
     ) -> None:
-        values = iter([log_e, against])
-        monkeypatch.setattr("analysis.guardrails.log_e", lambda *_, **__: next(values))
+        monkeypatch.setattr("analysis.guardrails.process", lambda *_: Fixed(log_e, against))
         monkeypatch.setattr("analysis.guardrails._anytime_p", lambda log_e: 0.05 * math.exp(AT_LIMIT - log_e))
         (one,) = segment_guardrails(
             evidence(*FOUR, segment="north"), Policy(guardrails={}, segment_guardrails={"recall": 0.05})

@@ -16,6 +16,7 @@ from analysis.counts import PairedCounts, Undefined
 from analysis.evidence import Evidence
 from analysis.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
 from analysis.metrics import Difference, difference
+from analysis.missing_labels import corrected_difference
 from analysis.outlook import outlook_of
 from analysis.policy import Costs, Horizon, Policy
 from analysis.score_sums import merge_losses
@@ -73,16 +74,29 @@ def test_what_is_no_count_of_wins_is_continued_as_an_estimate(primary: str, sign
     assert outlook(policy(primary, min_gain=0.001), FIRST, SECOND) == expected
 
 
-@pytest.mark.parametrize("change", [{"primary": "f1"}, {"primary": "recall", "unit": "batch"}], ids=str)
-def test_what_the_policy_assumes_of_missing_labels_goes_on(change: dict[str, str]) -> None:
+@pytest.mark.parametrize("primary", ["recall", "accuracy"])
+def test_what_the_policy_assumes_of_missing_labels_goes_on(primary: str) -> None:
     unlabelled = [PairedCounts(c.labelled, (50, 9, 12, 7)) for c in (FIRST, SECOND, FIRST)]
-    assumed = policy(**change, unlabelled="worst_case")
-    as_told = policy(**change)
+    assumed = policy(primary, unlabelled="worst_case")
+    as_told = policy(primary)
     worst = [b.counts for b in evidence(*unlabelled).assuming_the_worst().batches]
     found = outlook(assumed, *unlabelled)
     assert isinstance(found, Forecast)
     assert found == outlook(as_told, *worst)
     assert found != outlook(as_told, *unlabelled)
+
+
+def test_what_is_corrected_is_continued_as_the_corrected_estimate() -> None:
+    """Half of the challenger's own flags are labelled, and all of the champion's."""
+    seen = PairedCounts((1600, 40, 80, 100, 80, 26, 40, 300), (200, 60, 0, 0))
+    corrected = corrected_difference(seen + seen, "recall")
+    assert isinstance(corrected, Difference)
+    expected = forecast_estimate(
+        corrected.value, corrected.standard_error, rows=2 * seen.n, rows_per_batch=seen.n,
+        rho2=rho_squared(0.1, seen.n * 13), threshold=LOG_20 + LESS, rng=np.random.default_rng(3),
+    )  # fmt: skip
+    assert 0.02 < expected.probability < 0.98
+    assert outlook(policy("recall", unlabelled="begg_greenes"), seen, seen) == expected
 
 
 def test_clipped_losses_are_continued_by_their_own_process() -> None:

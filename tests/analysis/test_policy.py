@@ -208,6 +208,13 @@ def test_what_a_task_does_not_have_is_refused_in_one_sentence(task: Any, value: 
     assert len(messages) == 1
 
 
+def test_the_usual_guardrails_are_those_that_an_assumption_about_labels_covers() -> None:
+    assert Policy(unlabelled="worst_case").guardrails == {"accuracy": 0.005}
+    assert Policy(unlabelled="worst_case", primary="accuracy").guardrails == {}
+    assert Policy(unlabelled="begg_greenes").guardrails == Policy().guardrails
+    assert Policy(unlabelled="worst_case", segment_guardrails={"recall": 0.1}).segment_guardrails == {"recall": 0.1}
+
+
 @pytest.mark.parametrize("share", [0.55, 0.65, 1.0])
 def test_a_planned_win_share_sets_the_prior(share: float) -> None:
     assert Policy(planned_win_share=share).prior == prior_for(share)
@@ -239,12 +246,28 @@ def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
         *(
             (
                 {"unlabelled": "begg_greenes"} | other,
-                "unlabelled: begg_greenes goes neither with unit: batch nor with segment_guardrails nor with cost",
+                f"unlabelled: begg_greenes {sentence}",
             )
-            for other in (
-                {"unit": "batch"},
-                {"segment_guardrails": {"recall": 0.1}},
-                {"guardrails": {"cost": 0.1}, "costs": {"fp": 1, "fn": 4}},
+            for other, sentence in (
+                ({"unit": "batch"}, "needs rows as units; remove unit: batch"),
+                ({"segment_guardrails": {"recall": 0.1}}, "corrects no segment; remove segment_guardrails"),
+                (
+                    {"guardrails": {"cost": 0.1}, "costs": {"fp": 1, "fn": 4}},
+                    "covers metrics of decisions; remove cost",
+                ),
+                ({"primary": "brier"}, "covers metrics of decisions; remove brier"),
+            )
+        ),
+        *(
+            (
+                {"unlabelled": "worst_case"} | other,
+                f"unlabelled: worst_case {sentence}",
+            )
+            for other, sentence in (
+                ({"unit": "batch"}, "needs rows as units; remove unit: batch"),
+                ({"primary": "f1"}, "covers recall, specificity and accuracy; remove f1"),
+                ({"guardrails": {"precision": 0.1}}, "covers recall, specificity and accuracy; remove precision"),
+                ({"guardrails": {"auc": 0.1}}, "covers recall, specificity and accuracy; remove auc"),
             )
         ),
         *(

@@ -1,0 +1,158 @@
+"""What a policy makes of rows without a label: bounds that no label can undo, or a correction that is used throughout."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from analysis_examples import FIRST_DAY, contender, evidence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.assess import measure
+from analysis.bootstrap import Bootstrap
+from analysis.counts import PairedCounts
+from analysis.evidence import Evidence, PairedBatch
+from analysis.gains import batch_differences, total_difference
+from analysis.guardrails import guardrail, segment_guardrails
+from analysis.judge import Assessment, Verdict, judge
+from analysis.measures import LINEAR, LinearMetric
+from analysis.metrics import METRICS
+from analysis.missing_labels import begg_greenes, corrected_difference
+from analysis.policy import Policy
+from analysis.process import OutcomeProcess, WorstCaseProcess
+from analysis.proof import process
+
+WORST = Policy(unlabelled="worst_case", guardrails={}, n_resamples=1000)
+CORRECTED = Policy(unlabelled="begg_greenes", guardrails={}, n_resamples=1000)
+# the champion's flags are all labelled, of the challenger's own 3 in 10, of the others 1 in 10; its true gain is .15
+FOLLOWS_CHAMPION = PairedCounts((450, 12, 40, 20, 4, 33, 50, 200), (4086, 105, 0, 0))
+
+
+def every_labelling(counts: PairedCounts) -> list[PairedCounts]:
+    """The tables that the missing labels could turn out to make."""
+    found = []
+    for positives in itertools.product(*(range(u + 1) for u in counts.unlabelled)):
+        negatives = [u - p for u, p in zip(counts.unlabelled, positives, strict=True)]
+        cells = [n + k for n, k in zip(counts.labelled, [*negatives, *positives], strict=True)]
+        found.append(PairedCounts(tuple(cells)))  # type: ignore[arg-type]
+    return found
+
+
+def under(policy: Policy, name: LinearMetric, counts: PairedCounts) -> WorstCaseProcess:
+    found = process(evidence(counts), name, policy)
+    assert isinstance(found, WorstCaseProcess)
+    return found
+
+
+FEW = st.tuples(*[st.integers(0, 4)] * 8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(FEW, st.tuples(*[st.integers(0, 2)] * 4), st.sampled_from(LINEAR))
+def test_no_labels_make_the_evidence_weaker_by_enumeration(
+    labelled: tuple[int, ...], unlabelled: tuple[int, ...], name: LinearMetric
+) -> None:
+    counts = PairedCounts(labelled, unlabelled)  # type: ignore[arg-type]
+    bound = under(WORST, name, counts)
+    assert bound.method == "rows"
+    for null in (-0.2, 0.0, 0.1):
+        truths = [OutcomeProcess(t.outcomes(name), WORST.prior) for t in every_labelling(counts)]
+        assert bound.log_e(null) <= min(t.log_e(null) for t in truths) + 1e-9
+        assert bound.log_e_reverse(null) <= min(t.log_e_reverse(null) for t in truths) + 1e-9
+
+
+def test_the_interval_covers_that_of_every_labelling_and_ends_where_the_evidence_reaches_its_threshold() -> None:
+    ahead = PairedCounts((90, 2, 3, 5, 10, 25, 2, 20), (1, 1, 1, 1))
+    for counts in (ahead, ahead.swap(), PairedCounts((90, 2, 3, 5, 10, 5, 4, 20), (1, 1, 1, 1))):
+        for name in LINEAR:
+            bound = under(WORST, name, counts)
+            found = bound.interval(0.05)
+            each = [OutcomeProcess(t.outcomes(name), WORST.prior).interval(0.05) for t in every_labelling(counts)]
+            assert found.confidence_level == 0.9
+            assert found.low <= min(i.low for i in each) + 1e-9
+            assert found.high >= max(i.high for i in each) - 1e-9
+            assert bound.log_e(found.low) == pytest.approx(math.log(20), abs=1e-6)
+            assert bound.log_e_reverse(found.high) == pytest.approx(math.log(20), abs=1e-6)
+
+
+def test_rows_without_a_label_that_may_be_ties_count_against_a_gain_that_matters() -> None:
+    """60 wins and 10 losses of 260 positives show a gain of .1; 4000 more positives on which both decide alike would not."""
+    counts = PairedCounts((500, 0, 0, 10, 100, 60, 10, 90), (2000, 0, 0, 2000))
+    plain = process(evidence(counts), "recall", Policy())
+    bound = under(WORST, "recall", counts)
+    assert isinstance(plain, OutcomeProcess)
+    assert plain.log_e(0.1) > math.log(20)
+    assert bound.log_e(0.1) < 0
+    assert bound.log_e(0.0) == plain.log_e(0.0)
+    assert 0 < bound.interval(0.05).low < 0.012 < plain.interval(0.05).low
+
+
+def test_a_challenger_is_not_retired_for_losses_that_only_missing_labels_could_show() -> None:
+    """All labelled rows are ties; the champion's own flags without a label would be losses if they are positives."""
+    unlucky = PairedCounts((900, 5, 5, 30, 20, 3, 3, 120), (0, 0, 60, 0))
+    policy = Policy(unlabelled="worst_case", guardrails={"accuracy": 0.005}, segment_guardrails={"recall": 0.05})
+    (found,) = judge([evidence(*[unlucky] * 6, segment="north")], policy, seed=1).assessments
+    assert found.verdict is Verdict.WAIT
+    (held,) = found.measured.guardrails
+    assert held.status == "open"
+    assert [g.status for g in found.measured.segment_guardrails] == ["open"]
+    lucky = PairedCounts((900, 5, 5, 30, 20, 3, 3, 120), (0, 60, 0, 0))
+    assert guardrail(evidence(*[lucky] * 6), "accuracy", 0.005, policy).status == "open"
+
+
+def test_what_no_missing_label_can_undo_is_proven_either_way() -> None:
+    ahead = [PairedCounts((900, 5, 5, 30, 20, 60, 6, 120), (400, 3, 5, 9))] * 6
+    (found,) = judge([evidence(*ahead)], WORST, seed=1).assessments
+    assert found.verdict is Verdict.PROMOTE
+    (found,) = judge([evidence(*[c.swap() for c in ahead])], WORST, seed=1).assessments
+    assert found.verdict is Verdict.RETIRE
+
+
+def test_segment_guardrails_hold_in_each_segment_whatever_the_labels() -> None:
+    north = PairedCounts((900, 9, 9, 30, 20, 60, 60, 4000), (0, 5, 5, 0))
+    south = PairedCounts((900, 9, 9, 30, 20, 60, 60, 4000), (0, 900, 900, 0))
+    policy = Policy(unlabelled="worst_case", segment_guardrails={"recall": 0.05})
+    parts = PairedBatch("b", FIRST_DAY, north + south, {("region", "north"): north, ("region", "south"): south})
+    found = segment_guardrails(Evidence(contender("1"), contender("2"), (parts,)), policy)
+    assert [(g.value, g.status) for g in found] == [("north", "held"), ("south", "open")]
+
+
+def corrected_judgement(*batches: PairedCounts) -> Assessment:
+    (found,) = judge([evidence(*batches)], CORRECTED, seed=1).assessments
+    return found
+
+
+def test_a_better_challenger_whose_own_flags_are_rarely_labelled_is_promoted_after_correction() -> None:
+    """On the labelled rows alone it looks worse: nothing that is asked for may rest on those."""
+    batches = [FOLLOWS_CHAMPION] * 10
+    found = corrected_judgement(*batches)
+    assert found.verdict is Verdict.PROMOTE
+    assert [c.name for c in found.checks] == ["batches", "disagreement", "evidence", "bootstrap"]
+    (naive,) = judge([evidence(*batches)], Policy(guardrails={}, n_resamples=1000), seed=1).assessments
+    assert naive.verdict is Verdict.INVALID
+    assert corrected_judgement(*[c.swap() for c in batches]).verdict is Verdict.RETIRE
+
+
+def test_every_number_of_a_corrected_judgement_is_corrected() -> None:
+    e = evidence(FOLLOWS_CHAMPION, FOLLOWS_CHAMPION)
+    found = measure(e, CORRECTED, rng=np.random.default_rng(1))
+    assert found.method == "asymptotic"
+    assert found.metrics == {name: corrected_difference(e.counts, name) for name in METRICS}
+    drawn = begg_greenes(e.counts, METRICS, rng=np.random.default_rng(1), confidence_level=0.9, n_resamples=1000)
+    assert found.bootstrap == drawn
+    assert all(isinstance(b, Bootstrap) for b in drawn.values())
+    for name in METRICS:
+        assert total_difference(e, name, CORRECTED) == corrected_difference(e.counts, name)
+        assert batch_differences(e, name, CORRECTED) == [corrected_difference(FOLLOWS_CHAMPION, name)] * 2
+
+
+def test_with_every_label_there_is_nothing_to_correct_and_the_process_is_exact() -> None:
+    whole = PairedCounts((900, 5, 5, 30, 20, 60, 6, 120))
+    plain, found = (
+        measure(evidence(*[whole] * 3), p, rng=np.random.default_rng(1))
+        for p in (Policy(guardrails={}, n_resamples=1000), CORRECTED)
+    )
+    assert found == plain
