@@ -16,6 +16,7 @@ Spending = Literal["obrien-fleming", "pocock"]
 
 _POINTS = 1201  # odd, for Simpson's rule
 _BEYOND = 8.0  # standard deviations beyond which a density is 0
+_CLOSEST = 3e-4  # of the information so far: a shorter step falls between the points of the grid
 
 
 def spent(fraction: float, *, alpha: float, spending: Spending) -> float:
@@ -35,19 +36,27 @@ def spent(fraction: float, *, alpha: float, spending: Spending) -> float:
 def boundaries(fractions: Sequence[float], *, alpha: float, spending: Spending) -> list[float]:
     """The z-values that a one-sided statistic has to exceed at each look.
 
-    ``fractions`` of the planned information (disagreements, not weeks) rise to at most 1. The probability to cross
-    for the first time at a look is the increment of ``spent``, found by the recursion of Armitage, McPherson and Rowe
-    (1969) on the score scale. A look that may spend less than 1e-12 gets the boundary inf.
+    ``fractions`` of the planned information (disagreements, not weeks) rise; the first of at least 1 ends the plan and
+    spends what is left, and where it brings more than was planned its statistic depends less on those before it. The
+    probability to cross for the first time at a look is the increment of ``spent``, found by the recursion of
+    Armitage, McPherson and Rowe (1969) on the score scale. The boundary is inf at a look that may spend less than 1e-12,
+    and at one that brings less than 0.03 % more than the look before: what it would spend is left to the next.
     """
     if any(b <= a for a, b in zip([0.0, *fractions], fractions, strict=False)):
         msg = f"the fractions of information have to rise: {list(fractions)}"
+        raise ValueError(msg)
+    if any(f >= 1 for f in fractions[:-1]):
+        msg = f"a look follows the end of the plan: {list(fractions)}; the horizon cannot be extended"
         raise ValueError(msg)
     limits: list[float] = []
     before, grid, density = 0.0, np.zeros(1), np.ones(1)
     already = 0.0
     for fraction in fractions:
-        total = spent(fraction, alpha=alpha, spending=spending)
-        step = np.sqrt(fraction - before)
+        if fraction - before < _CLOSEST * fraction and fraction < 1:
+            limits.append(float("inf"))
+            continue
+        total = spent(min(fraction, 1.0), alpha=alpha, spending=spending)
+        step = np.sqrt(max(fraction - before, _CLOSEST * fraction))
         increment = total - already
         limit = _limit(grid, density, step, increment, np.sqrt(fraction))
         limits.append(float(limit / np.sqrt(fraction)))

@@ -37,7 +37,8 @@ def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: 
     """The newest look of the plan, one look a batch that brings a disagreement; None before the first.
 
     Information is the number of disagreements, not of weeks. The look at which the planned number is reached spends
-    what is left of ``alpha``; whatever comes after it is not looked at, so a plan cannot be extended.
+    what is left of ``alpha``, also where it brings more than was planned; whatever comes after it is not looked at, so a
+    plan cannot be extended.
     """
     wins = losses = 0
     fractions: list[float] = []
@@ -45,10 +46,10 @@ def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: 
         if not batch.discordant:
             continue
         wins, losses = wins + batch.wins, losses + batch.losses
-        fractions.append(min((wins + losses) / horizon.disagreements, 1.0))
-        if fractions[-1] == 1:
+        fractions.append((wins + losses) / horizon.disagreements)
+        if fractions[-1] >= 1:
             break
     if not fractions:
         return None
     z = (wins - losses) / math.sqrt(wins + losses)
-    return PlannedLook(fractions[-1], z, boundaries(fractions, alpha=alpha, spending=horizon.spending)[-1])
+    return PlannedLook(min(fractions[-1], 1.0), z, boundaries(fractions, alpha=alpha, spending=horizon.spending)[-1])

@@ -85,10 +85,46 @@ def test_boundaries_spend_alpha_by_simulation(spending: Spending) -> None:
     assert np.all(np.abs(crossed - expected) < 4 * np.sqrt(0.05 * 0.95 / 100_000))
 
 
-@pytest.mark.parametrize("fractions", [[0.5, 0.4], [0.0, 0.5], [0.5, 1.2], [0.5, 0.5]])
-def test_a_horizon_is_not_extended_and_information_rises(fractions: list[float]) -> None:
-    with pytest.raises(ValueError, match="information"):
+@pytest.mark.parametrize("fractions", [[0.5, 0.4], [0.0, 0.5], [0.5, 0.5]])
+def test_information_rises(fractions: list[float]) -> None:
+    with pytest.raises(ValueError, match="information have to rise"):
         boundaries(fractions, alpha=0.05, spending="pocock")
+
+
+@pytest.mark.parametrize("fractions", [[0.5, 1.0, 1.2], [1.0, 1.5], [1.1, 1.5]])
+def test_a_horizon_is_not_extended(fractions: list[float]) -> None:
+    with pytest.raises(ValueError, match="a look follows the end of the plan: .*; the horizon cannot be extended"):
+        boundaries(fractions, alpha=0.05, spending="pocock")
+
+
+@pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
+@pytest.mark.parametrize(("horizon", "looks"), [(1000, (300, 600, 900, 5900)), (1000, (500, 5500)), (400, (360, 4000))])
+def test_an_end_that_brings_more_than_was_planned_spends_what_is_left_and_no_more_by_enumeration(
+    spending: Spending, horizon: int, looks: tuple[int, ...]
+) -> None:
+    """All ways to win disagreements under H0. Were the end taken for the planned one, .06 to .08 would cross."""
+    limits = boundaries([d / horizon for d in looks], alpha=0.05, spending=spending)
+    walk, crossed, before = np.ones(1), 0.0, 0
+    for d, limit in zip(looks, limits, strict=True):
+        walk = np.convolve(walk, stats.binom.pmf(np.arange(d - before + 1), d - before, 0.5))
+        above = (2 * np.arange(d + 1) - d) / math.sqrt(d) >= limit
+        crossed, walk, before = crossed + walk[above].sum(), np.where(above, 0, walk), d
+    assert crossed == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
+def test_looks_that_bring_next_to_nothing_neither_decide_nor_disturb_the_plan(spending: Spending) -> None:
+    half, end = boundaries([0.5, 1.0], alpha=0.05, spending=spending)
+    for gap in (1e-9, 1e-5, 1.4e-4):
+        crowded = [0.5, *(0.5 + gap * (i + 1) / 20 for i in range(20)), 1.0]
+        found = boundaries(crowded, alpha=0.05, spending=spending)
+        assert found == [half, *[math.inf] * 20, pytest.approx(end, abs=1e-9)]
+    close = boundaries([0.5, 0.5002, 1.0], alpha=0.05, spending=spending)
+    assert close[1] < math.inf
+    assert close[2] == pytest.approx(end, abs=2e-4)
+    for gap in (1e-9, 1e-4):
+        near, last = boundaries([1 - gap, 1.0], alpha=0.05, spending=spending)
+        assert near < last < near + 0.15, "what is left is next to nothing"
 
 
 def test_sample_sizes_against_the_oracle() -> None:
