@@ -19,7 +19,7 @@ __all__ = ["CostMatrix", "confidence_sequence_of_cost", "expected_cost", "log_e_
 
 @dataclass(frozen=True, slots=True)
 class CostMatrix:
-    """The cost of a row by label and decision; gains are negative costs. Raises ValueError unless finite and not all equal."""
+    """The cost of a row by label and decision; gains are negative costs. Raises ValueError unless finite and telling decisions apart."""
 
     tp: float = 0.0
     fp: float = 1.0
@@ -28,7 +28,7 @@ class CostMatrix:
 
     def __post_init__(self) -> None:
         costs = (self.tp, self.fp, self.fn, self.tn)
-        if not all(math.isfinite(c) for c in costs) or self.span == 0:
+        if not all(math.isfinite(c) for c in costs) or not 0 < self.span < math.inf:
             msg = f"costs must be finite numbers that tell decisions apart: {self}"
             raise ValueError(msg)
 

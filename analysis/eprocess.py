@@ -20,6 +20,7 @@ from analysis.mixture import check_bet, log_mixture, log_mixtures
 __all__ = ["DEFAULT_PRIOR", "confidence_sequence", "log_e", "log_e_array", "prior_for"]
 
 DEFAULT_PRIOR = 3.0
+_CLOSED = 10**6  # disagreements up to which the closed form keeps 1e-9 of log E: its terms grow, and cancel
 
 
 def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAULT_PRIOR) -> float:
@@ -34,7 +35,7 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
     w, l = pairs.wins, pairs.losses
     if pairs.n == 0:
         return 0.0
-    if null_gain == 0.0:
+    if null_gain == 0.0 and pairs.discordant <= _CLOSED:
         tail = float(special.betaincc(prior + w, prior + l, 0.5))
         if tail == 0.0:  # underflow, far on the losing side: the integral itself still has a logarithm
             return _integral(pairs, 0.0, prior)

@@ -47,8 +47,11 @@ def paired_difference(
     after adding 1/2 to each of the four cells (Agresti and Min 2005, Statistics in Medicine 24:729). Both may leave
     [-1, 1]. ``bonett-price``: Laplace-adjusted shares (w + 1) / (n + 2) and (l + 1) / (n + 2) (Bonett and Price 2012,
     JEBS 37:479), cut at -1 and 1. ``tango``: the differences that the score test does not reject (Tango 1998,
-    Statistics in Medicine 17:891).
+    Statistics in Medicine 17:891). Raises ValueError for a level outside (0, 1).
     """
+    if not 0 < confidence_level < 1:
+        msg = f"a confidence level lies in (0, 1), not {confidence_level}"
+        raise ValueError(msg)
     if pairs.n == 0:
         return Undefined("no row to compare on")
     z = float(stats.norm.isf((1 - confidence_level) / 2))

@@ -48,7 +48,8 @@ def westfall_young(
     occurs. The resamples are multinomial draws of the patterns, which is a bootstrap of the rows, so the dependence
     between challengers is kept: near-copies cost little. At a fixed horizon only. t = (w - l) / sqrt(D - (w - l)^2 /
     n), centred in the resamples; adjusted p = (1 + #{max over the remaining t* >= t}) / (B + 1), made monotone. A
-    challenger that never disagrees has p = 1. Raises ValueError for shapes that do not match.
+    challenger that never disagrees has p = 1. One that wins every row has no spread to resample: its p is that of the
+    sign test, 2^-n, times the challengers remaining. Raises ValueError for shapes that do not match.
     """
     patterns, n = np.asarray(decisions, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     if patterns.ndim != 2 or n.shape != (len(patterns),):
@@ -63,12 +64,15 @@ def westfall_young(
     draws = rng.multinomial(int(total), n / total, size=n_resamples).astype(np.float64)
     sums = draws @ gains
     resampled = _studentized(sums - observed, draws @ gains**2, total, centre=sums)
-    order = np.argsort(-statistic, kind="stable")
+    order = np.argsort(-np.where(observed == total, np.inf, statistic), kind="stable")
     adjusted, running = np.empty(len(order)), 0.0
     for rank, j in enumerate(order):
-        highest = resampled[:, order[rank:]].max(axis=1)
+        remaining = order[rank:]
+        highest = resampled[:, remaining].max(axis=1)
         p = (1 + int(np.sum(highest >= statistic[j]))) / (n_resamples + 1)
-        running = max(running, p if math.isfinite(statistic[j]) else 1.0)
+        if math.isinf(statistic[j]):
+            p = min(len(remaining) * 0.5**total, 1.0) if observed[j] == total else 1.0
+        running = max(running, p)
         adjusted[j] = running
     return adjusted.tolist()
 

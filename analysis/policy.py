@@ -64,7 +64,7 @@ class Policy(_Strict):
     task: Task = "binary"
     primary: Measure = Field("recall", description="What a challenger has to be better in.")
     min_gain: float = Field(0.0, ge=0, description="The gain that matters: it must be proven better by more than this.")
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
+    alpha: float = Field(0.05, ge=1e-12, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
     error_budget: ErrorBudget = Field(
         "family",
         description="What alpha is shared by: the challengers judged together, all of a reign, or all there will ever be.",
@@ -118,7 +118,7 @@ class Policy(_Strict):
         task = given.get("task", "binary")
         filled = {"primary": _PRIMARY.get(task, "recall"), **given}
         share = given.get("planned_win_share")
-        if isinstance(share, float) and 0.5 < share <= 1:
+        if isinstance(share, (int, float)) and 0.5 < share <= 1:
             filled.setdefault("prior", prior_for(share))
         bounded = given.get("unlabelled") == "worst_case"
         usual = {m: v for m, v in _GUARDRAILS.get(task, {}).items() if not bounded or is_linear(m)}

@@ -43,7 +43,7 @@ class AucComponents:
 
     @property
     def z(self) -> float:
-        """Difference over its standard error; 0 for identical curves."""
+        """Difference over its standard error; 0 where no placement varies, so that nothing is known of the spread."""
         return self.difference / math.sqrt(self.variance) if self.variance > 0 else 0.0
 
     @property
@@ -56,7 +56,8 @@ def auc_components(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike
     """Paired AUCs by midranks (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; fast form of Sun and Xu 2014).
 
     V10 = (R_all[pos] - R_pos) / n, V01 = 1 - (R_all[neg] - R_neg) / m, S = cov(V10) / m + cov(V01) / n for m
-    positives and n negatives. Ties count one half. Undefined with fewer than two rows of either class.
+    positives and n negatives. Ties count one half. Undefined with fewer than two rows of either class. Raises
+    ValueError for scores that are not one number a row.
     """
     found = auc_covariance(labels, [champion, challenger])
     if isinstance(found, Undefined):
@@ -73,10 +74,18 @@ def auc_covariance(labels: ArrayLike, scores: Sequence[ArrayLike]) -> tuple[Floa
     m, n = int(y.sum()), int((~y).sum())
     if min(m, n) < 2:
         return Undefined("fewer than two rows of one class")
-    v10, v01 = zip(*(_placements(y, np.asarray(s, dtype=np.float64), m, n) for s in scores), strict=True)
+    v10, v01 = zip(*(_placements(y, _numbers(y, s), m, n) for s in scores), strict=True)
     positive, negative = np.stack(v10), np.stack(v01)
     covariance = np.cov(positive) / m + np.cov(negative) / n
     return positive.mean(axis=1), np.atleast_2d(covariance)
+
+
+def _numbers(y: np.ndarray, scores: ArrayLike) -> Floats:
+    given = np.asarray(scores, dtype=np.float64)
+    if given.shape != y.shape or y.ndim != 1 or np.isnan(given).any():
+        msg = "need one label and one score that is a number for each row"
+        raise ValueError(msg)
+    return given
 
 
 def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, Floats]:
@@ -87,8 +96,12 @@ def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, 
 
 
 def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: ScoreLoss) -> Floats:
-    """The Brier score, or the log loss with scores clipped to [1e-6, 1 - 1e-6], of every row; shape (n,)."""
-    y, given = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    """The Brier score, or the log loss with scores clipped to [1e-6, 1 - 1e-6], of every row; shape (n,).
+
+    Raises ValueError for scores that are not one number a row.
+    """
+    y = np.asarray(labels, dtype=np.float64)
+    given = _numbers(y, scores)
     if loss == "brier":
         return np.asarray((given - y) ** 2)
     p = np.clip(given, _CLIP, 1 - _CLIP)

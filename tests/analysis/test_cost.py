@@ -104,7 +104,9 @@ def test_equal_costs_are_promoted_in_at_most_alpha_of_the_years() -> None:
     assert stats.binomtest(false, 400, 0.05, alternative="greater").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("costs", [{"fp": 0.0, "fn": 0.0}, {"fn": math.inf}, {"fp": math.nan}])
+@pytest.mark.parametrize(
+    "costs", [{"fp": 0.0, "fn": 0.0}, {"fn": math.inf}, {"fp": math.nan}, {"tp": -1e308, "fn": 1e308}]
+)
 def test_costs_that_do_not_tell_decisions_apart_are_refused(costs: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="costs must be finite numbers that tell decisions apart"):
         CostMatrix(**costs)

@@ -158,7 +158,7 @@ def test_a_billion_rows() -> None:
     assert log_e(PairedOutcomes(0, 0, HUGE), null_gain=-0.01) == pytest.approx(-HUGE * math.log(0.99), rel=0.01)
     with mpmath.workdps(60):
         tied = mpmath.log(2) * (2 * HUGE) + mpmath.log(mpmath.beta(HUGE + 3, HUGE + 3) / mpmath.beta(3, 3))
-    assert log_e(PairedOutcomes(HUGE, HUGE, 5)) == pytest.approx(float(tied), abs=1e-4)
+    assert log_e(PairedOutcomes(HUGE, HUGE, 5)) == pytest.approx(float(tied), abs=1e-9)
     interval = confidence_sequence(PairedOutcomes(HUGE, HUGE, HUGE), alpha=0.05)
     assert -2e-4 < interval.low < 0 < interval.high < 2e-4
     assert confidence_sequence(PairedOutcomes(HUGE, 0, 0), alpha=0.05).high == 1
@@ -173,6 +173,14 @@ def test_counts_of_any_shape_give_e_values_of_that_shape(gain: float) -> None:
     for i in np.ndindex(found.shape):
         pairs = PairedOutcomes(int(wins[i[0], i[1], 0]), int(losses[0, i[2]]), 7)
         assert found[i] == pytest.approx(log_e(pairs, null_gain=gain), abs=1e-3)
+
+
+@pytest.mark.parametrize("half", [499_999, 500_000, 10**7])
+def test_with_a_million_disagreements_log_e_still_has_nine_digits(half: int) -> None:
+    """At even odds the tail is one half, so only the beta function is left, with 60 digits."""
+    with mpmath.workdps(60):
+        exact = mpmath.log(2) * (2 * half) + mpmath.log(mpmath.beta(half + 3, half + 3) / mpmath.beta(3, 3))
+    assert log_e(PairedOutcomes(half, half, 0)) == pytest.approx(float(exact), abs=1e-9)
 
 
 def test_log_e_array_is_log_e() -> None:

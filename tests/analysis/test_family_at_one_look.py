@@ -148,3 +148,14 @@ def test_step_down_max_t_against_its_definition_challenger_by_challenger() -> No
 def test_patterns_and_counts_may_be_lists_and_ten_thousand_resamples_are_the_default() -> None:
     """The smallest p-value there is tells the number of resamples."""
     assert westfall_young([[0, 1], [1, 0]], [400, 1], rng=np.random.default_rng(1)) == [1 / 10_001]
+
+
+def test_a_challenger_that_wins_every_row_has_the_p_value_of_the_sign_test() -> None:
+    """Its resamples are all alike; beside another challenger there are two to be right about."""
+    assert westfall_young([[0, 1]], [10], rng=np.random.default_rng(1)) == [0.5**10]
+    assert westfall_young([[1, 0]], [10], rng=np.random.default_rng(1)) == [1.0]
+    patterns, counts = [[0, 1, 0], [0, 1, 1]], [7, 3]
+    both = westfall_young(patterns, counts, rng=np.random.default_rng(1), n_resamples=2000)
+    assert both[0] == 2 * 0.5**10
+    (alone,) = westfall_young([[0, 0], [0, 1]], counts, rng=np.random.default_rng(1), n_resamples=2000)
+    assert both[1] == alone >= both[0]

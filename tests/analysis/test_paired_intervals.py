@@ -118,6 +118,13 @@ def test_a_margin_that_makes_no_sense_is_refused() -> None:
         noninferiority(PairedOutcomes(1, 1, 1), margin=-0.1)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5, math.nan])
+@pytest.mark.parametrize("method", ["wald", "agresti-min", "bonett-price", "tango"])
+def test_a_level_that_makes_no_sense_is_refused(method: Any, level: float) -> None:
+    with pytest.raises(ValueError, match=r"a confidence level lies in \(0, 1\)"):
+        paired_difference(PairedOutcomes(5, 2, 9), method=method, confidence_level=level)
+
+
 def test_a_margin_of_everything_is_refused() -> None:
     with pytest.raises(ValueError, match="not 1"):
         noninferiority(PairedOutcomes(1, 1, 1), margin=1)

@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
         {"min_gain": 1},
         {"min_gain": math.nan},
         {"alpha": 0},
+        {"alpha": 9e-13},
         {"alpha": 0.5},
         {"alpha": -0.05},
         {"alpha": math.nan},
@@ -77,7 +78,7 @@ def test_refused_values(value: dict[str, Any]) -> None:
         {"primary": "specificity"},
         {"primary": "accuracy", "guardrails": {}},
         {"min_gain": 0.999},
-        {"alpha": 1e-9},
+        {"alpha": 1e-12},
         {"alpha": 0.4999},
         {"guardrails": {"specificity": 0.001}},
         {"min_batches": 1},
@@ -215,7 +216,7 @@ def test_the_usual_guardrails_are_those_that_an_assumption_about_labels_covers()
     assert Policy(unlabelled="worst_case", segment_guardrails={"recall": 0.1}).segment_guardrails == {"recall": 0.1}
 
 
-@pytest.mark.parametrize("share", [0.55, 0.65, 1.0])
+@pytest.mark.parametrize("share", [0.55, 0.65, 1.0, 1])
 def test_a_planned_win_share_sets_the_prior(share: float) -> None:
     assert Policy(planned_win_share=share).prior == prior_for(share)
 

@@ -86,6 +86,17 @@ def test_identical_scores_do_not_differ() -> None:
     assert (found.difference, found.z, found.p_value) == (0.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("scores", [[0.1, 0.2, math.nan, 0.4], [0.1, 0.2, 0.3], [[0.1, 0.2, 0.3, 0.4]]])
+def test_scores_that_are_not_one_number_a_row_are_refused(scores: list[float]) -> None:
+    good = [0.4, 0.3, 0.2, 0.1]
+    for pair in ((good, scores), (scores, good)):
+        with pytest.raises(ValueError, match="one score that is a number"):
+            auc_components([1, 0, 1, 0], *pair)
+    for loss in ("brier", "log"):
+        with pytest.raises(ValueError, match="one score that is a number"):
+            row_losses([1, 0, 1, 0], scores, loss=loss)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 0, 0, 0], []])
 def test_one_class_has_no_auc(labels: list[int]) -> None:
     assert isinstance(auc_components(labels, [0.1] * len(labels), [0.2] * len(labels)), Undefined)
