@@ -84,11 +84,9 @@ def judge(
         for i, (e, m, a, p) in enumerate(zip(evidence, measured, adjusted, own, strict=True))
     )
     candidates = [
-        Candidate(
-            a.evidence.challenger.version, a.measured.interval.low if isinstance(a.measured.interval, Interval) else 0.0
-        )
+        Candidate(a.evidence.challenger.version, a.measured.interval.low)
         for a in assessments
-        if a.verdict is Verdict.PROMOTE
+        if a.verdict is Verdict.PROMOTE and isinstance(a.measured.interval, Interval)  # what is proven has one
     ]
     if not candidates:
         return Judgement(assessments, None)

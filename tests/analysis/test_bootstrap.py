@@ -15,7 +15,7 @@ from scipy import stats
 from analysis.bootstrap import Bootstrap, _differences, bootstrap
 from analysis.bootstrap_intervals import IntervalKind, acceleration
 from analysis.counts import PairedCounts, Undefined
-from analysis.metrics import METRICS, Difference, Metric, difference, paired_standard_error
+from analysis.metrics import METRICS, Difference, Metric, difference, paired_metric, paired_standard_error
 
 ENUMERATED = oracle("bootstrap_exact_small")
 
@@ -182,6 +182,23 @@ def test_dirichlet_replicates_are_measured_against_the_smoothed_table_that_they_
     centre = 6 / 18
     assert mirrored.interval.low + percentile.interval.high == pytest.approx(2 * centre, abs=1e-12)
     assert mirrored.interval.high + percentile.interval.low == pytest.approx(2 * centre, abs=1e-12)
+
+
+def test_a_smoothed_replicate_is_studentized_as_a_table_of_as_many_rows() -> None:
+    """Gamma draws have any sum; the standard error of their shares is that of the rows there are."""
+    counts = PairedCounts((300, 12, 9, 20, 12, 20, 9, 80))
+    found = bootstrap(
+        counts, ["recall"], rng=np.random.default_rng(5), confidence_level=0.9, n_resamples=3000, interval="studentized"
+    )["recall"]
+    origin = np.array(counts.labelled) + 0.5
+    tables = np.vstack([origin, np.random.default_rng(5).standard_gamma(origin, size=(3000, 8))])
+    rows = counts.n * tables / tables.sum(axis=1, keepdims=True)
+    old, new = paired_metric("recall", tables)
+    errors = paired_standard_error("recall", rows)
+    t = ((new - old)[1:] - (new - old)[0]) / errors[1:]
+    high, low = (new - old)[0] - np.quantile(t, [0.05, 0.95]) * errors[0]
+    assert isinstance(found, Bootstrap)
+    assert (found.interval.low, found.interval.high) == pytest.approx((low, high), rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["basic", "bca", "studentized"])

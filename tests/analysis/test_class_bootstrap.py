@@ -183,6 +183,13 @@ def test_all_metrics_come_from_the_same_draws_and_a_seed_repeats_them() -> None:
         assert every[name] != run(counts, name, n=2000, seed=43)
 
 
+def test_many_cells_are_drawn_in_blocks_that_add_up_to_the_replicates_asked_for() -> None:
+    counts = simulated(np.random.default_rng(5), 3000, classes=10)
+    assert len(counts.labelled) > 150
+    found = defined(counts, "macro_recall", n=30_000)
+    assert (found.n_resamples, found.undefined_replicates) == (30_000, 0)
+
+
 def test_the_cost_does_not_grow_with_the_rows() -> None:
     """A billion rows a row: as many draws, and the interval shrinks by their root."""
     small = ClassCounts.of((key, 20 * n) for key, n in simulated(np.random.default_rng(6), 300).labelled)

@@ -15,6 +15,7 @@ from analysis.assess import Measured, measure
 from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap
 from analysis.counts import PairedCounts, Undefined
+from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment, Verdict, _assess, judge
 from analysis.multiplicity import e_closure
@@ -169,6 +170,40 @@ def test_uneven_batches_do_not_retire_until_they_prove_it_as_units() -> None:
     assert found.verdict is Verdict.RETIRE
 
 
+def test_a_broken_guardrail_retires_where_the_primary_metric_says_nothing() -> None:
+    """Neither batches that are uneven in it nor one that was never kept hide the harm."""
+    clumsy = [PairedCounts((1800, 80, 10, 30, 10, w, 24 - w, 150)) for w in (4, 20, 2, 22)] * 3
+    found = only(*clumsy, policy=Policy(guardrails={"specificity": 0.01}))
+    assert isinstance(found.measured.overdispersion, Overdispersion)
+    assert found.measured.overdispersion.p_value < 0.05
+    assert found.measured.log_e_batch_unit_reverse < 1
+    assert found.verdict is Verdict.RETIRE
+    assert [r.split(" is ")[0] for r in found.reasons] == ["harm: specificity"]
+    found = only(*[BLUNT] * 10, policy=Policy(primary="brier", guardrails={"accuracy": 0.005}))
+    assert isinstance(found.measured.interval, Undefined)
+    assert found.verdict is Verdict.RETIRE
+
+
+def test_a_segment_guardrail_retires_where_it_is_broken_and_there_alone() -> None:
+    policy = Policy(guardrails={}, segment_guardrails={"recall": 0.05})
+    (found,) = judge([evidence(*[GOOD] * 5, segment="north")], policy, seed=0).assessments
+    assert [g.status for g in found.measured.segment_guardrails] == ["held"]
+    assert found.verdict is Verdict.PROMOTE
+    (found,) = judge([evidence(*[GOOD.swap()] * 10, segment="north")], policy, seed=0).assessments
+    assert found.reasons[0] == (
+        "harm: recall in region = north is proven to be more than 0.05 worse than the champion's"
+    )
+
+
+def test_a_forecast_names_the_batches_of_even_odds_where_there_are_such() -> None:
+    soon = only(*[with_positives(7, 4)] * 4, policy=Policy(guardrails={}))
+    assert soon.reasons[-1].endswith(f", with even odds within {soon.forecast.batches_50}")  # type: ignore[union-attr]
+    never = only(*[EQUAL] * 5)
+    assert isinstance(never.forecast, Forecast)
+    assert never.forecast.batches_50 is None
+    assert never.reasons[-1].endswith(f"with probability {never.forecast.probability:.0%}")
+
+
 def test_the_champions_own_model_is_invalid() -> None:
     found = only(*[GOOD] * 10, digest="digest-1")
     assert found.verdict is Verdict.INVALID
@@ -215,6 +250,9 @@ def test_of_several_proven_the_one_with_the_highest_lower_limit_leads() -> None:
     for listed in (family, family[::-1]):
         judgement = judge(listed, POLICY, seed=0)
         assert judgement.promote == "3"
+        assert judgement.choice is not None
+        assert judge(family[:2], POLICY, seed=0).choice is not None
+        assert judge(family[:1], POLICY, seed=0).choice is None, "there was nothing to choose"
         verdicts = {a.evidence.challenger.version: a.verdict for a in judgement.assessments}
         assert verdicts == {"2": "PROMOTE", "3": "PROMOTE", "4": "PROMOTE", "5": "RETIRE"}
 

@@ -93,7 +93,7 @@ def test_information_rises(fractions: list[float]) -> None:
 
 @pytest.mark.parametrize("fractions", [[0.5, 1.0, 1.2], [1.0, 1.5], [1.1, 1.5]])
 def test_a_horizon_is_not_extended(fractions: list[float]) -> None:
-    with pytest.raises(ValueError, match="a look follows the end of the plan: .*; the horizon cannot be extended"):
+    with pytest.raises(ValueError, match=r"a look follows the end of the plan: .*; the horizon cannot be extended"):
         boundaries(fractions, alpha=0.05, spending="pocock")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import date, timedelta
 
@@ -18,13 +19,15 @@ from analysis.evidence import BatchTally, Evidence, gather
 from analysis.judge import judge
 from analysis.mcnemar import mcnemar
 from analysis.metrics import metric
-from analysis.policy import Policy
+from analysis.policy import Horizon, Policy
+from analysis.score_tally import score_tally
 from analysis.season import (
     NAIVE_RULES,
     Switch,
     Tape,
     bootstrap_rule,
     leader_on,
+    loss_rule,
     mcnemar_rule,
     naive_rules,
     policy_rule,
@@ -139,6 +142,7 @@ def test_mcnemar_and_bootstrap_rules_at_clear_and_unclear_leads() -> None:
         assert rule(evidence(PairedCounts((500, 9, 0, 5, 20, 5, 30, 70)))) is None
         assert rule(evidence(PairedCounts((500, 9, 0, 5, 20, 10, 8, 70)))) is None
         assert rule(evidence(PairedCounts((500, 9, 5, 5, 0, 0, 0, 0)))) is None
+        assert rule(evidence(PairedCounts((500, 9, 5, 5, 20, 0, 0, 70)))) is None, "an interval from 0 to 0"
     assert set(NAIVE_RULES.values()) == {seed_rule, mcnemar_rule, bootstrap_rule}
 
 
@@ -152,6 +156,18 @@ def test_the_policys_rule_is_the_judgement_of_a_challenger_alone(policy: Policy)
             assert (found is not None) == (judge([e], policy, seed=0).promote is not None)
             proven.add(found is not None)
     assert proven == {True, False}
+
+
+def test_the_policys_rule_follows_a_declared_horizon_and_not_the_e_value() -> None:
+    lead = evidence(*[PairedCounts((1800, 10, 10, 30, 10, 7, 3, 150))] * 4)
+    policy = Policy(guardrails={}, horizon=Horizon(disagreements=40, spending="pocock"))
+    assert policy_rule(policy)(lead) is not None
+    assert policy_rule(Policy(guardrails={}))(lead) is None
+
+
+def test_the_policys_rule_promotes_nobody_of_whom_there_is_no_evidence_yet() -> None:
+    few = evidence(*[PairedCounts((90, 1, 0, 3, 2, 2, 1, 9))] * 4)
+    assert policy_rule(Policy(primary="f1", guardrails={}))(few) is None
 
 
 def test_the_policys_rule_says_what_is_proven() -> None:
@@ -173,6 +189,9 @@ def test_the_outcome_counts_switches_that_the_rest_of_the_season_does_not_bear_o
     assert tape(closed).outcome([bad], policy, first="1").not_better == 1
     assert tape(closed).outcome([good], policy, first="2").not_better == 0
     assert tape(closed).outcome([good], Policy(guardrails={}, min_gain=0.05), first="2").not_better == 1
+    alike = Switch(day(14), "1", "3", "")
+    level = tape(season(("2",), ("2",), ("2",), (), ()))
+    assert level.outcome([alike], policy, first="1").not_better == 1, "no gain at all"
     late = Switch(day(35), "1", "2", "")
     assert tape(closed).outcome([late], policy, first="1").not_better == 1, "nothing came after it"
 
@@ -183,6 +202,8 @@ def test_the_outcome_counts_switches_that_broke_a_guardrail() -> None:
     switch = Switch(day(7), "1", "2", "")
     found = tape(closed).outcome([switch], Policy(), first="1")
     assert (found.not_better, found.broke_guardrail) == (0, 1)
+    one_of_two = Policy(guardrails={"precision": 0.6, "accuracy": 0.005})
+    assert tape(closed).outcome([switch], one_of_two, first="1").broke_guardrail == 1
     wide = Policy(guardrails={"precision": 0.6, "accuracy": 0.2})
     assert tape(closed).outcome([switch], wide, first="1").broke_guardrail == 0
     assert tape(closed).outcome([Switch(day(7), "1", "3", "")], Policy(), first="1").broke_guardrail == 0
@@ -233,6 +254,18 @@ class TestOtherTasks:
         ]
         assert [rule(loss_evidence((y, h, c))) for rule in rules.values()] == [None, None]
         assert [rule(loss_evidence()) for rule in rules.values()] == [None, None]
+        assert [rule(loss_evidence((y, c, c))) for rule in rules.values()] == [None, None]
+
+    def test_of_several_proven_the_one_with_the_lowest_squared_error_leads(self) -> None:
+        rng, y = np.random.default_rng(2), np.linspace(0, 10, 400)
+        given = {"1": y + rng.normal(0, 1, 400), "2": y + rng.normal(0, 0.4, 400), "3": y + rng.normal(0, 0.7, 400)}
+        joined = pl.DataFrame({"label": y, **{f"s{v}": p for v, p in given.items()}})
+        sums = score_tally(joined.with_columns(excluded=pl.lit(None, dtype=pl.String)), Policy(task="regression"))
+        scored = {v: contender(v) for v in VERSIONS}
+        closed = [BatchTally("b", day(0), tally_frame({(1, 1, 1, 1): 400}, VERSIONS), scored, sums)]
+        rule = functools.partial(loss_rule, name="squared_error")
+        for versions in (VERSIONS, VERSIONS[::-1]):
+            assert [s.after for s in tape(closed).replay(versions, rule, first="1")] == ["2"]
 
     def test_the_rules_of_0_and_1_are_the_naive_ones(self) -> None:
         assert naive_rules(Policy()) == NAIVE_RULES
