@@ -145,7 +145,7 @@ def draw(scenario: Scenario, *, runs: int, batches: int, challengers: int = 1, r
     s = scenario.shares()
     found = np.zeros((*shape, 8), dtype=np.int64)
     for first, total in ((0, scenario.negatives), (4, scenario.positives)):
-        flagged = np.broadcast_to(rng.binomial(total, min(s[first + 2] + s[first + 3], 1.0), (runs, batches, 1)), shape)
+        flagged = np.broadcast_to(rng.binomial(total, s[first + 2] + s[first + 3], (runs, batches, 1)), shape)
         found[..., first + 2] = rng.binomial(flagged, _within(s[first + 2], s[first + 3]))
         found[..., first + 1] = rng.binomial(total - flagged, _within(s[first + 1], s[first]))
         found[..., first + 3] = flagged - found[..., first + 2]

@@ -81,6 +81,7 @@ def test_any_other_gain_is_one_in_recall_and_what_it_is_in_the_metric_is_that_of
 
 def test_a_gain_in_recall_saves_the_cost_of_the_misses_it_avoids() -> None:
     policy = Policy(primary="cost", costs=COSTS, guardrails={})
+    assert BASE.improved("cost", 0.05).gain_in("recall", policy) == pytest.approx(0.05)
     assert BASE.improved("cost", 0.05).gain_in("cost", policy) == pytest.approx(0.1 * 0.05 * 8.0)
 
 
@@ -93,6 +94,7 @@ def test_what_scores_are_worth_is_not_said() -> None:
 def test_disagreement_gives_way_to_the_gain() -> None:
     assert BASE.improved("recall", 0.05).disagreement_positives == 0.1
     assert BASE.improved("recall", 0.3).disagreement_positives == 0.3
+    assert BASE.improved("recall", 0.4).disagreement_positives == pytest.approx(0.4), "every miss is won"
     wide = replace(BASE, recall=0.9, disagreement_positives=0.2)
     assert wide.improved("recall", 0.06).disagreement_positives == pytest.approx(0.14), "0.10 are left to be won"
 
@@ -122,6 +124,14 @@ def test_rates_that_no_models_have_are_refused(change: dict[str, Any], message: 
     with pytest.raises(ValueError, match="no two models differ so"):
         draw(too_many, runs=1, batches=1, rng=rng())
     assert too_many.improved("recall", 0.0).disagreement_negatives == pytest.approx(0.04)
+
+
+def test_one_row_of_each_label_and_a_champion_that_flags_everything_can_be_drawn() -> None:
+    least = Scenario(1, 1, 1.0, 1.0, 0.3, 0.7, gain_recall=-0.3, gain_specificity=0.7)
+    cells = draw(least, runs=500, batches=1, rng=rng())[:, 0, 0]
+    assert (cells[:, :4].sum(axis=1) == 1).all()
+    assert cells[:, [0, 1, 4, 5]].sum() == 0
+    assert cells.mean(axis=0)[[2, 6]] == pytest.approx([0.7, 0.3], abs=4 * math.sqrt(0.21 / 500))
 
 
 def test_each_cell_is_multinomial_within_its_label() -> None:
@@ -262,6 +272,16 @@ def test_several_challengers_share_alpha_and_one_of_them_is_promoted() -> None:
     assert trial_of_policy(PLAIN)(evidence) == (judge(evidence, PLAIN, seed=0).promote is not None)
 
 
+def test_one_challenger_of_several_that_is_better_is_enough() -> None:
+    equal = draw(BASE, runs=1, batches=8, challengers=2, rng=rng())[0]
+    better = draw(BASE.improved("recall", 0.1), runs=1, batches=8, rng=rng(2))[0]
+    evidence = evidence_of(np.concatenate([equal, better], axis=1))
+    assert [policy_rule(PLAIN)(e) is not None for e in evidence] == [False, False, True]
+    for family, promoted in ((evidence, True), (evidence[:2], False), (evidence[2:], True)):
+        assert trial_of_policy(PLAIN)(family) is promoted
+        assert trial_of_rule(policy_rule(PLAIN))(family) is promoted
+
+
 def test_a_smaller_allowance_takes_longer() -> None:
     cells = draw(BASE.improved("recall", 0.06), runs=12, batches=14, rng=rng())
     full, tight = (
@@ -305,5 +325,6 @@ def test_the_interval_is_that_of_clopper_and_pearson(promoted: int, runs: int) -
     """As statsmodels computes it; at 0 of n its upper end is 1 - 0.025^(1/n)."""
     found = Promotions(runs, (promoted, 0)).interval
     assert (found.low, found.high) == pytest.approx(proportion_confint(promoted, runs, 0.05, method="beta"))
+    assert found.confidence_level == 0.95
     if promoted == 0:
         assert found.high == pytest.approx(1 - 0.025 ** (1 / runs))
