@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
 
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
+from analysis.freeman_halton import freeman_halton
 from analysis.intervals import Interval, newcombe
 from analysis.metrics import Metric, difference
 
-__all__ = ["Reversal", "Segment", "homogeneity_p_value", "paired_interval", "reversals", "segment_forest"]
+__all__ = [
+    "Reversal",
+    "Segment",
+    "exact_homogeneity_p_value",
+    "homogeneity_p_value",
+    "paired_interval",
+    "reversals",
+    "segment_forest",
+]
 
 _REVERSIBLE: tuple[Metric, ...] = ("precision", "npv", "f1", "mcc")
 
@@ -78,10 +87,24 @@ def reversals(segments: Mapping[tuple[str, str], PairedCounts]) -> list[Reversal
 
 def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined:
     """Chi-square test that the win share is the same in all values of one segment column, S - 1 degrees of freedom."""
-    table = [(s.pairs.wins, s.pairs.losses) for s in forest if s.column == column and s.pairs.discordant]
+    table = _disagreements(forest, column)
+    if isinstance(table, Undefined):
+        return table
     wins, losses = sum(w for w, _ in table), sum(l for _, l in table)
-    if len(table) < 2 or not wins or not losses:
-        return Undefined("fewer than two segments with disagreements to compare")
     if min(wins, losses) * min(w + l for w, l in table) < 5 * (wins + losses):
         return Undefined("expected counts below 5")
     return float(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def exact_homogeneity_p_value(forest: Sequence[Segment], column: str) -> float | Undefined:
+    """The same hypothesis by Fisher's exact test (``analysis.freeman_halton``), however few the disagreements."""
+    table = _disagreements(forest, column)
+    return table if isinstance(table, Undefined) else freeman_halton(table)
+
+
+def _disagreements(forest: Sequence[Segment], column: str) -> list[tuple[int, int]] | Undefined:
+    """Wins and losses in each value of the column that has any."""
+    table = [(s.pairs.wins, s.pairs.losses) for s in forest if s.column == column and s.pairs.discordant]
+    if len(table) < 2 or not any(w for w, _ in table) or not any(l for _, l in table):
+        return Undefined("fewer than two segments with disagreements to compare")
+    return table

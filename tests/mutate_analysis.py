@@ -57,6 +57,7 @@ TESTS: dict[str, str] = {
     "bootstrap": "bootstrap bootstrap_intervals",
     "bootstrap_intervals": "bootstrap bootstrap_intervals",
     "segments": "segments",
+    "freeman_halton": "freeman_halton",
     "score_sums": "scores regression_sums clipped_losses",
     "score_tally": "scores regression_sums clipped_losses",
     "cost": "cost",

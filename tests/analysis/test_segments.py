@@ -9,8 +9,16 @@ import pytest
 from scipy import stats
 
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
+from analysis.freeman_halton import freeman_halton
 from analysis.intervals import Interval, newcombe
-from analysis.segments import Segment, homogeneity_p_value, paired_interval, reversals, segment_forest
+from analysis.segments import (
+    Segment,
+    exact_homogeneity_p_value,
+    homogeneity_p_value,
+    paired_interval,
+    reversals,
+    segment_forest,
+)
 
 NORTH = PairedCounts((80, 3, 6, 9, 10, 14, 5, 40))
 SOUTH = PairedCounts((50, 2, 2, 5, 4, 3, 9, 30))
@@ -94,10 +102,45 @@ def test_without_enough_disagreements_homogeneity_is_undefined(forest: list[Segm
     assert reason in found.reason
 
 
+@pytest.mark.parametrize(
+    ("few", "table"),
+    [
+        ([segment("n", 8, 1), segment("s", 2, 5)], [(8, 1), (2, 5)]),
+        ([segment("n", 8, 1), segment("s", 2, 5), segment("e", 1, 3)], [(8, 1), (2, 5), (1, 3)]),
+        ([segment("n", 8, 1), segment("s", 2, 5), segment("e", 0, 0)], [(8, 1), (2, 5)]),
+    ],
+)
+def test_with_few_disagreements_homogeneity_is_tested_exactly(few: list[Segment], table: list[tuple[int, int]]) -> None:
+    assert homogeneity_p_value(few, "region") == Undefined("expected counts below 5")
+    assert exact_homogeneity_p_value(few, "region") == freeman_halton(table)
+
+
+def test_with_many_disagreements_the_exact_test_says_what_the_chi_square_says() -> None:
+    forest = [segment("n", 300, 210), segment("s", 160, 150), segment("e", 90, 70)]
+    chi_square = homogeneity_p_value(forest, "region")
+    assert exact_homogeneity_p_value(forest, "region") == pytest.approx(chi_square, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "forest",
+    [
+        [segment("north", 3, 2)],
+        [segment("north", 3, 2), segment("south", 0, 0)],
+        [segment("north", 3, 0), segment("south", 2, 0)],
+        [segment("north", 0, 3), segment("south", 0, 2)],
+    ],
+)
+def test_where_there_is_no_win_share_to_compare_the_exact_test_is_undefined_too(forest: list[Segment]) -> None:
+    found = exact_homogeneity_p_value(forest, "region")
+    assert found == homogeneity_p_value(forest, "region")
+    assert found == Undefined("fewer than two segments with disagreements to compare")
+
+
 def test_segments_of_another_column_do_not_matter() -> None:
     other = Segment("size", "big", PairedOutcomes(5, 95, 0), -0.9, Interval(-1, 1, 0.9))
     forest = [segment("north", 30, 20), segment("south", 20, 30)]
     assert homogeneity_p_value([*forest, other], "region") == homogeneity_p_value(forest, "region")
+    assert exact_homogeneity_p_value([*forest, other], "region") == exact_homogeneity_p_value(forest, "region")
     assert isinstance(homogeneity_p_value([*forest, other], "size"), Undefined)
 
 
