@@ -7,8 +7,9 @@ from scipy import stats
 
 from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, Undefined
+from analysis.freeman_halton import freeman_halton
 
-__all__ = ["class_label_selection_p_value", "label_selection_p_value"]
+__all__ = ["class_label_selection_p_value", "label_selection_p_value", "label_share_p_value"]
 
 
 def label_selection_p_value(counts: PairedCounts) -> float | Undefined:
@@ -30,6 +31,27 @@ def label_selection_p_value(counts: PairedCounts) -> float | Undefined:
     if table.sum() > 10_000 and expected.min() >= 10:
         return float(stats.chi2_contingency(table, correction=False).pvalue)
     return float(stats.fisher_exact(table).pvalue)
+
+
+def label_share_p_value(counts: PairedCounts) -> float | Undefined:
+    """Test whether rows get labels equally often in all four cells of (champion, challenger) decisions.
+
+    Chi-square of (labelled, unlabelled) x cell without correction, 3 degrees of freedom, one less for each cell without
+    rows; where an expected count is below 5, the exact test of the same table (``analysis.freeman_halton``). A small p
+    alone does no harm: what both models flag may be labelled more often, which favours neither. It is
+    ``label_selection_p_value`` that compares the two cells on which the models disagree.
+    """
+    n, u = counts.labelled, counts.unlabelled
+    if not sum(u):
+        return Undefined("every row is labelled")
+    if not counts.n:
+        return Undefined("no row is labelled")
+    table = [(n[cell] + n[4 + cell], u[cell]) for cell in range(4) if n[cell] + n[4 + cell] + u[cell]]
+    if len(table) < 2:
+        return Undefined("all rows have the same pair of decisions")
+    if stats.contingency.expected_freq(table).min() < 5:
+        return freeman_halton(table)
+    return float(stats.chi2_contingency(table, correction=False).pvalue)
 
 
 def class_label_selection_p_value(counts: ClassCounts) -> float | Undefined:

@@ -9,7 +9,8 @@ from hypothesis import given
 from scipy import stats
 
 from analysis.counts import PairedCounts, Undefined
-from analysis.labels import label_selection_p_value
+from analysis.freeman_halton import freeman_halton
+from analysis.labels import label_selection_p_value, label_share_p_value
 
 
 def counts(champion_only: tuple[int, int], challenger_only: tuple[int, int]) -> PairedCounts:
@@ -99,6 +100,83 @@ def test_the_size_of_the_test_under_labels_at_random() -> None:
         small += isinstance(p, float) and p < 0.05
     assert stats.binomtest(small, 1000).proportion_ci(0.998).low <= 0.05
     assert small > 5
+
+
+def cells(*rows: tuple[int, int]) -> PairedCounts:
+    """(labelled, unlabelled) rows in each cell of (champion, challenger), a third of the labels positive."""
+    labelled = [a - a // 3 for a, _ in rows] + [a // 3 for a, _ in rows]
+    return PairedCounts(tuple(labelled), tuple(u for _, u in rows))  # type: ignore[arg-type]
+
+
+def test_the_shares_of_all_four_cells_against_the_sum_of_squared_z_values() -> None:
+    """Chi-square with 3 df: the sum over cells of n (share - mean share)^2 / (mean share (1 - mean share))."""
+    rows = ((900, 100), (80, 20), (70, 30), (190, 10))
+    n, labelled = np.array([a + u for a, u in rows]), np.array([a for a, _ in rows])
+    share = labelled.sum() / n.sum()
+    statistic = (n * (labelled / n - share) ** 2).sum() / (share * (1 - share))
+    assert label_share_p_value(cells(*rows)) == pytest.approx(stats.chi2.sf(statistic, 3), rel=1e-9)
+
+
+@pytest.mark.parametrize("empty", range(4))
+def test_a_cell_without_rows_takes_its_degree_of_freedom_with_it(empty: int) -> None:
+    rows = [(90, 20), (80, 40), (70, 30), (100, 25)]
+    rows[empty] = (0, 0)
+    table = [r for r in rows if r != (0, 0)]
+    expected = stats.chi2_contingency(table, correction=False)
+    assert expected.dof == 2
+    assert label_share_p_value(cells(*rows)) == pytest.approx(expected.pvalue)
+
+
+def test_with_an_expected_count_below_five_the_shares_are_tested_exactly_and_with_five_not() -> None:
+    few = ((30, 20), (3, 6), (5, 4), (30, 22))
+    assert label_share_p_value(cells(*few)) == freeman_halton(few)
+    five = ((30, 30), (4, 6), (5, 5), (31, 29))
+    assert label_share_p_value(cells(*five)) == stats.chi2_contingency(five, correction=False).pvalue
+
+
+def test_labels_that_favour_what_both_flag_favour_neither_model() -> None:
+    """The four cells differ beyond doubt, the two on which the models disagree not at all."""
+    harmless = cells((500, 500), (60, 40), (60, 40), (190, 10))
+    share, selection = label_share_p_value(harmless), label_selection_p_value(harmless)
+    assert isinstance(share, float)
+    assert share < 1e-6
+    assert selection == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (cells((50, 0), (9, 0), (8, 0), (7, 0)), "every row is labelled"),
+        (PairedCounts(), "every row is labelled"),
+        (cells((0, 50), (0, 9), (0, 8), (0, 7)), "no row is labelled"),
+        (cells((50, 9), (0, 0), (0, 0), (0, 0)), "all rows have the same pair of decisions"),
+    ],
+)
+def test_where_no_shares_can_differ_they_are_not_tested(table: PairedCounts, reason: str) -> None:
+    assert label_share_p_value(table) == Undefined(reason)
+
+
+def test_the_size_of_the_test_of_shares_under_labels_at_random() -> None:
+    """2000 seeded draws with one labelling rate: p < .05 in about 5 %."""
+    rng = np.random.default_rng(8)
+    n = np.array([400, 30, 25, 90])
+    found = [
+        label_share_p_value(cells(*((int(a), int(u)) for a, u in zip(k, n - k, strict=True))))
+        for k in rng.binomial(n, 0.7, (2000, 4))
+    ]
+    interval = stats.binomtest(sum(p < 0.05 for p in found if isinstance(p, float)), 2000).proportion_ci(0.998)
+    assert interval.low <= 0.05 <= interval.high
+
+
+@SLOW_PROPERTY
+@given(COUNTS)
+def test_the_test_of_shares_is_a_share_or_undefined_and_symmetric(table: PairedCounts) -> None:
+    there, back = label_share_p_value(table), label_share_p_value(table.swap())
+    if isinstance(there, Undefined):
+        assert back == there
+    else:
+        assert 0 <= there <= 1
+        assert back == pytest.approx(there, rel=1e-6, abs=1e-12)
 
 
 @SLOW_PROPERTY
