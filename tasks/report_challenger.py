@@ -8,11 +8,13 @@ from analysis.counts import Undefined
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment
+from analysis.labels import label_share_p_value
 from analysis.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
 from analysis.metrics import Difference
 from analysis.planned import PlannedLook
 from analysis.policy import Policy
 from analysis.process import Method
+from analysis.segments import exact_homogeneity_p_value
 from tasks.markdown import e_value, escape, interval_text, level_text, p_value, table
 from tasks.report_numbers import numbers
 
@@ -33,16 +35,38 @@ def challenger(a: Assessment, policy: Policy) -> str:
     """Everything on one challenger: reasons, tables, metrics, guardrails, repeated looks, segments."""
     version = a.evidence.challenger.version
     reasons = "\n".join(f"- {escape(r)}" for r in a.reasons)
-    return "\n\n".join(
-        [
-            f"## Version {version} against version {a.evidence.champion.version}: {a.verdict.value}",
-            reasons,
-            *numbers(a, policy),
-            _guardrails(a),
-            _sequential(a, policy),
-            _segments(a),
-        ]
+    parts = [
+        f"## Version {version} against version {a.evidence.champion.version}: {a.verdict.value}",
+        reasons,
+        *numbers(a, policy),
+        _labels(a, policy),
+        _guardrails(a),
+        _sequential(a, policy),
+        _segments(a),
+    ]
+    return "\n\n".join(p for p in parts if p)
+
+
+def _labels(a: Assessment, policy: Policy) -> str:
+    """Whether labels follow the decisions, where any is missing."""
+    counts = a.evidence.counts
+    if policy.task != "binary" or not sum(counts.unlabelled):
+        return ""
+    decides = (
+        "a small p makes a judgement invalid"
+        if policy.unlabelled == "refuse"
+        else "covered by the setting `unlabelled`"
     )
+    harmless = "a small p may be harmless: what both flag may have another base rate, and be looked into more often"
+    rows = [
+        ["flagged by one model alone: champion or challenger", _tested(a.measured.label_selection_p_value), decides],
+        ["all four pairs of decisions", _tested(label_share_p_value(counts)), harmless],
+    ]
+    return table(["rows labelled equally often", "test", ""], rows)
+
+
+def _tested(p: float | Undefined) -> str:
+    return f"not tested, {p.reason}" if isinstance(p, Undefined) else f"p {p_value(p)}"
 
 
 def _guardrails(a: Assessment) -> str:
@@ -186,7 +210,7 @@ def _segments(a: Assessment) -> str:
         for s in a.measured.segments
     ]
     tests = [
-        f"Win share equal across {escape(c)}: {'not tested, ' + p.reason if isinstance(p, Undefined) else f'p {p_value(p)}'}."
+        f"Win share equal across {escape(c)}: {_homogeneity(a, c, p)}."
         for c, p in a.measured.homogeneity_p_value.items()
     ]
     warnings = [
@@ -212,3 +236,11 @@ def _segments(a: Assessment) -> str:
         else "",
     ]
     return "\n\n".join(p for p in parts if p)
+
+
+def _homogeneity(a: Assessment, column: str, p: float | Undefined) -> str:
+    """The chi-square's p, or where disagreements are too few for it, that of the exact test."""
+    exact = exact_homogeneity_p_value(a.measured.segments, column) if isinstance(p, Undefined) else p
+    if isinstance(p, Undefined) and isinstance(exact, float):
+        return f"{_tested(exact)} (exact: {p.reason})"
+    return _tested(p)

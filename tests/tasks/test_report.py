@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import date
@@ -9,6 +10,7 @@ from datetime import date
 import polars as pl
 import pytest
 from parcels import decisions_frame, put_labels
+from scipy import stats
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
 from analysis.policy import Policy
@@ -210,6 +212,66 @@ class TestPage:
         assert taken is not None
         markdown = report(store, project, taken)
         assert f"| version 2 | {frame.height} | **0** | 0 | {frame.height} |" in markdown
+
+
+@pytest.mark.usefixtures("two")
+class TestFewRowsAndLabels:
+    """Numbers of the report alone: the record of a decision does not hold them."""
+
+    def shown(self, store: Store, registry: Registry, project: Project, frame: pl.DataFrame) -> tuple[str, Look]:
+        found(store, registry, project)
+        seen = frame.filter(pl.col("label").is_not_null())
+        put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(0))
+        score_rows(store, registry, project, frame.drop("label"))
+        taken = look_on(store, project, week(2))
+        assert taken is not None
+        return report(store, project, taken), taken
+
+    def test_with_few_disagreements_the_segments_are_compared_exactly(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        counts = {
+            "north": {(1, 0, 1): 6, (1, 1, 0): 1, (1, 1, 1): 5, (0, 0, 0): 9},
+            "south": {(1, 1, 0): 4, (1, 1, 1): 5},
+        }
+        frame = pl.concat([decisions_frame(n, prefix=region, region=region) for region, n in counts.items()])
+        markdown, taken = self.shown(store, registry, project, frame)
+        exact = math.comb(7, 1) * math.comb(4, 4) / math.comb(11, 5)  # one loss of 7 and 4 of 4, and nothing is as rare
+        assert stats.fisher_exact([[6, 1], [0, 4]]).pvalue == pytest.approx(exact)
+        assert f"Win share equal across region: p = {exact:.2g} (exact: expected counts below 5)." in markdown
+        assert "homogeneity_p_value" in str(taken.record)
+        assert f"{exact:.12g}" not in str(taken.record)
+
+    def test_with_no_wins_to_compare_the_segments_are_not_tested(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        markdown, _ = self.shown(store, registry, project, decisions_frame({(1, 1, 0): 4, (0, 0, 0): 5}))
+        assert (
+            "Win share equal across region: not tested, fewer than two segments with disagreements to compare."
+            in markdown
+        )
+
+    def test_where_labels_are_missing_it_says_whether_they_follow_the_decisions(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        """Of 40 rows in each cell of decisions 10, 20, 20 and 30 are labelled: no difference between the models' own rows."""
+        labelled = {(0, 0): 10, (0, 1): 20, (1, 0): 20, (1, 1): 30}
+        rows = [decisions_frame({(1, *d): n}, prefix=f"l{d}") for d, n in labelled.items()]
+        missing = [decisions_frame({(1, *d): 40 - n}, prefix=f"u{d}") for d, n in labelled.items()]
+        frame = pl.concat([*rows, *(m.with_columns(label=pl.lit(None, dtype=pl.Int64)) for m in missing)])
+        markdown, _ = self.shown(store, registry, project, frame)
+        own = row(markdown, "flagged by one model alone: champion or challenger")
+        assert own[1:] == ["p = 1", "a small p makes a judgement invalid"]
+        p = stats.chi2.sf(2 * 40 * 0.25**2 / 0.25, 3)
+        every = row(markdown, "all four pairs of decisions")
+        assert every[1] == f"p = {p:.2g}"
+        assert every[2].startswith("a small p may be harmless: what both flag may have another base rate")
+
+    def test_where_every_row_is_labelled_it_says_nothing_of_shares(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        markdown, _ = self.shown(store, registry, project, decisions_frame(BETTER))
+        assert "labelled equally often" not in markdown
 
 
 HOSTILE = [
