@@ -66,7 +66,7 @@ TESTS: dict[str, str] = {
     "planning": "planned_looks",
     "forecast": "forecast",
     "outlook": "outlook judge retire",
-    "clusters": "clusters",
+    "clusters": "clusters entities",
     "marginals": "marginals",
     "measures": "measures scores tasks clipped_losses",
     "gains": "measures unlabelled process scores tasks",
@@ -89,7 +89,7 @@ TESTS: dict[str, str] = {
 
 LIBRARIES = [
     "mpmath", "numpy", "polars", "pydantic", "pytest", "scipy.optimize", "scipy.stats", "sklearn.metrics",
-    "statsmodels.stats.contingency_tables", "statsmodels.stats.proportion",
+    "statsmodels.regression.linear_model", "statsmodels.stats.contingency_tables", "statsmodels.stats.proportion",
 ]  # fmt: skip
 
 
