@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from analysis.clusters import ClusteredTest, clustered_test, entity_outcomes
+from analysis.clusters import (
+    ClusteredDifference,
+    ClusteredTest,
+    clustered_difference,
+    clustered_test,
+    entity_outcomes,
+)
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.measures import LINEAR, LinearMetric
 from analysis.tally import ENTITY, decision_column
@@ -23,12 +29,15 @@ class EntityEvidence:
 
     ``batches[metric]`` has one entry a batch, in order. ``repeated_share``: of the rows on which the two models
     disagree, those of entities that an earlier batch has already counted. ``clustered``: all rows of every entity, at
-    one look (Obuchowski).
+    one look (Obuchowski). ``differences``: their estimates; a record of it has none, since they are for reports alone.
     """
 
     batches: Mapping[LinearMetric, tuple[PairedOutcomes, ...]]
     repeated_share: float
     clustered: Mapping[LinearMetric, ClusteredTest | Undefined]
+    differences: Mapping[LinearMetric, ClusteredDifference | Undefined] = field(
+        default_factory=dict, metadata={"record": False}
+    )
 
     @property
     def leaves_much_unused(self) -> bool:
@@ -47,7 +56,7 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
     that return are counted once, so errors that stick to an entity cannot add up to evidence.
     """
     table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
-    batches, clustered, repeated = {}, {}, {}
+    batches, clustered, differences, repeated = {}, {}, {}, {}
     for name in LINEAR:
         own = table.select("batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant")))
         own = own.filter(pl.col("rows") > 0).sort("batch", "entity")
@@ -62,9 +71,10 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
             if whole.height
             else Undefined("no labelled row")
         )
+        differences[name] = clustered_difference(whole["net"], whole["rows"])
         disagreements, counted = int(own["discordant"].sum()), int(first["discordant"].sum())
         repeated[name] = (disagreements - counted) / disagreements if disagreements else 0.0
-    return EntityEvidence(batches, repeated["accuracy"], clustered)
+    return EntityEvidence(batches, repeated["accuracy"], clustered, differences)
 
 
 _COLUMNS = [f"{name}.{kind}" for name in LINEAR for kind in ("net", "rows", "discordant")]

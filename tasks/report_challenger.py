@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.assess import RECENT_BATCHES, Measured, shown_metric
-from analysis.clusters import ClusteredTest
+from analysis.clusters import ClusteredDifference, ClusteredTest
 from analysis.counts import Undefined
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
@@ -124,7 +124,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
         *_planned(m.planned),
-        *_entities(a),
+        *_entities(a, 1 - 2 * policy.alpha),
         [
             "forecast",
             "E has reached its threshold" if a.forecast is None else _forecast(a.forecast),
@@ -165,7 +165,7 @@ def _planned(planned: PlannedLook | None) -> list[list[str]]:
     return [["declared horizon", f"{planned.fraction:.0%} seen; z {planned.z:.2f} against {planned.boundary:.2f}"]]
 
 
-def _entities(a: Assessment) -> list[list[str]]:
+def _entities(a: Assessment, level: float) -> list[list[str]]:
     """What sharing entities does to the evidence."""
     found = a.evidence.entities
     if found is None:
@@ -175,13 +175,16 @@ def _entities(a: Assessment) -> list[list[str]]:
     rows = [["entities that return", share + note]]
     for name, test in found.clustered.items():
         if isinstance(test, ClusteredTest):
-            rows.append(
-                [
-                    f"all rows of every entity, {name}",
-                    f"p {p_value(test.p_value)} at one look ({test.entities:,} entities)",
-                ]
-            )
+            p = f"p {p_value(test.p_value)} at one look ({test.entities:,} entities)"
+            rows.append([f"all rows of every entity, {name}", f"{_clustered(found.differences[name], level)}; {p}"])
     return rows
+
+
+def _clustered(found: ClusteredDifference | Undefined, level: float) -> str:
+    if isinstance(found, Undefined):
+        return f"no interval, {found.reason}"
+    interval = found.interval(level)
+    return f"{found.value:+.4f}, {level_text(level)} interval {interval_text(interval)} (robust to what rows of an entity share)"
 
 
 def _forecast(f: Forecast | Undefined) -> str:

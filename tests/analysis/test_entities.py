@@ -11,14 +11,15 @@ import pytest
 from analysis_examples import FIRST_DAY, contender
 from scipy import stats
 
-from analysis.clusters import ClusteredTest
-from analysis.counts import PairedOutcomes
+from analysis.clusters import ClusteredTest, clustered_difference
+from analysis.counts import PairedOutcomes, Undefined
 from analysis.entities import entity_evidence
 from analysis.evidence import BatchTally, Evidence, gather
 from analysis.judge import judge
 from analysis.policy import Policy
 from analysis.process import OutcomeProcess
 from analysis.proof import process
+from analysis.record import plain
 
 Row = tuple[str, int | None, int | None, int | None, int]  # entity, label, champion, challenger, n
 
@@ -53,6 +54,23 @@ def test_an_entity_that_returns_counts_once() -> None:
     found = entity_evidence(weeks, "1", "2")
     assert found.batches["recall"] == (PairedOutcomes(1, 0, 1), PairedOutcomes(0, 1, 0))
     assert found.repeated_share == pytest.approx(2 / 4)
+
+
+def test_all_rows_of_an_entity_count_for_the_estimate_and_a_record_has_none() -> None:
+    """a: 2 of 3 rows won on balance, over both weeks; b: 1 of 4 lost; c: 0 of 2. No row has label 0."""
+    weeks = [
+        frame([("a", 1, 0, 1, 1), ("b", 1, 1, 0, 1), ("b", 1, 1, 1, 3)]),
+        frame([("a", 1, 0, 1, 1), ("a", 1, 1, 1, 1), ("c", 1, 0, 0, 2)]),
+    ]
+    found = entity_evidence(weeks, "1", "2")
+    expected = clustered_difference([2, -1, 0], [3, 4, 2])
+    assert not isinstance(expected, Undefined)
+    assert expected.value == 1 / 9
+    assert found.differences == {
+        "recall": expected, "specificity": Undefined("fewer than two entities"), "accuracy": expected,
+    }  # fmt: skip
+    assert found.first(1).differences == found.differences
+    assert set(plain(found)) == {"batches", "repeated_share", "clustered"}
 
 
 def test_entities_without_a_disagreement_leave_nothing_unused() -> None:

@@ -13,10 +13,11 @@ from parcels import decisions_frame, put_labels
 from scipy import stats
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
+from analysis.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.markdown import escape
-from tasks.project import Project
+from tasks.project import Columns, Project
 from tasks.registry import Registry
 from tasks.reigns import reigns
 from tasks.report import render, sentence
@@ -266,6 +267,32 @@ class TestFewRowsAndLabels:
         every = row(markdown, "all four pairs of decisions")
         assert every[1] == f"p = {p:.2g}"
         assert every[2].startswith("a small p may be harmless: what both flag may have another base rate")
+
+    def test_rows_that_share_entities_have_an_estimate_with_an_interval_of_entities(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        """Ten customers with three positives won each, five with two lost: (30 - 10) / 40 over all rows."""
+        shared = project.model_copy(update={"columns": Columns(entity="customer")})
+        frame = decisions_frame({(1, 0, 1): 30, (1, 1, 0): 10, (0, 0, 0): 9})
+        customers = [i // 3 for i in range(30)] + [10 + i // 2 for i in range(10)] + [99] * 9
+        markdown, taken = self.shown(store, registry, shared, frame.with_columns(customer=pl.Series(customers)))
+        expected = clustered_difference([3] * 10 + [-2] * 5, [3] * 10 + [2] * 5)
+        assert isinstance(expected, ClusteredDifference)
+        interval = expected.interval(0.9)
+        line = row(markdown, "all rows of every entity, recall")[1]
+        assert line.startswith(
+            f"{0.5:+.4f}, 90 % interval {interval.low:+.4f} to {interval.high:+.4f} (robust to what rows of an entity share); p = "
+        )
+        assert line.endswith("at one look (15 entities)")
+        assert f"{expected.standard_error:.12g}" not in str(taken.record)
+
+    def test_where_entities_do_not_differ_there_is_a_test_without_an_interval(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        shared = project.model_copy(update={"columns": Columns(entity="customer")})
+        frame = decisions_frame({(1, 0, 1): 8, (0, 0, 0): 8}).with_columns(customer=pl.int_range(16) // 2)
+        line = row(self.shown(store, registry, shared, frame)[0], "all rows of every entity, recall")[1]
+        assert line.startswith("no interval, no entity differs from the others; p = ")
 
     def test_where_every_row_is_labelled_it_says_nothing_of_shares(
         self, store: Store, registry: Registry, project: Project
