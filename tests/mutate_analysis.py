@@ -63,7 +63,7 @@ TESTS: dict[str, str] = {
     "cost": "cost",
     "asymptotic": "planned_looks process regression_sums",
     "predictive": "predictive",
-    "planning": "planned_looks",
+    "planning": "planned_looks planning",
     "forecast": "forecast",
     "outlook": "outlook judge retire",
     "clusters": "clusters entities",
