@@ -13,6 +13,7 @@ from analysis.policy import Policy
 from analysis.record import digest
 from analysis.season import NAIVE_RULES
 from analysis.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
+from tasks.plan_sizes import Sizes, sizes
 from tasks.plan_volumes import Basis, PlanError, Volumes, basis
 from tasks.predictions import manifests
 from tasks.project import Project
@@ -38,11 +39,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What became of challengers that are better by ``gain``, under every rule."""
+    """What became of challengers that are better by ``gain``, under every rule, and what a proof takes without a batch in between."""
 
     gain: float
     scenario: Scenario
     rules: Mapping[str, Promotions]
+    sizes: Sizes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,12 @@ def make_plan(store: Store, project: Project, question: Question, as_of: date, p
     except ValueError as error:
         msg = f"project {project.name} cannot be simulated: {error}"
         raise PlanError(msg) from None
-    courses = tuple(_course(gain, scenario, trials, question, progress) for gain, scenario in grid.items())
-    return Plan(question, as_of, given, tuple(a.alpha for a in allowances.values()), courses)
+    alphas = tuple(a.alpha for a in allowances.values())
+    courses = tuple(
+        _course(gain, scenario, trials, question, sizes(scenario, project.policy, alphas[0]), progress)
+        for gain, scenario in grid.items()
+    )
+    return Plan(question, as_of, given, alphas, courses)
 
 
 def _check(question: Question) -> None:
@@ -103,6 +109,7 @@ def _course(
     scenario: Scenario,
     trials: Mapping[str, Trial],
     question: Question,
+    needed: Sizes | None,
     progress: Callable[[str], None],
 ) -> Course:
     """Every rule on the same batches, whose random numbers depend on the seed and the scenario alone."""
@@ -112,7 +119,7 @@ def _course(
     for name, trial in trials.items():
         rules[name] = play(cells, trial)
         progress(f"gain {gain:g}, {name}: promoted in {rules[name].promoted} of {question.runs} runs")
-    return Course(gain, scenario, rules)
+    return Course(gain, scenario, rules, needed)
 
 
 def _allowances(store: Store, project: Project, challengers: int) -> dict[str, Allowance]:

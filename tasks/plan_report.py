@@ -13,6 +13,7 @@ from analysis.simulate import Promotions
 from tasks.markdown import escape, table
 from tasks.plan import Course, Plan
 from tasks.plan_plot import draw_plan, percent
+from tasks.plan_sizes import HORIZON, Need, deciding
 from tasks.project import Project
 from tasks.season import DETHRONE
 from tasks.store import Store
@@ -40,6 +41,7 @@ def record_of(project: Project, plan: Plan) -> bytes:
             "gain_in_primary": c.scenario.gain_in(project.policy.primary, project.policy),
             "scenario": c.scenario,
             "rules": {name: _numbers(p) for name, p in c.rules.items()},
+            "sizes": c.sizes,
         }
         for c in plan.courses
     ]
@@ -126,6 +128,7 @@ def _markdown(project: Project, plan: Plan, image: str) -> str:
             f"Shares with their 95 % intervals (Clopper and Pearson), of {q.runs} simulated runs of {q.batches} batches. A run "
             f"without a promotion counts as {q.batches} in the mean. {_matters(policy)}"
         ),
+        _sizes(plan, policy),
         "## The naive rules on the same batches",
         _naive(plan, policy),
         "Share of runs with a promotion, with its 95 % interval, and the mean batches up to it. These rules look at recall alone.",
@@ -136,7 +139,7 @@ def _markdown(project: Project, plan: Plan, image: str) -> str:
         ),
         "\n".join(f"- {s}" for s in _assumptions(project, plan)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def _matters(policy: Policy) -> str:
@@ -155,7 +158,7 @@ def _policy(plan: Plan, policy: Policy) -> str:
     rows = []
     for c in plan.courses:
         p, cells = c.rules[DETHRONE], c.scenario.expected()
-        won, lost = (_deciding(policy, cells[5], cells[2]), _deciding(policy, cells[6], cells[1]))
+        won, lost = (deciding(policy, cells[5], cells[2]), deciding(policy, cells[6], cells[1]))
         rows.append(
             [
                 f"{c.gain:g}",
@@ -170,11 +173,23 @@ def _policy(plan: Plan, policy: Policy) -> str:
     return table(header, rows)
 
 
-def _deciding(policy: Policy, positives: float, negatives: float) -> float:
-    """Of the rows on which one of the two is right those that the primary metric is about."""
-    if policy.primary == "recall":
-        return positives
-    return negatives if policy.primary == "specificity" else positives + negatives
+def _sizes(plan: Plan, policy: Policy) -> str:
+    """What the gains take; nothing where wins and losses of rows are not what decides."""
+    found = [(c.gain, c.sizes) for c in plan.courses if c.sizes]
+    if not found:
+        return ""
+    header = [f"gain in {policy.primary}", "won", "one look, 80 % power", "E: half of the time", "E: 80 % of the time"]
+    rows = [[f"{gain:g}", f"{s.win_share:.0%}", _need(s.one_look), _need(s.even), _need(s.likely)] for gain, s in found]
+    about = (
+        "Labelled rows that on average hold the disagreements in brackets, of which the challenger wins the share named. One look is "
+        "McNemar's mid-p at a size fixed beforehand (Connor 1987); E may be looked at after every row. A promotion waits for "
+        f"closed batches, guardrails and the tests of one look as well. Alpha {plan.alphas[0]:.2g}, one challenger."
+    )
+    return "\n\n".join(["## How many rows a decision needs", table(header, rows), about])
+
+
+def _need(n: Need | None) -> str:
+    return f"{n.rows:,} ({n.disagreements:,})" if n else f"more than {HORIZON:,} disagreements"
 
 
 def _naive(plan: Plan, policy: Policy) -> str:
