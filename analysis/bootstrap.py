@@ -25,7 +25,7 @@ from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
 from analysis.metrics import Floats, Metric, difference, paired_metric, paired_standard_error
 
-__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "summary"]
+__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "stratified_bootstrap", "summary"]
 
 Resampling = Literal["dirichlet", "multinomial"]
 
@@ -61,19 +61,53 @@ def bootstrap(
     """
     if counts.n == 0:
         return {name: Undefined("no labelled row") for name in metrics}
-    cells = np.array(counts.labelled, dtype=np.float64)
-    if method == "dirichlet":
-        origin = cells + 0.5
-        draws = rng.standard_gamma(origin, size=(n_resamples, 8))
-    else:
-        origin = cells
-        draws = rng.multinomial(counts.n, cells / counts.n, size=n_resamples).astype(np.float64)
+    origin, draws = _tables(counts, rng, n_resamples, method)
     found: dict[Metric, Bootstrap | Undefined] = {}
     for name in metrics:
         values = _differences(name, draws)
         limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
         found[name] = summary(values, limits, method, interval)
     return found
+
+
+def stratified_bootstrap(
+    strata: Sequence[PairedCounts],
+    metrics: Sequence[Metric],
+    *,
+    rng: np.random.Generator,
+    confidence_level: float,
+    n_resamples: int = 10_000,
+    method: Resampling = "dirichlet",
+) -> dict[Metric, Bootstrap | Undefined]:
+    """The same where the labelled rows of every stratum were fixed by design: each is drawn by itself, and the draws are summed.
+
+    n_s rows of stratum s are Multinomial(n_s, N_s / n_s), or n_s times shares from Dirichlet(N_s + 1/2), which adds four rows' worth
+    of smoothing to every stratum: with many small strata take ``multinomial``. The variance is that of a stratified sample,
+    without what the strata's sizes would vary by (Davison and Hinkley 1997, section 3.2). Percentile intervals only: the
+    others' corrections are for one sample.
+    """
+    filled = [counts for counts in strata if counts.n]
+    if not filled:
+        return {name: Undefined("no labelled row") for name in metrics}
+    total = np.zeros((n_resamples, 8))
+    for counts in filled:
+        _, draws = _tables(counts, rng, n_resamples, method)
+        total += draws * (counts.n / draws.sum(axis=1, keepdims=True))
+    found: dict[Metric, Bootstrap | Undefined] = {}
+    for name in metrics:
+        values = _differences(name, total)
+        found[name] = summary(values, percentile_interval(values, confidence_level), method)
+    return found
+
+
+def _tables(
+    counts: PairedCounts, rng: np.random.Generator, n_resamples: int, method: Resampling
+) -> tuple[Floats, Floats]:
+    """The table that is drawn from, and the draws; those of ``dirichlet`` are shares up to a factor."""
+    cells = np.array(counts.labelled, dtype=np.float64)
+    if method == "dirichlet":
+        return cells + 0.5, rng.standard_gamma(cells + 0.5, size=(n_resamples, 8))
+    return cells, rng.multinomial(counts.n, cells / counts.n, size=n_resamples).astype(np.float64)
 
 
 def _differences(name: Metric, tables: Floats) -> Floats:

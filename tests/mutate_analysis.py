@@ -54,7 +54,7 @@ TESTS: dict[str, str] = {
     "labels": "label_selection tasks",
     "missing_labels": "missing_labels unlabelled",
     "metrics": "metrics any_counts",
-    "bootstrap": "bootstrap bootstrap_intervals",
+    "bootstrap": "bootstrap bootstrap_intervals stratified_bootstrap",
     "bootstrap_intervals": "bootstrap bootstrap_intervals",
     "segments": "segments",
     "freeman_halton": "freeman_halton",
