@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,15 @@ from scipy import stats
 from analysis.counts import PairedOutcomes
 from analysis.eprocess import DEFAULT_PRIOR, log_e
 
-__all__ = ["DisagreementsNeeded", "connor", "e_process_boundary", "e_process_pairs", "miettinen", "rows_for"]
+__all__ = [
+    "DisagreementsNeeded",
+    "connor",
+    "e_process_boundary",
+    "e_process_pairs",
+    "fewest_disagreements",
+    "miettinen",
+    "rows_for",
+]
 
 Alternative = Literal["greater", "two-sided"]
 
@@ -50,6 +59,18 @@ def miettinen(
     z_a, z_b = _quantiles(discordance, gain, alpha, power, alternative)
     spread = math.sqrt(max(discordance**2 - gain**2 * (3 + discordance) / 4, 0.0))
     return (z_a * discordance + z_b * spread) ** 2 / (discordance * gain**2)
+
+
+def fewest_disagreements(*, alpha: float, prior: float = DEFAULT_PRIOR) -> int:
+    """The straight wins after which E has reached 1/alpha: with fewer disagreements nothing can be proven.
+
+    Raises ValueError outside 0 < alpha < 1.
+    """
+    if not 0 < alpha < 1:
+        msg = f"alpha must lie between 0 and 1, not {alpha}"
+        raise ValueError(msg)
+    wins = (w for w in itertools.count(1) if log_e(PairedOutcomes(w, 0, 0), prior=prior) >= -math.log(alpha))
+    return next(wins)
 
 
 def e_process_boundary(disagreements: int, *, alpha: float, prior: float = DEFAULT_PRIOR) -> float:

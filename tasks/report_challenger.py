@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.assess import RECENT_BATCHES, Measured, shown_metric
+from analysis.assess import RECENT_BATCHES, shown_metric
 from analysis.clusters import ClusteredDifference, ClusteredTest
 from analysis.counts import Undefined
 from analysis.forecast import Forecast
@@ -12,6 +12,7 @@ from analysis.labels import label_share_p_value
 from analysis.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
 from analysis.metrics import Difference
 from analysis.planned import PlannedLook
+from analysis.planning import fewest_disagreements
 from analysis.policy import Policy
 from analysis.process import Method
 from analysis.segments import exact_homogeneity_p_value
@@ -120,7 +121,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ["taken by", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
         [f"gain in {primary}", anytime],
         [_at_one_look(primary, policy), single],
-        *_disagreements(m, policy),
+        *_disagreements(a, policy),
         ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
         *_planned(m.planned),
@@ -145,10 +146,16 @@ def _at_one_look(primary: Measure, policy: Policy) -> str:
     return "the same at one look" if same else f"gain in {shown_metric(policy)} at one look"
 
 
-def _disagreements(m: Measured, policy: Policy) -> list[list[str]]:
+def _disagreements(a: Assessment, policy: Policy) -> list[list[str]]:
     if policy.task == "regression":
         return []
-    return [["disagreements", f"{m.pairs.discordant:,}: {m.pairs.wins:,} won, {m.pairs.losses:,} lost"]]
+    m = a.measured
+    counted = f"{m.pairs.discordant:,}: {m.pairs.wins:,} won, {m.pairs.losses:,} lost"
+    if m.method in ("rows", "entities") and not policy.horizon:
+        needed = fewest_disagreements(alpha=a.alpha, prior=policy.prior)
+        if m.pairs.discordant < needed:
+            counted += f"; **insufficient evidence**: with fewer than {needed} nothing can be proven, nor that there is no difference"
+    return [["disagreements", counted]]
 
 
 def _recent(recent: Difference | Undefined, policy: Policy) -> str:

@@ -14,7 +14,23 @@ from scipy import optimize, stats
 
 from analysis.counts import PairedOutcomes
 from analysis.eprocess import log_e, log_e_array, prior_for
-from analysis.planning import DisagreementsNeeded, e_process_boundary, e_process_pairs
+from analysis.planning import DisagreementsNeeded, e_process_boundary, e_process_pairs, fewest_disagreements
+
+
+@pytest.mark.parametrize(
+    ("prior", "alpha", "wins"),
+    [(1, 0.05, 7), (3, 0.05, 9), (10, 0.05, 13), (30, 0.05, 20), (1, 0.01, 9), (3, 0.01, 12), (10, 0.01, 18)],
+)
+def test_straight_wins_to_a_proof_against_the_published_ones(prior: float, alpha: float, wins: int) -> None:
+    assert fewest_disagreements(alpha=alpha, prior=prior) == wins
+    assert log_e(PairedOutcomes(wins, 0, 0), prior=prior) >= -math.log(alpha)
+    assert log_e(PairedOutcomes(wins - 1, 0, 0), prior=prior) < -math.log(alpha)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -0.1, math.nan])
+def test_a_proof_needs_an_alpha_between_0_and_1(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha must lie between 0 and 1, not "):
+        fewest_disagreements(alpha=alpha)
 
 
 @pytest.mark.parametrize(

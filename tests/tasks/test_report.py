@@ -243,6 +243,17 @@ class TestFewRowsAndLabels:
         assert "homogeneity_p_value" in str(taken.record)
         assert f"{exact:.12g}" not in str(taken.record)
 
+    @pytest.mark.parametrize(("wins", "insufficient"), [(8, True), (9, False)])
+    def test_too_few_disagreements_are_called_insufficient_evidence_and_not_a_tie(
+        self, store: Store, registry: Registry, project: Project, wins: int, insufficient: bool
+    ) -> None:
+        markdown, _ = self.shown(
+            store, registry, project, decisions_frame({(1, 0, 1): wins, (1, 1, 1): 5, (0, 0, 0): 9})
+        )
+        assert row(markdown, "disagreements")[1] == f"{wins}: {wins} won, 0 lost" + insufficient * (
+            "; **insufficient evidence**: with fewer than 9 nothing can be proven, nor that there is no difference"
+        )
+
     def test_with_no_wins_to_compare_the_segments_are_not_tested(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
