@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from datetime import date
@@ -10,17 +9,14 @@ from datetime import date
 import polars as pl
 import pytest
 from parcels import decisions_frame, put_labels
-from scipy import stats
+from report_examples import cells, report, row
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
-from analysis.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
-from tasks.decisions import Look
 from tasks.markdown import escape
-from tasks.project import Columns, Project
+from tasks.project import Project
 from tasks.registry import Registry
-from tasks.reigns import reigns
-from tasks.report import render, sentence
+from tasks.report import sentence
 from tasks.store import Store
 
 SECTIONS = [
@@ -42,21 +38,6 @@ def project(make_project: Callable[..., Project]) -> Project:
 def two(register: Callable[..., str]) -> None:
     register("x1")
     register("x2", trained_through="2023-12-31")
-
-
-def report(store: Store, project: Project, taken: Look) -> str:
-    return render(project, taken, reigns(store, project), {"evidence": "evidence.svg", "trend": "trend.svg"})
-
-
-def cells(line: str) -> list[str]:
-    """The cells of a line of a markdown table: split where a bar is not escaped."""
-    return [c.strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-
-
-def row(markdown: str, first: str) -> list[str]:
-    """The one table row whose first cell is this."""
-    (found_row,) = [r for line in markdown.splitlines() if line.startswith("|") and (r := cells(line))[0] == first]
-    return found_row
 
 
 @pytest.mark.usefixtures("two")
@@ -213,103 +194,6 @@ class TestPage:
         assert taken is not None
         markdown = report(store, project, taken)
         assert f"| version 2 | {frame.height} | **0** | 0 | {frame.height} |" in markdown
-
-
-@pytest.mark.usefixtures("two")
-class TestFewRowsAndLabels:
-    """Numbers of the report alone: the record of a decision does not hold them."""
-
-    def shown(self, store: Store, registry: Registry, project: Project, frame: pl.DataFrame) -> tuple[str, Look]:
-        found(store, registry, project)
-        seen = frame.filter(pl.col("label").is_not_null())
-        put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(0))
-        score_rows(store, registry, project, frame.drop("label"))
-        taken = look_on(store, project, week(2))
-        assert taken is not None
-        return report(store, project, taken), taken
-
-    def test_with_few_disagreements_the_segments_are_compared_exactly(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        counts = {
-            "north": {(1, 0, 1): 6, (1, 1, 0): 1, (1, 1, 1): 5, (0, 0, 0): 9},
-            "south": {(1, 1, 0): 4, (1, 1, 1): 5},
-        }
-        frame = pl.concat([decisions_frame(n, prefix=region, region=region) for region, n in counts.items()])
-        markdown, taken = self.shown(store, registry, project, frame)
-        exact = math.comb(7, 1) * math.comb(4, 4) / math.comb(11, 5)  # one loss of 7 and 4 of 4, and nothing is as rare
-        assert stats.fisher_exact([[6, 1], [0, 4]]).pvalue == pytest.approx(exact)
-        assert f"Win share equal across region: p = {exact:.2g} (exact: expected counts below 5)." in markdown
-        assert "homogeneity_p_value" in str(taken.record)
-        assert f"{exact:.12g}" not in str(taken.record)
-
-    @pytest.mark.parametrize(("wins", "insufficient"), [(8, True), (9, False)])
-    def test_too_few_disagreements_are_called_insufficient_evidence_and_not_a_tie(
-        self, store: Store, registry: Registry, project: Project, wins: int, insufficient: bool
-    ) -> None:
-        markdown, _ = self.shown(
-            store, registry, project, decisions_frame({(1, 0, 1): wins, (1, 1, 1): 5, (0, 0, 0): 9})
-        )
-        assert row(markdown, "disagreements")[1] == f"{wins}: {wins} won, 0 lost" + insufficient * (
-            "; **insufficient evidence**: with fewer than 9 nothing can be proven, nor that there is no difference"
-        )
-
-    def test_with_no_wins_to_compare_the_segments_are_not_tested(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        markdown, _ = self.shown(store, registry, project, decisions_frame({(1, 1, 0): 4, (0, 0, 0): 5}))
-        assert (
-            "Win share equal across region: not tested, fewer than two segments with disagreements to compare."
-            in markdown
-        )
-
-    def test_where_labels_are_missing_it_says_whether_they_follow_the_decisions(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        """Of 40 rows in each cell of decisions 10, 20, 20 and 30 are labelled: no difference between the models' own rows."""
-        labelled = {(0, 0): 10, (0, 1): 20, (1, 0): 20, (1, 1): 30}
-        rows = [decisions_frame({(1, *d): n}, prefix=f"l{d}") for d, n in labelled.items()]
-        missing = [decisions_frame({(1, *d): 40 - n}, prefix=f"u{d}") for d, n in labelled.items()]
-        frame = pl.concat([*rows, *(m.with_columns(label=pl.lit(None, dtype=pl.Int64)) for m in missing)])
-        markdown, _ = self.shown(store, registry, project, frame)
-        own = row(markdown, "flagged by one model alone: champion or challenger")
-        assert own[1:] == ["p = 1", "a small p makes a judgement invalid"]
-        p = stats.chi2.sf(2 * 40 * 0.25**2 / 0.25, 3)
-        every = row(markdown, "all four pairs of decisions")
-        assert every[1] == f"p = {p:.2g}"
-        assert every[2].startswith("a small p may be harmless: what both flag may have another base rate")
-
-    def test_rows_that_share_entities_have_an_estimate_with_an_interval_of_entities(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        """Ten customers with three positives won each, five with two lost: (30 - 10) / 40 over all rows."""
-        shared = project.model_copy(update={"columns": Columns(entity="customer")})
-        frame = decisions_frame({(1, 0, 1): 30, (1, 1, 0): 10, (0, 0, 0): 9})
-        customers = [i // 3 for i in range(30)] + [10 + i // 2 for i in range(10)] + [99] * 9
-        markdown, taken = self.shown(store, registry, shared, frame.with_columns(customer=pl.Series(customers)))
-        expected = clustered_difference([3] * 10 + [-2] * 5, [3] * 10 + [2] * 5)
-        assert isinstance(expected, ClusteredDifference)
-        interval = expected.interval(0.9)
-        line = row(markdown, "all rows of every entity, recall")[1]
-        assert line.startswith(
-            f"{0.5:+.4f}, 90 % interval {interval.low:+.4f} to {interval.high:+.4f} (robust to what rows of an entity share); p = "
-        )
-        assert line.endswith("at one look (15 entities)")
-        assert f"{expected.standard_error:.12g}" not in str(taken.record)
-
-    def test_where_entities_do_not_differ_there_is_a_test_without_an_interval(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        shared = project.model_copy(update={"columns": Columns(entity="customer")})
-        frame = decisions_frame({(1, 0, 1): 8, (0, 0, 0): 8}).with_columns(customer=pl.int_range(16) // 2)
-        line = row(self.shown(store, registry, shared, frame)[0], "all rows of every entity, recall")[1]
-        assert line.startswith("no interval, no entity differs from the others; p = ")
-
-    def test_where_every_row_is_labelled_it_says_nothing_of_shares(
-        self, store: Store, registry: Registry, project: Project
-    ) -> None:
-        markdown, _ = self.shown(store, registry, project, decisions_frame(BETTER))
-        assert "labelled equally often" not in markdown
 
 
 HOSTILE = [

@@ -1,0 +1,26 @@
+"""A report, and how to read its tables."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.decisions import Look
+from tasks.project import Project
+from tasks.reigns import reigns
+from tasks.report import render
+from tasks.store import Store
+
+
+def report(store: Store, project: Project, taken: Look) -> str:
+    return render(project, taken, reigns(store, project), {"evidence": "evidence.svg", "trend": "trend.svg"})
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a line of a markdown table: split where a bar is not escaped."""
+    return [c.strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+def row(markdown: str, first: str) -> list[str]:
+    """The one table row whose first cell is this."""
+    (found_row,) = [r for line in markdown.splitlines() if line.startswith("|") and (r := cells(line))[0] == first]
+    return found_row
