@@ -181,18 +181,19 @@ def test_with_many_entities_both_intervals_say_the_same() -> None:
 def test_the_same_seed_draws_the_same_entities_in_any_order_and_however_many_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    once = draws(NET, SIZE)
-    assert draws(NET[::-1], SIZE[::-1]) == once
-    assert draws(NET, SIZE, seed=2) != once
-    kinds = len(np.unique(np.stack([NET, SIZE]), axis=1).T)
-    for held in (1, 3001 * kinds, 10_000 * kinds):
+    """Ten thousand by default: the quantiles of as many multinomial draws of 400 entities over their pairs of net win and rows."""
+    rng = np.random.default_rng(3)
+    size = rng.integers(5, 40, 400)
+    net = rng.integers(-5, 6, 400)
+    pairs, entities = np.unique(np.stack([net, size], axis=1), axis=0, return_counts=True)
+    d, n = (np.random.default_rng(1).multinomial(400, entities / 400, size=10_000) @ pairs).T
+    low, high = np.quantile(d / n, [0.05, 0.95])
+    for held in (1_000_000, 3001 * len(pairs), len(pairs), 1):
         monkeypatch.setattr(analysis.clusters, "_AT_ONCE", held)
-        assert draws(NET, SIZE) == once
-
-
-def test_ten_thousand_draws_are_the_default() -> None:
-    found = cluster_bootstrap(NET, SIZE, rng=np.random.default_rng(1), confidence_level=0.9)
-    assert found == draws(NET, SIZE, n=10_000)
+        found = cluster_bootstrap(net[::-1], size[::-1], rng=np.random.default_rng(1), confidence_level=0.9)
+        assert isinstance(found, Interval)
+        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    assert draws(net, size, seed=2) != found
 
 
 @pytest.mark.parametrize(

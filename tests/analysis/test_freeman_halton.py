@@ -50,8 +50,9 @@ def test_two_groups_against_enumeration(table: list[tuple[int, int]]) -> None:
     assert freeman_halton([*table, (0, 0)]) == freeman_halton(table), "a group without a count is none"
 
 
-def test_a_table_that_no_draw_equals_has_the_smallest_p_that_the_draws_can_give() -> None:
+def test_a_table_that_no_draw_equals_has_the_smallest_p_that_the_draws_can_give_and_the_likeliest_has_one() -> None:
     assert freeman_halton([(60, 0), (0, 60), (0, 50)]) == 1 / 10_000
+    assert freeman_halton([(2, 2), (2, 2), (2, 2)]) == 1
 
 
 def test_tables_that_are_equally_likely_count_whatever_the_rounding() -> None:

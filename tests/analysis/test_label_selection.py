@@ -127,6 +127,15 @@ def test_a_cell_without_rows_takes_its_degree_of_freedom_with_it(empty: int) -> 
     assert label_share_p_value(cells(*rows)) == pytest.approx(expected.pvalue)
 
 
+def test_two_cells_are_enough_and_one_counts_whose_rows_are_all_labelled_and_half_of_them_positive() -> None:
+    two = ((90, 20), (0, 0), (0, 0), (100, 60))
+    expected = stats.chi2_contingency([two[0], two[3]], correction=False).pvalue
+    assert label_share_p_value(cells(*two)) == pytest.approx(expected)
+    even = PairedCounts((60, 40, 0, 0, 30, 40, 0, 0), (20, 0, 0, 0))
+    expected = stats.chi2_contingency([(90, 20), (80, 0)], correction=False).pvalue
+    assert label_share_p_value(even) == pytest.approx(expected)
+
+
 def test_with_an_expected_count_below_five_the_shares_are_tested_exactly_and_with_five_not() -> None:
     few = ((30, 20), (3, 6), (5, 4), (30, 22))
     assert label_share_p_value(cells(*few)) == freeman_halton(few)

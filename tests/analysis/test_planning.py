@@ -110,6 +110,13 @@ def test_wins_alone_decide_at_the_first_record_that_can() -> None:
     assert e_process_pairs(1.0, alpha=0.01, horizon=50) == DisagreementsNeeded(12, 12)
 
 
+def test_shares_of_exactly_a_half_and_80_percent_are_enough() -> None:
+    """At alpha = 0.8 the first win decides: E = 1 + the mean of u = 1 + 5 / 16."""
+    assert log_e(PairedOutcomes(1, 0, 0)) == pytest.approx(math.log(21 / 16))
+    assert e_process_pairs(0.5, alpha=0.8, horizon=1) == DisagreementsNeeded(1, None)
+    assert e_process_pairs(0.8, alpha=0.8, horizon=1) == DisagreementsNeeded(1, 1)
+
+
 def test_beyond_the_horizon_there_is_no_number() -> None:
     assert e_process_pairs(0.7, alpha=0.05, horizon=67).likely == 67
     assert e_process_pairs(0.7, alpha=0.05, horizon=66) == DisagreementsNeeded(37, None)

@@ -108,6 +108,7 @@ def test_without_enough_disagreements_homogeneity_is_undefined(forest: list[Segm
         ([segment("n", 8, 1), segment("s", 2, 5)], [(8, 1), (2, 5)]),
         ([segment("n", 8, 1), segment("s", 2, 5), segment("e", 1, 3)], [(8, 1), (2, 5), (1, 3)]),
         ([segment("n", 8, 1), segment("s", 2, 5), segment("e", 0, 0)], [(8, 1), (2, 5)]),
+        ([segment("n", 6, 0), segment("s", 0, 5)], [(6, 0), (0, 5)]),
     ],
 )
 def test_with_few_disagreements_homogeneity_is_tested_exactly(few: list[Segment], table: list[tuple[int, int]]) -> None:
