@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from analysis.counts import Undefined
@@ -9,7 +10,7 @@ from analysis.judge import Assessment, Verdict, uneven
 from analysis.measures import LOSSES, Task, amount, is_linear
 from analysis.policy import Policy
 from tasks.decisions import Look
-from tasks.markdown import escape, table
+from tasks.markdown import e_value, escape, table
 from tasks.project import Project
 from tasks.reigns import Reign
 from tasks.report_challenger import challenger
@@ -17,6 +18,7 @@ from tasks.report_challenger import challenger
 __all__ = ["render", "sentence", "since_then", "why"]
 
 _UNTAGGED = "not tagged"
+_ROLLBACK_ALPHA = 0.2
 _MISSING = {
     "worst_case": "evidence is what no missing label can undo: where the two disagree it counts for the other side",
     "begg_greenes": "corrected (Begg and Greenes), taking labels as missing at random given both decisions",
@@ -107,6 +109,20 @@ def _said(a: Assessment, look: Look) -> str:
     return _SAID[a.verdict]
 
 
+def _rollback_guard(look: Look, reigns: Sequence[Reign]) -> str:
+    """An early word that the last promotion may have been wrong, at an alpha that would be too large for a promotion."""
+    champion = look.reign.version
+    former = next((r.version for r in reversed(reigns[: look.reign.number - 1]) if r.version != champion), None)
+    found = next((a for a in look.judgement.assessments if a.evidence.challenger.version == former), None)
+    if found is None or found.verdict is Verdict.PROMOTE or found.measured.log_e < -math.log(_ROLLBACK_ALPHA):
+        return ""
+    return (
+        f"> **Rollback guard.** On the batches since version {champion} took over, the evidence that version {former}, which led "
+        f"before, is better is E = {e_value(found.measured.log_e)}: an alpha of {_ROLLBACK_ALPHA:g} would act on it. To lead again "
+        "by itself it has to prove as much as any challenger; `flows.rollback` takes the promotion back now."
+    )
+
+
 def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str]) -> str:
     """The whole report. ``plots`` maps a plot's name to what an image link should point at."""
     record, policy = look.record, project.policy
@@ -126,6 +142,7 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
                 for a in assessments
             ],
         ),
+        _rollback_guard(look, reigns),
         _image(plots, "evidence", "evidence over looks"),
         "## What was judged",
         _identity(project, look, reigns),

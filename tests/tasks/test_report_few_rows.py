@@ -10,12 +10,13 @@ import pytest
 from parcels import decisions_frame, put_labels
 from report_examples import report, row
 from scipy import stats
-from weeks import BETTER, found, look_on, score_rows, week
+from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
 from analysis.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.project import Columns, Project
+from tasks.promotion import promote
 from tasks.registry import Registry
 from tasks.store import Store
 
@@ -126,3 +127,40 @@ class TestFewRowsAndLabels:
     ) -> None:
         markdown, _ = self.shown(store, registry, project, decisions_frame(BETTER))
         assert "labelled equally often" not in markdown
+
+
+@pytest.mark.usefixtures("two")
+class TestRollbackGuard:
+    """The former champion goes on as a challenger: an early word where it looks better again, at alpha 0.2."""
+
+    def after_a_promotion(self, store: Store, registry: Registry, project: Project, since: dict, weeks: int) -> str:
+        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        for number in range(6, 6 + weeks):
+            play_week(store, registry, project, number, since)
+        taken = look_on(store, project, week(7 + weeks))
+        assert taken is not None
+        return report(store, project, taken)
+
+    def test_a_former_champion_that_looks_better_again_is_told_before_it_has_proven_it(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        markdown = self.after_a_promotion(store, registry, project, WORSE, 1)
+        assert (
+            "> **Rollback guard.** On the batches since version 2 took over, the evidence that version 1, which led before, is "
+            "better is E = "
+        ) in markdown
+        assert "an alpha of 0.2 would act on it" in markdown
+
+    @pytest.mark.parametrize(("since", "weeks"), [(BETTER, 1), (EQUAL, 2)], ids=["better", "equal"])
+    def test_a_promotion_that_bears_out_is_not_doubted(
+        self, store: Store, registry: Registry, project: Project, since: dict, weeks: int
+    ) -> None:
+        assert "Rollback guard" not in self.after_a_promotion(store, registry, project, since, weeks)
+
+    def test_before_any_promotion_and_once_it_is_proven_there_is_nothing_to_guard(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        assert "Rollback guard" not in report(store, project, judged(store, registry, project, BETTER))
+        proven = self.after_a_promotion(store, registry, project, WORSE, 4)
+        assert "PROMOTE version 1" in proven
+        assert "Rollback guard" not in proven
