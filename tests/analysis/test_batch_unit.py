@@ -18,6 +18,7 @@ from analysis.batch_unit import (
     Overdispersion,
     heterogeneity,
     log_e_batch_unit,
+    log_e_of_batches,
     log_e_symmetric,
     outcome_gains,
     overdispersion,
@@ -56,6 +57,14 @@ def test_batch_unit_takes_one_studentised_number_a_batch() -> None:
     batches = [PairedOutcomes(9, 0, 5), PairedOutcomes(2, 2, 0), PairedOutcomes(0, 4, 1), PairedOutcomes(0, 0, 9)]
     x = scale_free(np.array([3.0, 0.0, -2.0, 0.0]))
     assert log_e_batch_unit(batches) == pytest.approx(float(log_e_symmetric(x.sum(), (x**2).sum())))
+
+
+def test_the_e_value_of_many_sequences_is_along_the_last_axis() -> None:
+    x = np.random.default_rng(3).normal(0.5, 1, size=(2, 3, 7))
+    found = log_e_of_batches(x)
+    assert found.shape == (2, 3)
+    for i in np.ndindex(2, 3):
+        assert float(log_e_of_batches(x[i])) == pytest.approx(found[i])
 
 
 def test_batch_unit_subtracts_the_null_gain_from_each_row() -> None:
