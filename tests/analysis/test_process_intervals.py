@@ -65,9 +65,10 @@ def test_batches_as_units_without_a_batch_or_with_too_few_of_them_reject_no_gain
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_one_batch_far_off_does_not_take_the_interval_with_it(sign: int) -> None:
+@pytest.mark.parametrize("off", [(-0.28,), (-0.5, 0.1)], ids=str)
+def test_one_batch_far_off_does_not_take_the_interval_with_it(sign: int, off: tuple[float, ...]) -> None:
     """The mean of the batches is rejected itself, as no batch but that one is near it; the others hold the interval."""
-    units = BatchProcess(BatchGains((*[sign * 0.02] * 14, sign * -0.28), (0.02,) * 15))
+    units = BatchProcess(BatchGains((*[sign * 0.02] * 14, *(sign * g for g in off)), (0.02,) * (14 + len(off))))
     assert max(units.log_e(0.0), units.log_e_reverse(0.0)) >= math.log(20)
     found = units.interval(0.05)
     assert found.low < sign * 0.02 < found.high
