@@ -61,7 +61,7 @@ TESTS: dict[str, str] = {
     "score_sums": "scores regression_sums clipped_losses",
     "score_tally": "scores regression_sums clipped_losses",
     "cost": "cost",
-    "asymptotic": "planned_looks process regression_sums",
+    "asymptotic": "planned_looks process process_intervals regression_sums",
     "predictive": "predictive",
     "planning": "planned_looks planning",
     "forecast": "forecast",
