@@ -154,6 +154,7 @@ def test_a_challenger_that_wins_every_row_has_the_p_value_of_the_sign_test() -> 
     """Its resamples are all alike; beside another challenger there are two to be right about."""
     assert westfall_young([[0, 1]], [10], rng=np.random.default_rng(1)) == [0.5**10]
     assert westfall_young([[1, 0]], [10], rng=np.random.default_rng(1)) == [1.0]
+    assert westfall_young([[0, 1, 1, 1, 1]], [1], rng=np.random.default_rng(1)) == [1.0] * 4
     patterns, counts = [[0, 1, 0], [0, 1, 1]], [7, 3]
     both = westfall_young(patterns, counts, rng=np.random.default_rng(1), n_resamples=2000)
     assert both[0] == 2 * 0.5**10

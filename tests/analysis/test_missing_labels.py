@@ -46,7 +46,9 @@ def boot(counts: PairedCounts, metric: Metric = "recall", n_resamples: int = 200
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_is_missing_at_random_given_the_decisions_is_corrected_exactly_in_every_metric(metric: Metric) -> None:
     """The shares labelled are exact, so no sampling error is left."""
-    found, true = corrected_difference(FOLLOWS_CHAMPION, metric), difference(metric, ALL)
+    every = PairedCounts((6000, 300, 400, 300, 300, 260, 200, 700))
+    seen = partly(every, {(0, 0): 0.2, (0, 1): 0.2, (1, 0): 0.9, (1, 1): 0.9})
+    found, true = corrected_difference(seen, metric), difference(metric, every)
     assert isinstance(found, Difference)
     assert isinstance(true, Difference)
     assert (found.champion, found.challenger, found.value) == pytest.approx(
@@ -171,6 +173,15 @@ def assert_undefined(counts: PairedCounts, metric: Metric, reason: str) -> None:
     assert corrected_difference(counts, metric) == Undefined(reason)
     rng = np.random.default_rng(1)
     assert begg_greenes(counts, [metric], rng=rng, confidence_level=0.9) == {metric: Undefined(reason)}
+
+
+def test_a_metric_that_does_not_exist_leaves_the_others_alone() -> None:
+    found = begg_greenes(
+        PairedCounts((50, 0, 4, 0, 9, 0, 5, 0), (9, 0, 3, 0)), ["precision", "recall"],
+        rng=np.random.default_rng(1), confidence_level=0.9,
+    )  # fmt: skip
+    assert isinstance(found["precision"], Undefined)
+    assert isinstance(found["recall"], Bootstrap)
 
 
 def test_one_labelled_row_stands_for_all_with_its_decisions() -> None:
