@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from calibration import (
+    batch_margins,
     challengers,
     clusters,
     confidence_sequences,
@@ -62,6 +63,12 @@ BOUNDS: tuple[Bound, ...] = (
         shocks.FALSE,
         "at most",
         {"e-process of batches": (0.05, _SYMMETRIC), "rows, and batches where these are uneven": (0.06, _GATE)},
+    ),
+    *_bounds(
+        "batch_margins",
+        batch_margins.FALSE,
+        "at most",
+        {batch_margins.SHIPPED: (0.05, "symmetric about 0 but for the skew of few losses")},
     ),
     *_bounds(
         "precision",

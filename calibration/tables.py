@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calibration.batch_margins import BATCH_MARGINS
 from calibration.cells import Table
 from calibration.challengers import CHALLENGERS
 from calibration.clusters import CLUSTERS
@@ -21,6 +22,7 @@ TABLES: tuple[Table, ...] = (
     LOOKS,
     POWER,
     SHOCKS,
+    BATCH_MARGINS,
     CLUSTERS,
     CHALLENGERS,
     CONFIDENCE_SEQUENCES,
