@@ -90,7 +90,7 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     counts, classes, primary, shown = evidence.counts, evidence.classes, policy.primary, shown_metric(policy)
     level = 1 - 2 * policy.alpha
     found = process(given, primary, policy)
-    batches = batch_process(evidence, primary, policy)
+    batches = batch_process(given, primary, policy)
     segments = {} if policy.task == "regression" else evidence.segments
     forest = segment_forest(segments, shown, confidence_level=level)
     losses = _losses(evidence, policy)
@@ -108,7 +108,7 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         bootstrap=_bootstrap(evidence, policy, rng),
         guardrails=tuple(guardrail(given, name, margin, policy) for name, margin in policy.guardrails.items()),
         segment_guardrails=segment_guardrails(given, policy),
-        overdispersion=unevenness(evidence, primary, policy),
+        overdispersion=unevenness(given, primary, policy),
         log_e_batch_unit=batches.log_e(policy.min_gain),
         log_e_batch_unit_reverse=batches.log_e_reverse(policy.min_gain),
         label_selection_p_value=_label_selection(given, policy),

@@ -14,6 +14,7 @@ from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
 from analysis.measures import LinearMetric, Measure, loss_bound
 from analysis.missing_labels import worst_case
+from analysis.policy import Unlabelled
 from analysis.score_sums import ScoreSums, pair_sums
 from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
 
@@ -160,13 +161,15 @@ def gather(
     open_rows: int = 0,
     *,
     largest_error: float | None = None,
+    unlabelled: Unlabelled = "refuse",
 ) -> Evidence:
     """The evidence on one pair from the closed batches of a reign.
 
     A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
     what they learned from. Neither does one that a version scored with another threshold than now: that was another
     contender. Nor does one whose losses were clipped otherwise than at ``largest_error``. ``open_rows`` are the rows of
-    batches that are not closed yet. Batches without one labelled row of the pair do not become batches of evidence.
+    batches that are not closed yet. Batches without one labelled row of the pair do not become batches of evidence,
+    except where the worst is assumed of a row without a label on which the two disagree.
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
@@ -181,7 +184,7 @@ def gather(
         pair = champion.version, challenger.version
         excluded.update(pair_exclusions(tally.frame, *pair))
         counts = pair_counts(tally.frame, *pair)
-        if counts.n:
+        if counts.n or (unlabelled == "worst_case" and any(counts.unlabelled[1:3])):
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
             if not _clipped_at(largest_error, scores):
                 excluded[ANOTHER_CLIP] += counts.n

@@ -27,17 +27,17 @@ def freeman_halton(table: Sequence[tuple[int, int]]) -> float | Undefined:
     Given its margins. For two groups Fisher's exact test, two-sided. For more its extension (Freeman and Halton 1951,
     Biometrika 38:141) over 9 999 tables drawn at random: p = (1 + those at most as likely) / 10 000, valid for any number
     of draws (Davison and Hinkley 1997, section 4.2). The table seeds them, so the same groups give the same p in any order,
-    and with the two counts exchanged. Undefined below two groups with a count, and from 10^9 counts on in more than two.
+    and with the two counts exchanged. Undefined below two groups with a count, and from 10^9 counts on.
     """
     groups = sorted((a, b) for a, b in table if a + b)
     groups = min(groups, sorted((b, a) for a, b in groups))
     if len(groups) < 2:
         return Undefined("fewer than two groups to compare")
-    if len(groups) == 2:
-        return float(stats.fisher_exact(groups).pvalue)
     first, size = np.array(groups)[:, 0], np.array(groups).sum(axis=1)
     if size.sum() >= _MOST:
-        return Undefined("too many rows to draw tables from")
+        return Undefined("too many rows for an exact test")
+    if len(groups) == 2:
+        return float(stats.fisher_exact(groups).pvalue)
     rng = np.random.default_rng([n for group in groups for n in group])
     limit, as_rare = _log_choices(size, first) + _ROUNDING, 0
     at_once = max(1, _AT_ONCE // len(groups))

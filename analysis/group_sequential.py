@@ -61,7 +61,7 @@ def boundaries(fractions: Sequence[float], *, alpha: float, spending: Spending) 
         limit = _limit(grid, density, step, increment, np.sqrt(fraction))
         limits.append(float(limit / np.sqrt(fraction)))
         grid, density = _propagate(grid, density, step, min(limit, _BEYOND * np.sqrt(fraction)), fraction)
-        already, before = total, fraction
+        already, before = already if np.isinf(limit) else total, fraction
     return limits
 
 

@@ -65,9 +65,8 @@ def guardrail(evidence: Evidence, name: Measure, margin: float, policy: Policy) 
         return Guardrail(name, margin, found, 0.0, 0.0, None, "open")
     forward, reverse = found.log_e(-margin), found.log_e_reverse(-margin)
     threshold, unit = -math.log(policy.alpha), None
-    assumed = as_assumed(evidence, policy)
-    if found.method != "batches" and is_uneven(unevenness(assumed, name, policy)):
-        unit = batch_process(assumed, name, policy).log_e(-margin)
+    if found.method != "batches" and is_uneven(unevenness(evidence, name, policy)):
+        unit = batch_process(evidence, name, policy).log_e(-margin)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
     return Guardrail(name, margin, found.method, forward, reverse, unit, status)
 

@@ -164,8 +164,10 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
     if isinstance(m.interval, Undefined):
         return tuple(reasons)
     high = m.interval.high
-    if uneven(m) and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
-        return tuple(reasons)  # rows alone do not prove anything about the next batch
+    if (uneven(m) or m.method == "batches") and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
+        return tuple(
+            reasons
+        )  # rows alone do not prove anything about the next batch, nor an interval of batches at every gain
     if high < 0:
         reasons.append(
             f"harm: {policy.primary} is proven to be worse than the champion's (by at least {amount(policy.primary, -high)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from analysis.forecast import Forecast, forecast, forecast_batches, forecast_est
 from analysis.gains import total_difference
 from analysis.measures import gain_sign
 from analysis.policy import Policy
-from analysis.process import LossProcess
+from analysis.process import BatchProcess, LossProcess
 from analysis.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process, process
 
 __all__ = ["outlook_of"]
@@ -34,13 +35,18 @@ def outlook_of(
         return Undefined(m.method.reason)
     evidence, raised = as_assumed(evidence, policy), threshold + m.log_e - adjusted
     if m.method in ("rows", "entities"):
-        size = m.pairs.n / max(len(evidence.batches), 1)
+        pairs = m.pairs
+        if policy.unlabelled == "worst_case" and policy.min_gain > 0:  # ties without a label count against such a gain
+            pairs = replace(pairs, ties=pairs.ties + sum(evidence.counts.unlabelled))
+        size = pairs.n / max(len(evidence.batches), 1)
         return forecast(
-            m.pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
+            pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
         )
     if m.method == "batches":
-        units = batch_process(evidence, policy.primary, policy).batches.standardised(np.array([policy.min_gain]))
-        return forecast_batches(units[0], threshold=raised, rng=rng)
+        units = batch_process(evidence, policy.primary, policy)
+        assert isinstance(units, BatchProcess)  # unit: batch does not go with assumptions about labels
+        x = units.batches.standardised(np.array([policy.min_gain]))
+        return forecast_batches(x[0], threshold=raised, rng=rng)
     if m.method == "losses":
         clipped = process(evidence, policy.primary, policy)
         assert isinstance(clipped, LossProcess)

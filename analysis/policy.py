@@ -226,6 +226,8 @@ class Policy(_Strict):
             others = ", ".join(m for m in LINEAR if m in MEASURES[self.task])
             instead = f", or choose one of {others}" if others else ""
             return [f"a horizon counts disagreements, which {self.primary} has not; remove horizon{instead}"]
-        if self.min_gain or self.unit == "batch" or self.unlabelled == "begg_greenes":
-            return ["a horizon goes with rows as units and min_gain: 0 only; remove horizon, or the others"]
+        if self.min_gain or self.unit == "batch" or self.unlabelled != "refuse":
+            return [
+                "a horizon goes with rows as units, min_gain: 0 and unlabelled: refuse only; remove horizon, or the others"
+            ]
         return []

@@ -44,7 +44,10 @@ class Process(Protocol):
         """Log of the e-value against H0: the gain is at least ``null_gain``."""
 
     def interval(self, alpha: float) -> Interval:
-        """The gains not rejected yet, at ``alpha`` on each side; its lower end is above g exactly when E against g is at least 1/alpha."""
+        """The gains not rejected yet, at ``alpha`` on each side; its lower end is above g exactly when E against g is at least 1/alpha.
+
+        With batches as units E does not fall in g everywhere, and this holds near the ends alone.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +188,16 @@ class BatchProcess:
         return Interval(self._limit(alpha, 1), self._limit(alpha, -1), 1 - 2 * alpha)
 
     def _limit(self, alpha: float, sign: int) -> float:
-        """The gain nearest to the batches' own that is rejected: E is not monotone far from them, rejection is."""
+        """The gain nearest to the batches' own that is rejected. Farther away E may fall below the threshold again."""
         gains, scales = np.array(self.batches.gains), np.array(self.batches.scales)
         if not len(gains):
             return -math.inf * sign
         centre, target = float(np.sum(gains / scales) / np.sum(1 / scales)), -math.log(alpha)
         if max(self.log_e(centre), self.log_e_reverse(centre)) >= target:  # one batch lies far off and drags the mean
             centre = float(optimize.brentq(self._balance, gains.min(), gains.max(), xtol=1e-12))
-        steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200)]) * float(np.median(scales)) * sign
+        unit = float(np.median(scales))
+        far = max(4 * float(np.ptp(gains)) / unit, 1e3)
+        steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200), np.geomspace(1e3, far, 200)[1:]]) * unit * sign
         rejected = np.flatnonzero(self._log_e(centre - steps, sign) >= target)
         if not len(rejected):
             return -math.inf * sign

@@ -73,6 +73,13 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
 
 
+def _both_ways(evidence: Evidence, policy: Policy) -> tuple[Evidence, ...]:
+    """The evidence as it is, or at its worst and its best where the policy assumes the worst of missing labels."""
+    if policy.unlabelled != "worst_case":
+        return (evidence,)
+    return evidence.assuming_the_worst(), evidence.assuming_the_best()
+
+
 def _bounded(evidence: Evidence, name: LinearMetric, policy: Policy) -> OutcomeProcess:
     """Rows without a label on which the two decide alike are ties, if they count for the metric at all."""
     ties = sum(evidence.counts.unlabelled)
@@ -100,9 +107,17 @@ def _asymptotic(
     return AsymptoticProcess(gain, found.standard_error, sum(sizes), sizes[0] * LOOKS_UNTIL_TIGHTEST, policy.alpha)
 
 
-def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
-    """Batches as units: each batch's gain over its own standard error; batches without a disagreement say nothing."""
-    if is_linear(name):
+def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess | WorstCaseProcess:
+    """Batches as units: the gain of each over the scale of ``BatchGains`` for shares of rows, else over its standard error.
+
+    There a batch without a standard error says nothing.
+    """
+    each = [_batch_process(e, name, policy) for e in _both_ways(evidence, policy)]
+    return each[0] if len(each) == 1 else WorstCaseProcess(*each)
+
+
+def _batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
+    if is_linear(name) and not is_corrected(evidence.counts, policy):
         return BatchProcess(outcome_gains(evidence.outcomes(name)))
     sign = gain_sign(name)
     found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
@@ -110,8 +125,14 @@ def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchPro
 
 
 def unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:
-    """Test whether the lead in ``name`` varies between batches more than chance allows."""
-    if is_linear(name):
+    """Test whether the lead in ``name`` varies between batches more than chance allows; of two cases the one that does more."""
+    found = [_unevenness(e, name, policy) for e in _both_ways(evidence, policy)]
+    tested = [f for f in found if isinstance(f, Overdispersion)]
+    return min(tested, key=lambda f: f.p_value) if tested else found[0]
+
+
+def _unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:
+    if is_linear(name) and not is_corrected(evidence.counts, policy):
         return overdispersion(evidence.outcomes(name))
     return heterogeneity(batch_differences(evidence, name, policy))
 

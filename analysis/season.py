@@ -32,7 +32,7 @@ from analysis.measures import (
 )
 from analysis.metrics import Difference, difference, metric
 from analysis.multiclass import class_metric
-from analysis.policy import Policy
+from analysis.policy import Policy, Unlabelled
 from analysis.proof import process
 from analysis.score_sums import merge, merge_losses, version_value
 from analysis.tally import confusion, pair_classes
@@ -160,16 +160,18 @@ class Tape:
         maturity_days: int,
         *,
         largest_error: float | None = None,
+        unlabelled: Unlabelled = "refuse",
     ) -> None:
         self.closed = sorted(closed, key=lambda t: (t.date, t.batch))
         self.looks = looks
         self._maturity_days = maturity_days
-        self._largest_error = largest_error
+        self._largest_error, self._unlabelled = largest_error, unlabelled
         self._counted = functools.cache(self._count)
 
     def _count(self, index: int, leader: str, version: str) -> Evidence:
         scored = self.closed[index].scored
-        return gather(scored[leader], scored[version], [self.closed[index]], largest_error=self._largest_error)
+        pair = scored[leader], scored[version]
+        return gather(*pair, [self.closed[index]], largest_error=self._largest_error, unlabelled=self._unlabelled)
 
     def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence:
         """The evidence of these batches on one pair; both have scored all of them."""

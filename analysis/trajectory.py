@@ -14,7 +14,7 @@ from analysis.metrics import metric
 from analysis.multiclass import class_metric
 from analysis.multiplicity import e_closure
 from analysis.policy import Policy
-from analysis.proof import as_assumed, batch_process, process
+from analysis.proof import batch_process, process
 from analysis.score_sums import version_value
 from analysis.tally import confusion, pair_classes, pair_counts
 
@@ -40,7 +40,7 @@ def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, lis
         raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in found]
         adjusted = e_closure(raw) if policy.error_budget == "family" else raw
         for e, value in zip(seen, adjusted, strict=True):
-            batches = batch_process(as_assumed(e, policy), policy.primary, policy)
+            batches = batch_process(e, policy.primary, policy)
             paths[e.challenger.version].append(EvidencePoint(day, value, batches.log_e(policy.min_gain)))
     return paths
 

@@ -103,14 +103,16 @@ def judge_all(
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
     by_version = {c.version: c for c in challengers}
-    clip = policy.largest_error
-    evidence = tuple(gather(champion, c, tallies, open_rows, largest_error=clip) for c in challengers)
+    clip, assumed = policy.largest_error, policy.unlabelled
+    evidence = tuple(
+        gather(champion, c, tallies, open_rows, largest_error=clip, unlabelled=assumed) for c in challengers
+    )
     judgement = judge(
         evidence,
         policy,
         seed=seed,
         allowances=allowances,
-        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, largest_error=clip),
+        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, largest_error=clip, unlabelled=assumed),
     )
     return evidence, judgement
 

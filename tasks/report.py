@@ -111,10 +111,12 @@ def _said(a: Assessment, look: Look) -> str:
 
 def _rollback_guard(look: Look, reigns: Sequence[Reign]) -> str:
     """An early word that the last promotion may have been wrong, at an alpha that would be too large for a promotion."""
+    if look.reign.kind != "promotion" or look.reign != reigns[-1] or look.promote:
+        return ""
     champion = look.reign.version
     former = next((r.version for r in reversed(reigns[: look.reign.number - 1]) if r.version != champion), None)
     found = next((a for a in look.judgement.assessments if a.evidence.challenger.version == former), None)
-    if found is None or found.verdict is Verdict.PROMOTE or found.measured.log_e < -math.log(_ROLLBACK_ALPHA):
+    if found is None or found.verdict is not Verdict.WAIT or found.measured.log_e < -math.log(_ROLLBACK_ALPHA):
         return ""
     return (
         f"> **Rollback guard.** On the batches since version {champion} took over, the evidence that version {former}, which led "
@@ -258,9 +260,9 @@ def _accounting(assessments: Sequence[Assessment], policy: Policy) -> str:
     rows = [
         [
             f"version {a.evidence.challenger.version}",
-            f"{a.measured.counts.n + sum(a.evidence.excluded.values()):,}",
-            f"**{a.measured.counts.n:,}**",
-            *([f"{a.measured.counts.positives:,}"] if binary else []),
+            f"{a.evidence.counts.n + sum(a.evidence.excluded.values()):,}",
+            f"**{a.evidence.counts.n:,}**",
+            *([f"{a.evidence.counts.positives:,}"] if binary else []),
             *(f"{a.evidence.excluded.get(r, 0):,}" for r in reasons),
         ]
         for a in assessments

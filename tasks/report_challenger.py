@@ -125,7 +125,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
         *_planned(m.planned),
-        *_entities(a, 1 - 2 * policy.alpha),
+        *_entities(a, 1 - 2 * a.alpha),
         [
             "forecast",
             "E has reached its threshold" if a.forecast is None else _forecast(a.forecast),
@@ -154,7 +154,7 @@ def _disagreements(a: Assessment, policy: Policy) -> list[list[str]]:
     if m.method in ("rows", "entities") and not policy.horizon:
         needed = fewest_disagreements(alpha=a.alpha, prior=policy.prior)
         if m.pairs.discordant < needed:
-            counted += f"; **insufficient evidence**: with fewer than {needed} nothing can be proven, nor that there is no difference"
+            counted += f"; **insufficient evidence**: with fewer than {needed} no difference can be proven"
     return [["disagreements", counted]]
 
 

@@ -28,12 +28,18 @@ _MARGINALS: dict[Marginal, str] = {
 
 def numbers(a: Assessment, policy: Policy) -> list[str]:
     """The tables, and how their intervals were made."""
-    m, level = a.measured, level_text(1 - 2 * policy.alpha)
+    m, level = a.measured, level_text(1 - 2 * a.alpha)
     if policy.task == "regression":
         return [_losses(m), f"Intervals: {level}, Student's paired t, one look. {_ABOUT_LOSSES}"]
     counts = [_two_by_two(m.counts)] if policy.task == "binary" else [_by_class(m), _marginals(m)]
-    made = f"Intervals: {level} percentile bootstrap from {policy.n_resamples:,} Dirichlet-½ draws, one look."
+    made = f"Intervals: {level} percentile bootstrap from {policy.n_resamples:,} {_drawn(m)} draws, one look."
     return [*counts, _metrics(a), made]
+
+
+def _drawn(m: Measured) -> str:
+    """How the bootstrap draws: labels are corrected on resampled rows, else the cells are smoothed."""
+    corrected = any(isinstance(b, Bootstrap) and b.method == "multinomial" for b in m.bootstrap.values())
+    return "multinomial" if corrected else "Dirichlet-½"
 
 
 def _two_by_two(counts: PairedCounts) -> str:

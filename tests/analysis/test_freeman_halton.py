@@ -68,7 +68,8 @@ def test_less_than_two_groups_are_nothing_to_compare() -> None:
 
 
 def test_from_a_billion_rows_on_no_table_is_drawn() -> None:
-    assert freeman_halton([(2, 0), (1, 3), (0, 10**9 - 6)]) == Undefined("too many rows to draw tables from")
+    assert freeman_halton([(2, 0), (1, 3), (0, 10**9 - 6)]) == Undefined("too many rows for an exact test")
+    assert freeman_halton([(2, 0), (1, 10**9 - 3)]) == Undefined("too many rows for an exact test")
     assert isinstance(freeman_halton([(2, 0), (1, 3), (0, 10**9 - 7)]), float)
 
 

@@ -112,6 +112,14 @@ def test_an_end_that_brings_more_than_was_planned_spends_what_is_left_and_no_mor
     assert crossed == pytest.approx(0.05, abs=0.005)
 
 
+def test_what_is_too_little_to_be_spent_at_one_look_is_left_to_a_later_one() -> None:
+    """Each of forty looks may spend less than 1e-12 of 2e-11: the boundary comes back as soon as enough has gathered."""
+    found = boundaries([(i + 1) / 40 for i in range(40)], alpha=2e-11, spending="pocock")
+    finite = [i for i, b in enumerate(found) if b < math.inf]
+    assert 10 < len(finite) < 40
+    assert boundaries([0.5, 1.0], alpha=1e-12, spending="pocock")[-1] == pytest.approx(stats.norm.isf(1e-12), abs=1e-3)
+
+
 @pytest.mark.parametrize("spending", ["obrien-fleming", "pocock"])
 def test_looks_that_bring_next_to_nothing_neither_decide_nor_disturb_the_plan(spending: Spending) -> None:
     half, end = boundaries([0.5, 1.0], alpha=0.05, spending=spending)

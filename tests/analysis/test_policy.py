@@ -274,9 +274,14 @@ def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
         *(
             (
                 {"horizon": {"disagreements": 100}} | other,
-                "a horizon goes with rows as units and min_gain: 0 only; remove horizon, or the others",
+                "a horizon goes with rows as units, min_gain: 0 and unlabelled: refuse only; remove horizon, or the others",
             )
-            for other in ({"min_gain": 0.01}, {"unit": "batch"}, {"unlabelled": "begg_greenes"})
+            for other in (
+                {"min_gain": 0.01},
+                {"unit": "batch"},
+                {"unlabelled": "begg_greenes"},
+                {"unlabelled": "worst_case"},
+            )
         ),
     ],
     ids=str,

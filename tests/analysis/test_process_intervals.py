@@ -77,6 +77,15 @@ def test_one_batch_far_off_does_not_take_the_interval_with_it(sign: int, off: tu
         assert log_e(end) == pytest.approx(math.log(20), abs=1e-6)
 
 
+def test_an_interval_is_found_however_far_off_in_standard_errors_it_ends() -> None:
+    """Sixteen batches of a hundred million rows, whose gains differ by far more than their own errors."""
+    gains = tuple(0.01 + 0.004 * (-1) ** i for i in range(40))
+    units = BatchProcess(BatchGains(gains, (1e-7,) * 40))
+    found = units.interval(0.05)
+    assert units.log_e(0.0) >= math.log(20)
+    assert 0 < found.low < 0.01 < found.high < math.inf
+
+
 def test_precision_that_is_the_same_on_millions_of_rows_has_an_interval_around_nothing() -> None:
     found = PrecisionProcess(PairedCounts((9_000_000, 0, 0, 10, 100_000, 1, 1, 8_000_000)), 3.0)
     interval = found.interval(0.05)

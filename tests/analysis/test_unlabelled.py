@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
-from analysis_examples import FIRST_DAY, contender, evidence
+from analysis_examples import FIRST_DAY, batch_tally, contender, evidence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.assess import measure
+from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap
+from analysis.choice import Candidate, choose
 from analysis.counts import PairedCounts
-from analysis.evidence import Evidence, PairedBatch
+from analysis.evidence import Evidence, PairedBatch, gather
+from analysis.forecast import Forecast
 from analysis.gains import batch_differences, total_difference
 from analysis.guardrails import guardrail, segment_guardrails
 from analysis.judge import Assessment, Verdict, judge
 from analysis.measures import LINEAR, LinearMetric
-from analysis.metrics import METRICS
+from analysis.metrics import METRICS, Difference
 from analysis.missing_labels import begg_greenes, corrected_difference
 from analysis.policy import Policy
 from analysis.process import OutcomeProcess, WorstCaseProcess
-from analysis.proof import process
+from analysis.proof import batch_process, process
 
 WORST = Policy(unlabelled="worst_case", guardrails={}, n_resamples=1000)
 CORRECTED = Policy(unlabelled="begg_greenes", guardrails={}, n_resamples=1000)
@@ -118,6 +122,77 @@ def test_segment_guardrails_hold_in_each_segment_whatever_the_labels() -> None:
     parts = PairedBatch("b", FIRST_DAY, north + south, {("region", "north"): north, ("region", "south"): south})
     found = segment_guardrails(Evidence(contender("1"), contender("2"), (parts,)), policy)
     assert [(g.value, g.status) for g in found] == [("north", "held"), ("south", "open")]
+
+
+def test_harm_that_varies_between_batches_has_to_be_proven_by_them_at_their_best() -> None:
+    """Were all missing labels negative, every other week would be won: rows alone say nothing of the next batch then."""
+    weeks = [
+        PairedCounts((900, 5, 5, 30, 20, 4, 40, 120), (0, 3, 30, 0)),
+        PairedCounts((900, 5, 5, 30, 20, 15, 3, 120), (0, 3, 30, 0)),
+    ]
+    (found,) = judge([evidence(*weeks * 6)], WORST, seed=1).assessments
+    best = evidence(*weeks * 6).assuming_the_best()
+    assert found.measured.interval.high < 0  # type: ignore[union-attr]
+    plain = batch_process(best, "recall", Policy())
+    assert found.measured.log_e_batch_unit_reverse == plain.log_e_reverse(0.0) < math.log(20)
+    assert found.verdict is Verdict.WAIT
+    worst = batch_process(evidence(*weeks * 6).assuming_the_worst(), "recall", Policy())
+    assert found.measured.log_e_batch_unit == worst.log_e(0.0)
+
+
+def test_a_batch_without_any_label_counts_for_the_champion_where_the_two_disagree() -> None:
+    labelled = batch_tally(FIRST_DAY, {(1, 0, 1): 20, (1, 1, 0): 5, (0, 0, 0): 50})
+    silent = batch_tally(FIRST_DAY + timedelta(weeks=1), {(None, 0, 1): 20, (None, 1, 0): 30, (None, 1, 1): 9})
+    agreed = batch_tally(FIRST_DAY + timedelta(weeks=2), {(None, 1, 1): 9})
+    pair = contender("1"), contender("2")
+    kept = gather(*pair, [labelled, silent, agreed], unlabelled="worst_case")
+    assert [b.counts.unlabelled for b in kept.batches] == [(0, 0, 0, 0), (0, 20, 30, 9)]
+    assert process(kept, "recall", WORST).log_e(0.0) < 0  # type: ignore[union-attr]
+    for policy in ("refuse", "begg_greenes"):
+        assert len(gather(*pair, [labelled, silent, agreed], unlabelled=policy).batches) == 1  # type: ignore[arg-type]
+
+
+def test_a_forecast_counts_ties_that_may_come_to_light_against_a_gain_that_matters() -> None:
+    counts = PairedCounts((500, 0, 0, 10, 100, 60, 10, 90), (2000, 0, 0, 2000))
+    policy = Policy(unlabelled="worst_case", guardrails={}, min_gain=0.02, n_resamples=1000)
+    (found,) = judge([evidence(counts)], policy, seed=1).assessments
+    assert isinstance(found.forecast, Forecast)
+    assert found.forecast.probability < 0.5
+    (sure,) = judge([evidence(PairedCounts(counts.labelled))], policy, seed=1).assessments
+    assert sure.forecast is None
+
+
+def test_two_proven_challengers_are_compared_on_corrected_numbers_too() -> None:
+    seen = []
+
+    def head_to_head(first: str, second: str) -> Evidence:
+        seen.append((first, second))
+        return evidence(FOLLOWS_CHAMPION, FOLLOWS_CHAMPION)
+
+    candidates = [Candidate("2", 0.1), Candidate("3", 0.05)]
+    assert choose(candidates, CORRECTED, head_to_head).tied == ("2",)
+    total = corrected_difference(FOLLOWS_CHAMPION + FOLLOWS_CHAMPION, "recall")
+    assert isinstance(total, Difference)
+    assert abs(total.value) > 3 * total.standard_error
+    assert seen == [("2", "3")]
+
+
+def test_weeks_whose_labels_come_at_other_rates_are_not_uneven_once_they_are_corrected() -> None:
+    """The same rows every week, labelled to four fifths where the champion flags and to a fifth elsewhere, and the other way round."""
+    every = (4500, 40, 40, 20, 40, 110, 50, 200)
+
+    def week(flagged: float, passed: float) -> PairedCounts:
+        share = [flagged if c else passed for c in (0, 0, 1, 1)] * 2
+        known = [round(n * s) for n, s in zip(every, share, strict=True)]
+        missing = [every[i] + every[4 + i] - known[i] - known[4 + i] for i in range(4)]
+        return PairedCounts(tuple(known), tuple(missing))  # type: ignore[arg-type]
+
+    found = corrected_judgement(*[week(0.8, 0.2), week(0.2, 0.8)] * 5)
+    assert isinstance(found.measured.overdispersion, Overdispersion)
+    assert found.measured.overdispersion.p_value > 0.9
+    assert found.verdict is Verdict.PROMOTE
+    units = batch_process(found.evidence, "recall", CORRECTED)
+    assert found.measured.log_e_batch_unit == units.log_e(0.0) > 1
 
 
 def corrected_judgement(*batches: PairedCounts) -> Assessment:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 from parcels import decisions_frame, put_labels
+from report_examples import cells as cells_of
 from report_examples import report, row
 from scipy import stats
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
@@ -16,7 +17,7 @@ from analysis.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.project import Columns, Project
-from tasks.promotion import promote
+from tasks.promotion import promote, roll_back
 from tasks.registry import Registry
 from tasks.store import Store
 
@@ -68,7 +69,7 @@ class TestFewRowsAndLabels:
             store, registry, project, decisions_frame({(1, 0, 1): wins, (1, 1, 1): 5, (0, 0, 0): 9})
         )
         assert row(markdown, "disagreements")[1] == f"{wins}: {wins} won, 0 lost" + insufficient * (
-            "; **insufficient evidence**: with fewer than 9 nothing can be proven, nor that there is no difference"
+            "; **insufficient evidence**: with fewer than 9 no difference can be proven"
         )
 
     def test_with_no_wins_to_compare_the_segments_are_not_tested(
@@ -95,6 +96,25 @@ class TestFewRowsAndLabels:
         every = row(markdown, "all four pairs of decisions")
         assert every[1] == f"p = {p:.2g}"
         assert every[2].startswith("a small p may be harmless: what both flag may have another base rate")
+
+    @pytest.mark.parametrize(("unlabelled", "drawn"), [("worst_case", "Dirichlet-½"), ("begg_greenes", "multinomial")])
+    def test_an_assumption_about_labels_makes_no_rows_and_its_draws_are_named(
+        self, store: Store, registry: Registry, project: Project, unlabelled: str, drawn: str
+    ) -> None:
+        assumed = project.model_copy(update={"policy": Policy(n_resamples=1000, unlabelled=unlabelled)})  # type: ignore[arg-type]
+        cells = {(1, 0, 1): 9, (1, 1, 0): 8, (0, 0, 1): 3, (0, 1, 0): 2, (1, 1, 1): 20, (0, 0, 0): 40}
+        frame = decisions_frame(cells | {(None, 0, 1): 6, (None, 1, 0): 5, (None, 1, 1): 4})
+        markdown, _ = self.shown(store, registry, assumed, frame)
+        assert row(markdown, "rows against the champion")[:4] == [
+            "rows against the champion",
+            "all",
+            "counted",
+            "of them positive",
+        ]
+        assert [r[:4] for r in map(cells_of, markdown.splitlines()) if r[:2] == ["version 2", "97"]] == [
+            ["version 2", "97", "**82**", "37"]
+        ]
+        assert f"1,000 {drawn} draws, one look" in markdown
 
     def test_rows_that_share_entities_have_an_estimate_with_an_interval_of_entities(
         self, store: Store, registry: Registry, project: Project
@@ -156,6 +176,31 @@ class TestRollbackGuard:
         self, store: Store, registry: Registry, project: Project, since: dict, weeks: int
     ) -> None:
         assert "Rollback guard" not in self.after_a_promotion(store, registry, project, since, weeks)
+
+    def test_after_a_rollback_the_version_that_was_taken_back_is_not_advertised(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        roll_back(store, registry, project, since=week(6), author="ada", reason="too many false alarms")
+        play_week(store, registry, project, 7, BETTER)
+        taken = look_on(store, project, week(9))
+        assert taken is not None
+        assert taken.judgement.assessments[0].measured.log_e > math.log(5)
+        assert "Rollback guard" not in report(store, project, taken)
+
+    def test_data_that_cannot_carry_a_judgement_guard_nothing(
+        self, store: Store, registry: Registry, project: Project
+    ) -> None:
+        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        frame = decisions_frame(WORSE | {(None, 1, 0): 60}, prefix="late-")
+        seen = frame.filter(pl.col("label").is_not_null())
+        put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(7), name="late")
+        score_rows(store, registry, project, frame.drop("label"), week(6))
+        taken = look_on(store, project, week(8))
+        assert taken is not None
+        (found_,) = taken.judgement.assessments
+        assert (found_.verdict.value, found_.measured.log_e > math.log(5)) == ("INVALID", True)
+        assert "Rollback guard" not in report(store, project, taken)
 
     def test_before_any_promotion_and_once_it_is_proven_there_is_nothing_to_guard(
         self, store: Store, registry: Registry, project: Project
