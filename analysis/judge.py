@@ -165,9 +165,8 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
         return tuple(reasons)
     high = m.interval.high
     if (uneven(m) or m.method == "batches") and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
-        return tuple(
-            reasons
-        )  # rows alone do not prove anything about the next batch, nor an interval of batches at every gain
+        # rows alone prove nothing about the next batch, and an interval of batches not at every gain
+        return tuple(reasons)
     if high < 0:
         reasons.append(
             f"harm: {policy.primary} is proven to be worse than the champion's (by at least {amount(policy.primary, -high)})"

@@ -50,9 +50,7 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     Where the policy assumes the worst, evidence for the challenger and against it is what no missing label could undo.
     """
     if policy.unlabelled == "worst_case" and is_linear(name) and not evidence.entities:
-        return WorstCaseProcess(
-            _bounded(evidence.assuming_the_worst(), name, policy), _bounded(evidence.assuming_the_best(), name, policy)
-        )
+        return WorstCaseProcess(*(_bounded(e, name, policy) for e in _both_ways(evidence, policy)))
     if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
         return batch_process(evidence, name, policy)
     if is_tally_metric(name) and is_corrected(evidence.counts, policy):
