@@ -19,7 +19,16 @@ from analysis.planning import DisagreementsNeeded, e_process_boundary, e_process
 
 @pytest.mark.parametrize(
     ("prior", "alpha", "wins"),
-    [(1, 0.05, 7), (3, 0.05, 9), (10, 0.05, 13), (30, 0.05, 20), (1, 0.01, 9), (3, 0.01, 12), (10, 0.01, 18)],
+    [
+        (1, 0.05, 7),
+        (3, 0.05, 9),
+        (10, 0.05, 13),
+        (30, 0.05, 20),
+        (1, 0.01, 9),
+        (3, 0.01, 12),
+        (10, 0.01, 18),
+        (3, 0.9, 1),
+    ],
 )
 def test_straight_wins_to_a_proof_against_the_published_ones(prior: float, alpha: float, wins: int) -> None:
     assert fewest_disagreements(alpha=alpha, prior=prior) == wins

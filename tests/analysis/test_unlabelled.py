@@ -27,7 +27,7 @@ from analysis.metrics import METRICS, Difference
 from analysis.missing_labels import begg_greenes, corrected_difference
 from analysis.policy import Policy
 from analysis.process import OutcomeProcess, WorstCaseProcess
-from analysis.proof import batch_process, process
+from analysis.proof import batch_process, process, unevenness
 
 WORST = Policy(unlabelled="worst_case", guardrails={}, n_resamples=1000)
 CORRECTED = Policy(unlabelled="begg_greenes", guardrails={}, n_resamples=1000)
@@ -136,6 +136,8 @@ def test_harm_that_varies_between_batches_has_to_be_proven_by_them_at_their_best
     plain = batch_process(best, "recall", Policy())
     assert found.measured.log_e_batch_unit_reverse == plain.log_e_reverse(0.0) < math.log(20)
     assert found.verdict is Verdict.WAIT
+    ends = [unevenness(e, "recall", Policy()) for e in (evidence(*weeks * 6).assuming_the_worst(), best)]
+    assert found.measured.overdispersion == min(ends, key=lambda o: o.p_value) == ends[1] != ends[0]  # type: ignore[union-attr]
     worst = batch_process(evidence(*weeks * 6).assuming_the_worst(), "recall", Policy())
     assert found.measured.log_e_batch_unit == worst.log_e(0.0)
 
