@@ -76,14 +76,19 @@ def test_what_is_no_count_of_wins_is_continued_as_an_estimate(primary: str, sign
 
 @pytest.mark.parametrize("primary", ["recall", "accuracy"])
 def test_what_the_policy_assumes_of_missing_labels_goes_on(primary: str) -> None:
-    unlabelled = [PairedCounts(c.labelled, (50, 9, 12, 7)) for c in (FIRST, SECOND, FIRST)]
+    unlabelled = [PairedCounts(c.labelled, (50, 1, 2, 300)) for c in (FIRST, SECOND, FIRST)]
     assumed = policy(primary, unlabelled="worst_case")
     as_told = policy(primary)
     worst = [b.counts for b in evidence(*unlabelled).assuming_the_worst().batches]
     found = outlook(assumed, *unlabelled)
     assert isinstance(found, Forecast)
+    assert 0 < found.probability < 1
     assert found == outlook(as_told, *worst)
     assert found != outlook(as_told, *unlabelled)
+    labelled = [PairedCounts(c.labelled) for c in unlabelled]
+    for gain in (0.0, 0.002):
+        told = policy(primary, min_gain=gain)
+        assert outlook(told, *unlabelled) == outlook(told, *labelled), "nothing is assumed of them"
 
 
 def test_what_is_corrected_is_continued_as_the_corrected_estimate() -> None:
