@@ -146,7 +146,9 @@ def test_a_batch_without_any_label_counts_for_the_champion_where_the_two_disagre
     labelled = batch_tally(FIRST_DAY, {(1, 0, 1): 20, (1, 1, 0): 5, (0, 0, 0): 50})
     silent = batch_tally(FIRST_DAY + timedelta(weeks=1), {(None, 0, 1): 20, (None, 1, 0): 30, (None, 1, 1): 9})
     agreed = batch_tally(FIRST_DAY + timedelta(weeks=2), {(None, 1, 1): 9})
+    one_way = [batch_tally(FIRST_DAY, {(None, *d): 4}) for d in ((0, 1), (1, 0))]
     pair = contender("1"), contender("2")
+    assert all(len(gather(*pair, [t], unlabelled="worst_case").batches) == 1 for t in one_way)
     kept = gather(*pair, [labelled, silent, agreed], unlabelled="worst_case")
     assert [b.counts.unlabelled for b in kept.batches] == [(0, 0, 0, 0), (0, 20, 30, 9)]
     assert process(kept, "recall", WORST).log_e(0.0) < 0  # type: ignore[union-attr]
