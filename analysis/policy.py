@@ -64,7 +64,7 @@ class Policy(_Strict):
     task: Task = "binary"
     primary: Measure = Field("recall", description="What a challenger has to be better in.")
     min_gain: float = Field(0.0, ge=0, description="The gain that matters: it must be proven better by more than this.")
-    alpha: float = Field(0.05, ge=1e-12, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
     error_budget: ErrorBudget = Field(
         "family",
         description="What alpha is shared by: the challengers judged together, all of a reign, or all there will ever be.",
@@ -124,6 +124,14 @@ class Policy(_Strict):
         usual = {m: v for m, v in _GUARDRAILS.get(task, {}).items() if not bounded or is_linear(m)}
         filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
         return filled
+
+    @field_validator("alpha")
+    @classmethod
+    def _told_from_none(cls, value: float) -> float:
+        if value < 1e-12:
+            msg = f"alpha is {value:g}; below 1e-12 numbers do not tell 1 - alpha from 1"
+            raise ValueError(msg)
+        return value
 
     @field_validator("largest_error")
     @classmethod

@@ -32,7 +32,6 @@ def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
         {"min_gain": 1},
         {"min_gain": math.nan},
         {"alpha": 0},
-        {"alpha": 9e-13},
         {"alpha": 0.5},
         {"alpha": -0.05},
         {"alpha": math.nan},
@@ -230,6 +229,7 @@ def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
+        ({"alpha": 9e-13}, "alpha is 9e-13; below 1e-12 numbers do not tell 1 - alpha from 1"),
         ({"primary": "cost"}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
         ({"guardrails": {"cost": 0.5}}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
         (
