@@ -150,11 +150,9 @@ def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> 
     if policy.task == "multiclass":
         by_name = class_bootstrap(evidence.classes, CLASS_MEASURES, rng=rng, confidence_level=level, n_resamples=n)
         return {name: by_name[name] for name in CLASS_MEASURES}
-    if is_corrected(evidence.counts, policy):
-        corrected = begg_greenes(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
-        return {name: corrected[name] for name in METRICS}
     if policy.task == "binary":
-        found = bootstrap(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
+        drawn = begg_greenes if is_corrected(evidence.batches, policy) else bootstrap
+        found = drawn(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
         return {name: found[name] for name in METRICS}
     return {}
 

@@ -105,7 +105,7 @@ def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
 def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     """What a single look would need as well: a promotion never contradicts the plain tests that stand beside it."""
     found, primary = [], policy.primary
-    if is_linear(primary) and not is_corrected(evidence.counts, policy):
+    if is_linear(primary) and not is_corrected(evidence.batches, policy):
         p = m.mcnemar[primary].p_value
         found.append(
             Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")

@@ -67,7 +67,7 @@ def choose(
 
 def _p_value(evidence: Evidence, policy: Policy) -> float:
     """Two-sided, of any difference in the primary metric."""
-    if is_linear(policy.primary) and not is_corrected(evidence.counts, policy):
+    if is_linear(policy.primary) and not is_corrected(evidence.batches, policy):
         return mcnemar(total_outcomes(evidence, policy.primary), alternative="two-sided").p_value
     found = total_difference(evidence, policy.primary, policy)
     if isinstance(found, Undefined) or found.standard_error == 0:

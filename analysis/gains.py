@@ -17,9 +17,9 @@ from analysis.score_sums import merge
 __all__ = ["batch_differences", "is_corrected", "total_difference"]
 
 
-def is_corrected(counts: PairedCounts, policy: Policy) -> bool:
-    """Whether the policy corrects these counts for the rows without a label."""
-    return policy.unlabelled == "begg_greenes" and any(counts.unlabelled)
+def is_corrected(batches: Sequence[PairedBatch], policy: Policy) -> bool:
+    """Whether the policy corrects the counts of these batches for the rows without a label."""
+    return policy.unlabelled == "begg_greenes" and any(any(b.counts.unlabelled) for b in batches)
 
 
 def total_difference(evidence: Evidence, name: Measure, policy: Policy) -> Difference | Undefined:
@@ -43,4 +43,4 @@ def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -
         assert policy.costs is not None
         return expected_cost(counts, policy.costs.matrix)
     assert is_tally_metric(name)
-    return corrected_difference(counts, name) if is_corrected(counts, policy) else difference(name, counts)
+    return corrected_difference(counts, name) if is_corrected(batches, policy) else difference(name, counts)

@@ -53,7 +53,7 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
         return WorstCaseProcess(*(_bounded(e, name, policy) for e in _both_ways(evidence, policy)))
     if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
         return batch_process(evidence, name, policy)
-    if is_tally_metric(name) and is_corrected(evidence.counts, policy):
+    if is_tally_metric(name) and is_corrected(evidence.batches, policy):
         return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
     if is_linear(name):
         return OutcomeProcess(total_outcomes(evidence, name), policy.prior, "entities" if evidence.entities else "rows")
@@ -115,7 +115,7 @@ def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchPro
 
 
 def _batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
-    if is_linear(name) and not is_corrected(evidence.counts, policy):
+    if is_linear(name) and not is_corrected(evidence.batches, policy):
         return BatchProcess(outcome_gains(evidence.outcomes(name)))
     sign = gain_sign(name)
     found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
@@ -130,7 +130,7 @@ def unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispers
 
 
 def _unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:
-    if is_linear(name) and not is_corrected(evidence.counts, policy):
+    if is_linear(name) and not is_corrected(evidence.batches, policy):
         return overdispersion(evidence.outcomes(name))
     return heterogeneity(batch_differences(evidence, name, policy))
 

@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 
-from analysis.batch_unit import log_e_batch_unit, log_e_symmetric, scale_free
+from analysis.batch_unit import log_e_batch_unit
 from analysis.counts import PairedOutcomes
-from analysis.metrics import Floats
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import WEEKS, Ints
-from calibration.rules import ALPHA, Bools, sampled_looks
+from calibration.rules import ALPHA, Bools, batches_reached, sampled_looks
 
 __all__ = ["BATCH_MARGINS", "FALSE", "SHIPPED"]
 
@@ -41,16 +40,11 @@ def measure(rng: np.random.Generator, world: tuple[int, float, float, float], na
     weight = explained / np.maximum(seen, explained)
     lead = wins - losses + margin * rows
     reached = {
-        SHIPPED: _reached(lead / np.sqrt(own + weight * (expected - own))),
-        "e-process of batches, each over its own scale": _reached(lead / np.sqrt(own)),
+        SHIPPED: batches_reached(lead / np.sqrt(own + weight * (expected - own))),
+        "e-process of batches, each over its own scale": batches_reached(lead / np.sqrt(own)),
     }
     _check(wins, losses, rows, margin, reached[SHIPPED], rng)
     return [share(FALSE, rule, name, found.any(axis=1)) for rule, found in reached.items()]
-
-
-def _reached(x: Floats) -> Bools:
-    free = scale_free(x)
-    return np.asarray(log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1)) >= -math.log(ALPHA))
 
 
 def _check(wins: Ints, losses: Ints, rows: int, margin: float, looks: Bools, rng: np.random.Generator) -> None:

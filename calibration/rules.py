@@ -33,6 +33,7 @@ __all__ = [
     "asymptotic",
     "asymptotic_reached",
     "batch_unit",
+    "batches_reached",
     "check",
     "check_asymptotic",
     "check_batches",
@@ -104,8 +105,13 @@ def asymptotic_reached(z: Floats, n: Ints) -> Bools:
 
 def batch_unit(r: Record) -> Bools:
     """The e-process of batches has reached 1/alpha: one symmetric number a week, (w - l) / sqrt(D), free of scale."""
-    x = scale_free((r.wins - r.losses) / np.sqrt(np.maximum(r.wins + r.losses, 1)))
-    return np.asarray(log_e_symmetric(x.cumsum(axis=1), (x**2).cumsum(axis=1)) >= -math.log(ALPHA))
+    return batches_reached((r.wins - r.losses) / np.sqrt(np.maximum(r.wins + r.losses, 1)))
+
+
+def batches_reached(x: Floats) -> Bools:
+    """Whether one number a week, made free of scale, has reached 1/alpha, week by week."""
+    free = scale_free(x)
+    return np.asarray(log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1)) >= -math.log(ALPHA))
 
 
 def uneven(r: Record) -> Bools:

@@ -27,12 +27,6 @@ def project(make_project: Callable[..., Project]) -> Project:
     return make_project(policy=Policy(n_resamples=1000))
 
 
-@pytest.fixture
-def two(register: Callable[..., str]) -> None:
-    register("x1")
-    register("x2", trained_through="2023-12-31")
-
-
 @pytest.mark.usefixtures("two")
 class TestFewRowsAndLabels:
     """Numbers of the report alone: the record of a decision does not hold them."""
