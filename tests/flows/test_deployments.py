@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from prefect_server import ROOT, PrefectServer
 
 from tasks.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-class Prefect:
-    """A real Prefect server, and its command line."""
-
-    def __init__(self, home: Path, projects: Path) -> None:
-        port = _free_port()
-        self.api = f"http://127.0.0.1:{port}/api"
-        self.environment = {
-            **os.environ,
-            "PREFECT_HOME": str(home),
-            "PREFECT_API_URL": self.api,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "DETHRONE_PROJECTS": str(projects),
-        }
-        command = [str(Path(sys.executable).parent / "prefect"), "server", "start", "--host", "127.0.0.1", "--port"]
-        self.log = (home / "server.log").open("w")
-        self.server = subprocess.Popen(
-            [*command, str(port)],
-            env=self.environment,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            assert self.server.poll() is None, "the server ended"
-            try:
-                with urllib.request.urlopen(f"{self.api}/health", timeout=5):  # noqa: S310
-                    return
-            except OSError:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.server.wait(timeout=0.2)
-        pytest.fail("the server did not answer within two minutes")
-
-    def __call__(self, *arguments: str) -> str:
-        command = [str(Path(sys.executable).parent / "prefect"), "--no-prompt", *arguments]
-        run = subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
-
-    def states(self) -> dict[str, str]:
-        """The state of every flow run, by the flow run's name."""
-        return {run["name"]: run["state_type"] for run in self.runs()}
-
-    def runs(self) -> list[dict[str, str]]:
-        """Every flow run."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.api}/flow_runs/filter", b"{}", {"content-type": "application/json"}, method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            found: list[dict[str, str]] = json.load(answer)
-            return found
-
-    def stop(self) -> None:
-        os.killpg(self.server.pid, signal.SIGTERM)
-        self.server.wait(timeout=60)
-        self.log.close()
-
 
 @pytest.fixture
-def prefect(tmp_path: Path, parcels: Path) -> Iterator[Prefect]:
+def prefect(tmp_path: Path, parcels: Path) -> Iterator[PrefectServer]:
     home = tmp_path / "prefect"
     home.mkdir()
-    running = Prefect(home, parcels)
+    running = PrefectServer(home, {"DETHRONE_PROJECTS": str(parcels)})
     try:
         yield running
     finally:
@@ -115,7 +38,7 @@ def test_every_deployment_is_one_of_a_flow_file_with_the_flows_name() -> None:
 
 
 def test_the_deployments_score_judge_and_promote_on_a_server_with_a_worker(
-    prefect: Prefect, store: Store, project: Project
+    prefect: PrefectServer, store: Store, project: Project
 ) -> None:
     prefect("work-pool", "create", "dethrone", "--type", "process")
     prefect("deploy", "--all")
@@ -148,7 +71,7 @@ resume_flow_run(sys.argv[1], run_input={"approve": sys.argv[2] == "yes", "author
 
 
 def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
-    prefect: Prefect, parcels: Path, store: Store, project: Project
+    prefect: PrefectServer, parcels: Path, store: Store, project: Project
 ) -> None:
     """The judgement is over; a run of promote waits, suspended, and nothing is committed until somebody resumes it."""
     with (parcels / "parcels.yaml").open("a") as file:

@@ -1,0 +1,84 @@
+"""Schedules that fire: the server's own scheduler starts the runs, a worker carries them out, and a challenger is promoted.
+
+Dethrone is for scheduled deployments, and a server whose scheduler fails looks healthy from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from postgres import postgres
+from prefect_server import ROOT, PrefectServer
+
+from tasks.project import Project
+from tasks.reigns import reigns
+from tasks.store import Store
+
+EVERY_SECONDS = 5
+# short loops, so that every service of the server has run, and would have failed, before the test is over
+QUICK = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "10",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "10",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": '["events", "flow_runs"]',
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def prefect(request: pytest.FixtureRequest, tmp_path: Path, parcels: Path) -> Iterator[PrefectServer]:
+    home = tmp_path / "prefect"
+    home.mkdir()
+    with contextlib.ExitStack() as running:
+        database = f"postgresql+asyncpg://{running.enter_context(postgres())}" if request.param == "postgresql" else None
+        server = PrefectServer(home, {"DETHRONE_PROJECTS": str(parcels), **QUICK}, database)
+        running.callback(server.stop)
+        yield server
+
+
+def scheduled(path: Path, project: str) -> Path:
+    """The deployments of prefect.yaml that have a schedule, for another project, with the schedules on and quick."""
+    content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    chosen = [d for d in content["deployments"] if d.get("schedules")]
+    for deployment in chosen:
+        deployment |= {"name": project, "parameters": {"project": project}}
+        deployment["schedules"] = [{"interval": EVERY_SECONDS, "active": True}]
+    path.write_text(yaml.safe_dump({**content, "deployments": chosen}))
+    return path
+
+
+def complaints(log: str) -> list[str]:
+    """The lines of a log that say that something failed."""
+    return [line for line in log.splitlines() if re.search(r"\| (ERROR|CRITICAL) |Traceback|^\w*Error\b", line)]
+
+
+def test_the_scheduler_makes_the_runs_that_score_judge_and_promote(
+    prefect: PrefectServer, store: Store, project: Project, tmp_path: Path
+) -> None:
+    prefect("work-pool", "create", "dethrone", "--type", "process")
+    enthrone = [sys.executable, "-m", "flows.enthrone", "parcels", "1", "--author", "ada", "--as-of", "2024-01-07"]
+    subprocess.run(enthrone, env=prefect.environment, cwd=ROOT, check=True)
+
+    prefect("deploy", "--all", "--prefect-file", str(scheduled(tmp_path / "prefect.yaml", "parcels")))
+    with prefect.worker("dethrone"):
+
+        def promoted() -> bool:
+            assert complaints(prefect.log() + prefect.log("worker.log")) == []
+            return len(reigns(store, project)) == 2
+
+        prefect.wait_for(promoted, 240, lambda: f"a promotion: {prefect.states()} {prefect.log('worker.log')}")
+
+    fired = [run for run in prefect.runs() if run["auto_scheduled"] and run["state_type"] in ("RUNNING", "COMPLETED")]
+    assert {run["name"] for run in fired} == {"score parcels", "judge parcels"}
+    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement"), ("2", "promotion")]
+    assert complaints(prefect.log() + prefect.log("worker.log")) == []
