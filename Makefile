@@ -7,8 +7,7 @@ BIN := .venv/bin
 # compiled at once: a flow starts a process, which would take seconds more where Python may not write its bytecode
 INSTALL := $(BIN)/uv pip install --require-hashes --compile-bytecode
 
-# Prefect and MLflow stay on this machine, and what a demo or a test leaves behind stays in this folder
-export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# Prefect and MLflow stay on this machine (see prefect.toml too), and what a demo or a test leaves behind stays in this folder
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
@@ -26,12 +25,18 @@ $(BIN)/uv: requirements-uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@
 
-$(BIN)/.env: $(BIN)/uv requirements.lock
+# what the registered models import and Dethrone does not, in versions that leave the locked ones alone
+OWN := $(wildcard requirements-models.txt)
+INSTALL_OWN := $(if $(OWN),$(BIN)/uv pip install --compile-bytecode --constraints requirements.lock -r $(OWN),true)
+
+$(BIN)/.env: $(BIN)/uv requirements.lock $(OWN)
 	$(INSTALL) -r requirements.lock
+	$(INSTALL_OWN)
 	@touch $@
 
-$(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock
+$(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock $(OWN)
 	$(INSTALL) -r requirements-dev.lock
+	$(INSTALL_OWN)
 	@touch $@ $(BIN)/.env
 
 demo: env ## play a season of 2013 New York flights (again: goes on where it stands)

@@ -10,12 +10,13 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import not_after, run, today
+from tasks.command import as_state, not_after, run, today
 from tasks.project import load_project
 from tasks.steps import enthrone_step, heal_step
 
 
 @flow(name="enthrone", flow_run_name="enthrone {version}", validate_parameters=True)
+@as_state
 def enthrone(project: str, version: str, author: str, reason: str = "first champion", as_of: date | None = None) -> str:
     """Commit the first reign, then everything that is read from the log; returns who leads as a sentence.
 

@@ -11,12 +11,13 @@ from datetime import date
 from prefect import flow
 
 from flows.promote import promote
-from tasks.command import last_complete_day, not_after, run
+from tasks.command import as_state, last_complete_day, not_after, run
 from tasks.project import load_project
 from tasks.report import sentence, since_then
 from tasks.steps import (
     ask_for_approval,
     close_step,
+    failed_so_far,
     heal_step,
     judge_step,
     newest_reign,
@@ -27,6 +28,7 @@ from tasks.steps import (
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
+@as_state
 def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str:
     """Close batches, judge the evidence, record and report the decision, promote if it says so; returns it as a sentence.
 
@@ -42,7 +44,8 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
 
     look = judge_step(settings, whole(closed), day, look_back=as_of is not None)
     if look is None:
-        return f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
+        idle = f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
+        return f"{idle} {failed_so_far(closed)}".rstrip()
     newest = newest_reign(settings)
 
     said = f"{sentence(settings, look)} Decision {look.id}"

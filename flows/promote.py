@@ -11,12 +11,13 @@ import argparse
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 
-from tasks.command import run
+from tasks.command import as_state, run
 from tasks.project import load_project
 from tasks.steps import Approval, asked, heal_step, promote_step, waits_for_approval
 
 
 @flow(name="promote", flow_run_name="promote {decision}", validate_parameters=True)
+@as_state
 def promote(project: str, decision: str, author: str | None = None, reason: str = "") -> str:
     """Commit the reign, then the live pointer, its history, the aliases and the tags; returns who leads as a sentence.
 

@@ -9,12 +9,13 @@ import argparse
 
 from prefect import flow
 
-from tasks.command import run
+from tasks.command import as_state, run
 from tasks.project import load_project
 from tasks.steps import heal_step, newest_reign
 
 
 @flow(name="reconcile", flow_run_name="reconcile {project}", validate_parameters=True)
+@as_state
 def reconcile(project: str) -> str:
     """Put right what differs from the log; returns what it was, a line each.
 

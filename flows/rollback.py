@@ -10,12 +10,13 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import not_after, run, today
+from tasks.command import as_state, not_after, run, today
 from tasks.project import load_project
 from tasks.steps import heal_step, rollback_step
 
 
 @flow(name="rollback", flow_run_name="roll back {project}", validate_parameters=True)
+@as_state
 def rollback(project: str, author: str, reason: str, to: int | None = None, as_of: date | None = None) -> str:
     """Commit the reign, then everything that is read from the log; returns who leads as a sentence.
 

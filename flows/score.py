@@ -10,18 +10,19 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import not_after, run, today
+from tasks.command import as_state, not_after, run, today
 from tasks.errors import DethroneError
+from tasks.failures import score_summary
+from tasks.predictions import Manifest
 from tasks.project import load_project
 from tasks.rows import BatchError, batch_date
-from tasks.steps import heal_step, newest_reign, score_step, unscored_batches
+from tasks.steps import heal_step, is_scored, newest_reign, score_step, unscored_batches
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
-def score(
-    project: str, batch: str | None = None, batch_dated: date | None = None, as_of: date | None = None
-) -> list[str]:
-    """Score one batch, or every batch in the store that is not scored yet; returns the ids of those scored.
+@as_state
+def score(project: str, batch: str | None = None, batch_dated: date | None = None, as_of: date | None = None) -> str:
+    """Score one batch, or every batch in the store that is not scored yet; returns what was done, in a few sentences.
 
     Args:
         project: Name of a file in deployments/.
@@ -35,18 +36,20 @@ def score(
     heal_step(settings)
 
     batches = [batch] if batch else unscored_batches(settings, latest)
+    before = [batch] if batch and is_scored(settings, batch) else []
 
+    scored: list[Manifest] = []
     faults: list[DethroneError] = []
     for one in batches:
         try:
-            score_step(settings, one, batch_date(one, batch_dated))
+            scored.append(score_step(settings, one, batch_date(one, batch_dated)))
         except DethroneError as error:  # a bad batch does not keep the others waiting
             faults.append(error)
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise BatchError("; ".join(map(str, faults)))
-    return batches
+    return score_summary(scored, before)
 
 
 if __name__ == "__main__":
@@ -57,5 +60,4 @@ if __name__ == "__main__":
         "--batch-dated", type=date.fromisoformat, metavar="DATE", help="date of the batch where its id is not a date"
     )
     parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
-    done = run(score, parser)
-    print("scored:", ", ".join(done) or "nothing new")
+    print(run(score, parser))

@@ -9,13 +9,14 @@ import argparse
 
 from prefect import flow
 
-from tasks.command import run
+from tasks.command import as_state, run
 from tasks.project import load_project
 from tasks.steps import verify_step
 from tasks.verification import VerificationError
 
 
 @flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)
+@as_state
 def verify(project: str, decision: str | None = None) -> str:
     """Recompute from stored tallies, policy and seed; returns a sentence, or fails with one for each fault.
 

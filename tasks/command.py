@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec
 
 from tasks.errors import DethroneError
 
-__all__ = ["CalendarError", "last_complete_day", "not_after", "run", "today", "unwatched"]
+__all__ = ["CalendarError", "as_state", "last_complete_day", "not_after", "run", "today", "unwatched"]
+
+
+P = ParamSpec("P")
 
 
 class CalendarError(DethroneError):
@@ -36,6 +40,19 @@ def not_after(day: date | None, latest: date) -> date:
     return day or latest
 
 
+def as_state(flow: Callable[P, str]) -> Callable[P, str]:
+    """Make the sentence that a flow returns the message of its final state too, where Prefect's pages and automations see it."""
+
+    @functools.wraps(flow)
+    def worded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        from prefect.states import Completed
+
+        said = flow(*args, **kwargs)
+        return Completed(message=said, data=said)
+
+    return worded
+
+
 def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:
     """Call the flow with what the parser finds; exit with status 1 and the error's sentence if it raises a DethroneError."""
     parser.description = (parser.description or "").replace("``", "").replace("**", "")
@@ -55,14 +72,12 @@ def unwatched() -> Iterator[None]:
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_TO_API_ENABLED,
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
         temporary_settings,
     )
 
     settings: dict[Any, Any] = {
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         PREFECT_LOGGING_TO_API_ENABLED: False,
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180,  # a busy machine needs more than the 20 it gets
     }
     with temporary_settings(updates={} if PREFECT_API_URL.value() else settings):
         yield

@@ -15,6 +15,7 @@ from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
 from tasks.decision_log import decision_ids, decision_key, enter, newest_first
 from tasks.errors import DethroneError
+from tasks.failures import failures
 from tasks.predictions import DamagedError, Manifest
 from tasks.project import Project
 from tasks.registrations import allowances, alpha_spent, registrations
@@ -82,7 +83,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "basis": basis,
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
-        "failures": _failures(scored),
+        "failures": failures(scored),
         "alpha_spent": alpha_spent(given, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,
@@ -160,16 +161,6 @@ def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
         found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
     live = {s.version for s in scored[-1].scored}
     return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
-
-
-def _failures(scored: list[Manifest]) -> list[dict[str, str]]:
-    """The last failure of each version that failed in a batch of the reign, with the batch."""
-    last: dict[str, dict[str, str]] = {}
-    for manifest in scored:
-        for s in manifest.scored:
-            if s.failure:
-                last[s.version] = {"version": s.version, "batch": manifest.batch, "failure": s.failure}
-    return [last[v] for v in sorted(last, key=int)]
 
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:

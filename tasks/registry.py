@@ -32,6 +32,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 __all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
 
 RETIRED_TAG = "retired"
+_WITH_PROBABILITIES = ("sklearn", "lightgbm", "xgboost", "catboost")  # pyfunc shows classes of them and hides these
 _NUMERIC = ("boolean", "integer", "long", "float", "double")
 
 
@@ -163,7 +164,7 @@ class Registry:
     def load(self, number: str) -> Scorer:
         """Load a version for scoring: what the sklearn flavour predicts, else pyfunc's output.
 
-        Scores are the sklearn flavour's probabilities of the class 1 where it has them.
+        Scores are the probabilities of the class 1 where the model has ``predict_proba``, of whose flavour pyfunc gives classes alone.
         """
         import mlflow
 
@@ -181,10 +182,12 @@ class Registry:
             msg = f"version {number}: its signature names no columns; log it with a data frame as input"
             raise RegistryError(msg)
         predict: Callable[[Any], Any]
-        if "sklearn" in description["flavors"]:
-            model = mlflow.sklearn.load_model(str(path))
-            scores = self._task == "binary" and hasattr(model, "predict_proba")
-            predict = _probability_of_one(number, model) if scores else model.predict
+        flavour = next((f for f in _WITH_PROBABILITIES if f in description["flavors"]), None)
+        model = getattr(mlflow, flavour).load_model(str(path)) if flavour else None
+        if self._task == "binary" and hasattr(model, "predict_proba"):
+            predict = _probability_of_one(number, model)
+        elif flavour == "sklearn":
+            predict = model.predict
         else:
             predict = mlflow.pyfunc.load_model(str(path)).predict
         return Scorer(number, self._task, tuple(types), _content_digest(path, description), predict, folder, types)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analysis.counts import Undefined
 from analysis.judge import Assessment, Verdict, uneven
 from analysis.measures import LOSSES, Task, amount, is_linear
 from analysis.policy import Policy
 from tasks.decisions import Look
+from tasks.failures import LOST
 from tasks.markdown import e_value, escape, table
 from tasks.project import Project
 from tasks.reigns import Reign
@@ -72,12 +74,13 @@ def sentence(project: Project, look: Look) -> str:
     chosen = next((a for a in look.judgement.assessments if a.evidence.challenger.version == look.promote), None)
     if chosen:
         return f"Version {look.promote} takes over from version {champion} in {project.name}: {why(chosen, project.policy)}."
-    verdicts = ", ".join(
-        f"version {a.evidence.challenger.version}: {a.verdict.value}" for a in look.judgement.assessments
+    verdicts = {a.evidence.challenger.version: a.verdict.value for a in look.judgement.assessments}
+    failed = {f["version"]: f"failed in {_how_often(f)}" for f in look.record["failures"]}
+    each = (
+        f"version {v}: {', '.join(told[v] for told in (verdicts, failed) if v in told)}"
+        for v in sorted({*verdicts, *failed}, key=int)
     )
-    return (
-        f"Version {champion} stays the champion of {project.name}: no challenger has proven to be better ({verdicts})."
-    )
+    return f"Version {champion} stays the champion of {project.name}: no challenger has proven to be better ({'; '.join(each)})."
 
 
 def why(a: Assessment, policy: Policy) -> str:
@@ -109,6 +112,30 @@ def _said(a: Assessment, look: Look) -> str:
     return _SAID[a.verdict]
 
 
+def _verdicts(look: Look, policy: Policy) -> list[list[str]]:
+    """A row for each challenger, also for one that failed in every batch and so has nothing to be judged on."""
+    failed = {f["version"]: f for f in look.record["failures"]}
+    rows = {}
+    for a in look.judgement.assessments:
+        version = a.evidence.challenger.version
+        lost = f"; {_failed(failed[version])}" if version in failed else ""
+        rows[version] = [f"**{a.verdict.value}**: {_said(a, look)}", escape(why(a, policy)) + lost]
+    unjudged = {
+        v: ["**FAILED**: it has nothing to be judged on", _failed(f)] for v, f in failed.items() if v not in rows
+    }
+    return [[f"version {v}", *row] for v, row in sorted({**rows, **unjudged}.items(), key=lambda item: int(item[0]))]
+
+
+def _failed(failure: Mapping[str, Any]) -> str:
+    last = escape(failure["batch"])
+    return f"it failed in {_how_often(failure)}, last in {last}: it {escape(failure['failure'])}"
+
+
+def _how_often(failure: Mapping[str, Any]) -> str:
+    """Decisions from before failures were counted name the last batch alone."""
+    return f"{failure['failed']} of {failure['batches']} batches" if "failed" in failure else "at least one batch"
+
+
 def _rollback_guard(look: Look, reigns: Sequence[Reign]) -> str:
     """An early word that the last promotion may have been wrong, at an alpha that would be too large for a promotion."""
     if look.reign.kind != "promotion" or look.reign != reigns[-1] or look.promote:
@@ -133,27 +160,14 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
     parts = [
         f"# {project.name}: who leads, judged as of {record['as_of']}",
         f"> **{head}.** {sentence(project, look)}",
-        table(
-            ["challenger", "verdict", "why"],
-            [
-                [
-                    f"version {a.evidence.challenger.version}",
-                    f"**{a.verdict.value}**: {_said(a, look)}",
-                    escape(why(a, policy)),
-                ]
-                for a in assessments
-            ],
-        ),
+        table(["challenger", "verdict", "why"], _verdicts(look, policy)),
+        f"{LOST}." if record["failures"] else "",
         _rollback_guard(look, reigns),
         _image(plots, "evidence", "evidence over looks"),
         "## What was judged",
         _identity(project, look, reigns),
         "## Which rows count",
         _accounting(assessments, policy),
-        *(
-            f"Version {f['version']} has no decisions in batch {escape(f['batch'])}: it {escape(f['failure'])}."
-            for f in record["failures"]
-        ),
         _image(plots, "differences", "paired differences with the margins of the policy"),
         *(challenger(a, policy) for a in assessments),
         "## Segments and trend",

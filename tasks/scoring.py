@@ -114,6 +114,8 @@ def _contender(version: ModelVersion, scorer: Scorer) -> Contender:
 
 def _fail(run: _Run, reign: Reign, verb: str, error: BaseException, hint: str = "") -> None:
     text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}{hint}"
+    if isinstance(error, ModuleNotFoundError):
+        text += f"; add the library of '{error.name}' to requirements-models.txt and run 'make env'"
     if run.version == reign.version:
         msg = f"batch {run.batch}: the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
         raise ChampionFailedError(msg) from error

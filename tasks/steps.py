@@ -22,9 +22,10 @@ from pydantic import Field
 from tasks import promotion
 from tasks.decisions import Look, look, read_decision, record
 from tasks.errors import sentence_alone
+from tasks.failures import failed_sentences, failures
 from tasks.plan import Question, make_plan
 from tasks.plan_report import plan_caveats, plan_sentence, write_plan
-from tasks.predictions import Manifest
+from tasks.predictions import Manifest, read_manifest
 from tasks.project import Project
 from tasks.projections import project_log
 from tasks.publish import publish
@@ -39,9 +40,10 @@ from tasks.tallying import Closed, close_batches
 from tasks.verification import verify_all, verify_decision
 
 __all__ = [
-    "Approval", "all_reigns", "ask_for_approval", "asked", "close_step", "enthrone_step", "heal_step", "judge_step",
-    "newest_reign", "plan_step", "promote_step", "record_step", "report_step", "rollback_step", "score_step",
-    "season_days_step", "season_report_step", "unscored_batches", "verify_step", "waits_for_approval", "whole",
+    "Approval", "all_reigns", "ask_for_approval", "asked", "close_step", "enthrone_step", "failed_so_far",
+    "heal_step", "is_scored", "judge_step", "newest_reign", "plan_step", "promote_step", "record_step", "report_step",
+    "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches", "verify_step",
+    "waits_for_approval", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -68,6 +70,10 @@ def unscored_batches(project: Project, as_of: date) -> list[str]:
     store = open_store(project.store)
     scored = {k.split("/")[2] for k in store.keys(f"{project.name}/predictions") if k.endswith("/manifest.json")}
     return [b for b in batches_in(store, project) if b not in scored and is_dated(b) and batch_date(b) <= as_of]
+
+
+def is_scored(project: Project, batch: str) -> bool:
+    return read_manifest(open_store(project.store), project, batch) is not None
 
 
 class Approval(RunInput):
@@ -136,7 +142,16 @@ def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -
     """Judge the reign in force, or in a look back the one that was on that day."""
     store = open_store(project.store)
     reign = judged_on(store, project, as_of) if look_back else head(store, project)
-    return look(store, project, reign, closed, as_of)
+    taken = look(store, project, reign, closed, as_of)
+    for failure in taken.record["failures"] if taken else ():
+        get_run_logger().warning("version %(version)s failed, last in batch %(batch)s: it %(failure)s", failure)
+    return taken
+
+
+def failed_so_far(closed: Closed) -> str:
+    """Why nobody can be judged, where it is because challengers failed: a sentence each."""
+    scored = [b.manifest for b in closed.batches]
+    return failed_sentences(failures([m for m in scored if m.reign == scored[-1].reign]))
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)

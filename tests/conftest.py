@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(
-    PREFECT_SERVER_ANALYTICS_ENABLED="false",
     DO_NOT_TRACK="1",
     MLFLOW_DISABLE_TELEMETRY="true",
     PREFECT_LOGGING_LEVEL="WARNING",

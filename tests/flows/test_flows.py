@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from parcels import register_version
 
 from flows.enthrone import enthrone
 from flows.judge import judge
@@ -17,6 +18,7 @@ from flows.rollback import rollback
 from flows.score import score
 from tasks.command import CalendarError
 from tasks.decisions import UnknownDecisionError, decisions
+from tasks.failures import LOST
 from tasks.project import Project
 from tasks.reigns import head, reigns
 from tasks.rows import BatchError
@@ -33,24 +35,82 @@ def projects(parcels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scored() -> list[str]:
+def scored() -> str:
     enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
     return score("parcels", as_of=LATER)
 
 
-def test_score_takes_every_batch_that_is_not_scored_and_a_second_run_finds_none(scored: list[str]) -> None:
-    assert len(scored) == 6
-    assert score("parcels", as_of=LATER) == []
+def test_score_takes_every_batch_that_is_not_scored_and_a_second_run_finds_none(scored: str) -> None:
+    assert scored == "Scored: 2024-01-07, 2024-01-14, 2024-01-21, 2024-01-28, 2024-02-04, 2024-02-11."
+    assert score("parcels", as_of=LATER) == "Scored: nothing new."
+
+
+def test_a_batch_that_was_scored_before_is_said_to_be_left_alone(scored: str) -> None:
+    assert score("parcels", batch="2024-01-07") == "Left alone, because it was scored before: 2024-01-07."
+
+
+def test_what_a_flow_has_done_is_the_message_of_its_state(scored: str) -> None:
+    state = judge("parcels", as_of=LATER, return_state=True)  # type: ignore[call-arg]  # Prefect's own
+    assert state.is_completed()  # type: ignore[attr-defined]
+    assert state.message.startswith("Version 2 takes over from version 1 in parcels")  # type: ignore[attr-defined]
+
+
+class TestChallengersThatFail:
+    """Version 3 never loads; version 2 failed in the first batch alone."""
+
+    FAILURE = "it failed to load: version 3 has no tag 'threshold'; set it to the score from which a row is flagged"
+
+    @pytest.fixture(autouse=True)
+    def failing(self, project: Project) -> None:
+        register_version(project, "x1", threshold=None)
+        enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
+        client = mlflow.MlflowClient(project.mlflow)
+        client.delete_model_version_tag(project.model, "2", "threshold")
+        score("parcels", batch="2024-01-07")
+        client.set_model_version_tag(project.model, "2", "threshold", "0.5")
+
+    def test_score_counts_them_and_says_that_their_batches_do_not_come_back(self) -> None:
+        said = score("parcels", as_of=LATER)
+        assert said == (
+            "Scored: 2024-01-14, 2024-01-21, 2024-01-28, 2024-02-04, 2024-02-11. "
+            f"Version 3 failed in 5 of 5 batches, last in 2024-02-11: {self.FAILURE}. {LOST}."
+        )
+        assert score("parcels", batch="2024-01-07").endswith(f"last in 2024-01-07: {self.FAILURE}. {LOST}.")
+
+    def test_judge_names_them_in_its_sentence_in_its_log_and_in_the_table_of_verdicts(
+        self, store: Store, project: Project, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        score("parcels", as_of=LATER)
+        said = judge("parcels", as_of=date(2024, 2, 5))
+        assert "(version 2: WAIT, failed in 1 of 5 batches; version 3: failed in 5 of 5 batches)" in said
+        warned = [
+            r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "failed, last" in r.getMessage()
+        ]
+        assert warned[-1] == f"version 3 failed, last in batch 2024-02-04: {self.FAILURE}"
+        (decision,) = decisions(store, project)
+        report = store.read(f"parcels/reports/{decision['id']}/report.md").decode()
+        second, third = (x for x in report.splitlines() if x.startswith(("| version 2 | **", "| version 3 | **")))
+        assert second.startswith("| version 2 | **WAIT**: not enough evidence yet | ")
+        assert "; it failed in 1 of 5 batches, last in 2024-01-07: it failed to load: version 2 has no tag" in second
+        assert third.startswith(
+            "| version 3 | **FAILED**: it has nothing to be judged on | it failed in 5 of 5 batches, "
+        )
+        assert f"\n\n{LOST}.\n\n" in report
+
+    def test_where_nobody_can_be_judged_judge_says_why(self) -> None:
+        said = judge("parcels", as_of=date(2024, 1, 22))
+        assert said.startswith("Nothing to judge in parcels as of 2024-01-22: no closed batch of this reign")
+        assert f"Version 3 failed in 1 of 1 batches, last in 2024-01-07: {self.FAILURE}." in said
 
 
 def test_score_takes_one_batch_by_name_and_none_from_the_future(store: Store) -> None:
     enthrone("parcels", "1", author="test", as_of=date(2024, 1, 1))
-    assert score("parcels", as_of=date(2024, 1, 10)) == ["2024-01-07"]
-    assert score("parcels", batch="2024-02-11") == ["2024-02-11"]
+    assert score("parcels", as_of=date(2024, 1, 10)) == "Scored: 2024-01-07."
+    assert score("parcels", batch="2024-02-11") == "Scored: 2024-02-11."
     assert len([k for k in store.keys("parcels/predictions") if k.endswith("manifest.json")]) == 2
 
 
-def test_a_dry_run_says_what_would_happen_and_writes_nothing(scored: list[str], store: Store) -> None:
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(scored: str, store: Store) -> None:
     before = {k: store.read(k) for k in store.keys("parcels")}
     said = judge("parcels", as_of=LATER, dry_run=True)
     assert said.startswith(
@@ -60,7 +120,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(scored: list[str], 
     assert {k: store.read(k) for k in store.keys("parcels")} == before
 
 
-def test_judge_promotes_reports_and_can_be_run_again(scored: list[str], store: Store, project: Project) -> None:
+def test_judge_promotes_reports_and_can_be_run_again(scored: str, store: Store, project: Project) -> None:
     said = judge("parcels", as_of=LATER)
     after = {k: store.read(k) for k in store.keys("parcels")}
     (decision,) = decisions(store, project)
@@ -73,7 +133,7 @@ def test_judge_promotes_reports_and_can_be_run_again(scored: list[str], store: S
     assert {k: store.read(k) for k in store.keys("parcels")} == after
 
 
-def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: list[str]) -> None:
+def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: str) -> None:
     from prefect.artifacts import Artifact
 
     judge("parcels", as_of=LATER)
@@ -84,13 +144,13 @@ def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: list[st
     assert artifact.data.count("](data:image/svg+xml;base64,") == 4
 
 
-def test_judge_says_so_when_nothing_is_closed_yet(scored: list[str], store: Store) -> None:
+def test_judge_says_so_when_nothing_is_closed_yet(scored: str, store: Store) -> None:
     assert judge("parcels", as_of=date(2024, 1, 8)).startswith("Nothing to judge in parcels as of 2024-01-08")
     assert store.keys("parcels/decisions") == []
 
 
 def test_promote_again_is_a_no_op_and_an_unknown_decision_is_refused(
-    scored: list[str], store: Store, project: Project
+    scored: str, store: Store, project: Project
 ) -> None:
     judge("parcels", as_of=LATER)
     (decision,) = decisions(store, project)
@@ -100,7 +160,7 @@ def test_promote_again_is_a_no_op_and_an_unknown_decision_is_refused(
         promote("parcels", "2024-01-01-000000000000")
 
 
-def test_rollback_is_one_more_reign_with_author_and_reason(scored: list[str], store: Store, project: Project) -> None:
+def test_rollback_is_one_more_reign_with_author_and_reason(scored: str, store: Store, project: Project) -> None:
     judge("parcels", as_of=LATER)
     said = rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
     assert said == "Reign 3 of parcels: version 1 leads again since 2024-03-02."
@@ -120,7 +180,7 @@ def test_without_any_date_history_is_scored_judged_and_rolled_back(store: Store,
     assert judge("parcels").startswith("Nothing to judge in parcels")
 
 
-def test_a_look_back_says_what_has_become_of_the_reign(scored: list[str], store: Store, project: Project) -> None:
+def test_a_look_back_says_what_has_become_of_the_reign(scored: str, store: Store, project: Project) -> None:
     judge("parcels", as_of=LATER)
     rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
     said = judge("parcels", as_of=LATER)
@@ -128,7 +188,7 @@ def test_a_look_back_says_what_has_become_of_the_reign(scored: list[str], store:
     assert len(decisions(store, project)) == 1
 
 
-def test_a_day_that_is_not_over_is_refused_before_anything_is_closed(scored: list[str], store: Store) -> None:
+def test_a_day_that_is_not_over_is_refused_before_anything_is_closed(scored: str, store: Store) -> None:
     before = store.keys("parcels")
     for flow in (lambda day: judge("parcels", as_of=day), lambda day: enthrone("parcels", "1", author="t", as_of=day)):
         with pytest.raises(CalendarError, match="2999-01-01 is not over yet; the latest day to take is"):
@@ -145,9 +205,7 @@ def test_a_bad_batch_does_not_keep_the_others_waiting(store: Store) -> None:
     assert len([k for k in store.keys("parcels/predictions") if k.endswith("manifest.json")]) == 5
 
 
-def test_the_command_line_judges_without_any_server(
-    scored: list[str], command: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_the_command_line_judges_without_any_server(scored: str, command: Callable[..., subprocess.Popen[str]]) -> None:
     run = command("judge", "parcels", "--as-of", str(LATER), "--dry-run")
     out, _ = run.communicate(timeout=120)
     assert run.returncode == 0

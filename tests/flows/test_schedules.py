@@ -40,7 +40,9 @@ def prefect(request: pytest.FixtureRequest, tmp_path: Path, parcels: Path) -> It
     home = tmp_path / "prefect"
     home.mkdir()
     with contextlib.ExitStack() as running:
-        database = f"postgresql+asyncpg://{running.enter_context(postgres())}" if request.param == "postgresql" else None
+        database = (
+            f"postgresql+asyncpg://{running.enter_context(postgres())}" if request.param == "postgresql" else None
+        )
         server = PrefectServer(home, {"DETHRONE_PROJECTS": str(parcels), **QUICK}, database)
         running.callback(server.stop)
         yield server

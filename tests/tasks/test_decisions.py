@@ -172,6 +172,7 @@ class TestContenders:
         assert [b.date for b in taken.evidence[0].batches] == [week(0), week(1)]
         (failure,) = taken.record["failures"]
         assert (failure["version"], failure["batch"]) == ("2", str(week(2)))
+        assert (failure["failed"], failure["batches"]) == (1, 3)
         assert failure["failure"].startswith("failed to load: its signature names the column 'x2'")
 
     def test_one_that_was_retired_competes_no_more(

@@ -10,8 +10,10 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
+from lightgbm import LGBMClassifier
 from mlflow.models import infer_signature
 from parcels import register_version, sigmoid_model
 from weeks import everything
@@ -54,6 +56,22 @@ class TestScores:
 
         scorer = registry.load(register("x2", model=Says(count)))
         np.testing.assert_allclose(scorer(ROWS), 0.9)
+
+    def test_a_boosters_native_flavour_gives_probabilities_and_not_the_classes_that_pyfunc_gives(
+        self, registry: Registry, project: Project, tmp_path: Path
+    ) -> None:
+        x = np.linspace(-1, 1, 400)
+        frame = pd.DataFrame({"x1": x})
+        model = LGBMClassifier(n_estimators=5, verbose=-1).fit(frame, x + np.sin(40 * x) > 0)
+        mlflow.set_tracking_uri(project.mlflow)
+        experiment = mlflow.create_experiment(project.model, (tmp_path / "artifacts").as_uri())
+        with mlflow.start_run(experiment_id=experiment):
+            signature = infer_signature(frame, model.predict_proba(frame)[:, 1])
+            info = mlflow.lightgbm.log_model(model, name="model", signature=signature, pip_requirements=["lightgbm"])
+        version = mlflow.register_model(info.model_uri, project.model, tags={"threshold": "0.5"}).version
+        assert set(mlflow.pyfunc.load_model(info.model_uri).predict(frame)) == {False, True}
+        scores = registry.load(str(version))(pl.DataFrame({"x1": x}))
+        np.testing.assert_array_equal(scores, model.predict_proba(frame)[:, 1])
 
     @pytest.mark.parametrize(
         ("output", "scores"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import threading
@@ -38,6 +39,19 @@ class Broken(type(sigmoid_model("x"))):  # type: ignore[misc]
 
 def broken_model(column: str) -> Any:
     model = Broken()
+    model.__dict__.update(sigmoid_model(column).__dict__)
+    return model
+
+
+class Lacking(type(sigmoid_model("x"))):  # type: ignore[misc]
+    """A model that needs a library which is not there, as soon as it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, ("not_installed",)
+
+
+def lacking_model(column: str) -> Any:
+    model = Lacking()
     model.__dict__.update(sigmoid_model(column).__dict__)
     return model
 
@@ -86,10 +100,17 @@ class TestChallengerFails:
             ({"threshold": None}, r"failed to load: version 2 has no tag 'threshold'"),
             ({"threshold": "high"}, r"failed to load: version 2: its tag 'threshold' is 'high'"),
             ({"trained_through": "last week"}, r"failed to load: version 2: its tag 'trained_through' is 'last week'"),
+            (
+                {"model": lacking_model("x2")},
+                (
+                    r"failed to load: ModuleNotFoundError: No module named 'not_installed'; "
+                    r"add the library of 'not_installed' to requirements-models\.txt and run 'make env'"
+                ),
+            ),
             ({"column": "x9"}, r"failed to load: its signature names the column 'x9', which batch \S+ does not have"),
             ({"model": broken_model("x2")}, r"failed to score: RuntimeError: the feature server is down"),
         ],
-        ids=["no threshold", "bad threshold", "bad date", "unknown column", "error while scoring"],
+        ids=["no threshold", "bad threshold", "bad date", "no library", "unknown column", "error while scoring"],
     )
     def test_its_error_is_recorded_and_the_batch_lands(
         self,

@@ -1,0 +1,82 @@
+"""The registry on a real MLflow server over HTTP, in the locked environment: all that Dethrone asks of it, up to a promotion."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import mlflow
+import pytest
+from postgres import free_port
+from weeks import BETTER, judged
+
+from tasks.project import Project
+from tasks.projections import project_log
+from tasks.promotion import promote
+from tasks.publish import publish
+from tasks.registry import Registry
+from tasks.reigns import reigns
+from tasks.store import Store
+from tasks.tallying import close_batches
+
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for this module, which keeps the artifacts too; what it says may tell of no error."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    uri = f"http://127.0.0.1:{free_port()}"
+    keeps = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "kept")]
+    listens = ["--host", "127.0.0.1", "--port", uri.rpartition(":")[2], "--workers", "1"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *keeps, *listens],
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not _answers(uri):
+            assert server.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+        yield uri
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=PATIENCE)
+    said = (folder / "log").read_text()
+    assert not re.search(r"Traceback|\bERROR\b", said), said
+
+
+def _answers(uri: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
+            return True
+    except OSError:
+        return False
+
+
+def test_versions_are_registered_loaded_judged_promoted_and_reported_over_http(
+    store: Store, project: Project, register: Callable[..., str]
+) -> None:
+    mlflow.set_tracking_uri(project.mlflow)
+    mlflow.create_experiment(project.model)  # without a place of its own: artifacts go through the server
+    for column in ("x1", "x2"):
+        register(column)
+    registry = Registry(project)
+
+    taken = judged(store, registry, project, BETTER)
+    closed = close_batches(store, project, taken.evidence[0].batches[-1].date)
+    publish(store, registry, project, taken, closed, reigns(store, project))
+    reign = promote(store, registry, project, taken.id)
+    project_log(store, registry, project)
+
+    assert registry.aliases() == {"champion": "2", "previous": "1"}
+    assert registry.version("2").tags["dethrone.decision"] == taken.id
+    kept = mlflow.MlflowClient(project.mlflow).list_artifacts(reign.run_id, f"dethrone/{taken.id}")
+    assert f"dethrone/{taken.id}/report.md" in {file.path for file in kept}
