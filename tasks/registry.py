@@ -183,7 +183,7 @@ class Registry:
             raise RegistryError(msg)
         predict: Callable[[Any], Any]
         flavour = next((f for f in _WITH_PROBABILITIES if f in description["flavors"]), None)
-        model = getattr(mlflow, flavour).load_model(str(path)) if flavour else None
+        model: Any = getattr(mlflow, flavour).load_model(str(path)) if flavour else None
         if self._task == "binary" and hasattr(model, "predict_proba"):
             predict = _probability_of_one(number, model)
         elif flavour == "sklearn":
