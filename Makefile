@@ -27,7 +27,7 @@ $(BIN)/uv: requirements-uv.lock
 
 # what the registered models import and Dethrone does not, in versions that leave the locked ones alone
 OWN := $(wildcard requirements-models.txt)
-INSTALL_OWN := $(if $(OWN),$(BIN)/uv pip install --compile-bytecode --constraints requirements.lock -r $(OWN),true)
+INSTALL_OWN := $(if $(OWN),$(BIN)/uv pip install --compile-bytecode --constraints requirements.lock -r $(OWN),@:)
 
 $(BIN)/.env: $(BIN)/uv requirements.lock $(OWN)
 	$(INSTALL) -r requirements.lock

@@ -12,11 +12,11 @@ from analysis.bootstrap import Bootstrap, bootstrap
 from analysis.by_class import ByClass, Marginal, by_class, marginal_tests
 from analysis.class_bootstrap import class_bootstrap
 from analysis.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
-from analysis.evidence import Evidence, scores_of
+from analysis.evidence import Evidence, PairedBatch, scores_of
 from analysis.gains import is_corrected, total_difference
 from analysis.guardrails import Guardrail, SegmentGuardrail, guardrail, segment_guardrails
 from analysis.intervals import Interval
-from analysis.labels import class_label_selection_p_value, label_selection_p_value
+from analysis.label_checks import LabelChecks, label_checks
 from analysis.losses import PairedT, RegressionLoss, paired_t
 from analysis.marginals import TableTest
 from analysis.mcnemar import McNemar, mcnemar
@@ -36,7 +36,7 @@ from analysis.missing_labels import begg_greenes
 from analysis.planned import PlannedLook, planned_look
 from analysis.policy import Policy
 from analysis.process import Method
-from analysis.proof import as_assumed, batch_process, process, total_outcomes, unevenness
+from analysis.proof import as_assumed, batch_process, process, total_outcomes, unevenness, varies
 from analysis.score_sums import merge_losses
 from analysis.segments import Reversal, Segment, homogeneity_p_value, paired_interval, reversals, segment_forest
 
@@ -52,7 +52,8 @@ class Measured:
 
     ``log_e``, ``interval`` and the batch-unit values are of the gain in the primary metric, positive where the
     challenger is better also if lower values are. ``pairs`` are the outcomes that a metric counting wins and losses
-    rests on: of rows, or of entities. ``paired_interval`` is Newcombe's of their difference, or Student's of the gain in
+    rests on: of rows, or of entities. ``uneven``: batches as units have to carry the proof too.
+    ``paired_interval`` is Newcombe's of their difference, or Student's of the gain in
     the primary loss. What a task does not have is empty: ``class_counts`` by (label, champion, challenger),
     ``classes`` and ``marginals`` are of several classes, ``losses`` of numbers, which have neither ``bootstrap`` nor ``mcnemar`` nor
     ``segments``.
@@ -72,9 +73,10 @@ class Measured:
     guardrails: tuple[Guardrail, ...]
     segment_guardrails: tuple[SegmentGuardrail, ...]
     overdispersion: Overdispersion | Undefined
+    uneven: bool
     log_e_batch_unit: float
     log_e_batch_unit_reverse: float
-    label_selection_p_value: float | Undefined
+    labels: LabelChecks
     segments: tuple[Segment, ...]
     homogeneity_p_value: Mapping[str, float | Undefined]
     reversals: tuple[Reversal, ...]
@@ -104,14 +106,15 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         mcnemar={name: mcnemar(total_outcomes(evidence, name)) for name in LINEAR if name in MEASURES[policy.task]},
         paired_interval=_interval_at_one_look(counts, losses, policy),
         metrics={name: total_difference(evidence, name, policy) for name in _shown_metrics(evidence, policy)},
-        recent=total_difference(replace(evidence, batches=evidence.batches[-RECENT_BATCHES:]), primary, policy),
+        recent=total_difference(replace(evidence, batches=_newest(evidence)), primary, policy),
         bootstrap=_bootstrap(evidence, policy, rng),
         guardrails=tuple(guardrail(given, name, margin, policy) for name, margin in policy.guardrails.items()),
         segment_guardrails=segment_guardrails(given, policy),
         overdispersion=unevenness(given, primary, policy),
+        uneven=varies(given, primary, policy),
         log_e_batch_unit=batches.log_e(policy.min_gain),
         log_e_batch_unit_reverse=batches.log_e_reverse(policy.min_gain),
-        label_selection_p_value=_label_selection(given, policy),
+        labels=label_checks(given, found, policy),
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
         reversals=tuple(reversals(segments)) if policy.task == "binary" else (),
@@ -122,17 +125,13 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     )
 
 
+def _newest(evidence: Evidence) -> tuple[PairedBatch, ...]:
+    return tuple(sorted(evidence.batches, key=lambda b: (b.date, b.batch)))[-RECENT_BATCHES:]
+
+
 def shown_metric(policy: Policy) -> LinearMetric:
     """The metric whose wins and losses are shown, also by segment: the primary one, or accuracy where it has none."""
     return policy.primary if is_linear(policy.primary) else "accuracy"
-
-
-def _label_selection(evidence: Evidence, policy: Policy) -> float | Undefined:
-    if policy.task == "binary":
-        return label_selection_p_value(evidence.counts)
-    if policy.task == "multiclass":
-        return class_label_selection_p_value(evidence.classes)
-    return Undefined("whether labels depend on predicted numbers is not tested")
 
 
 def _interval_at_one_look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from analysis.counts import PairedOutcomes, Undefined
 from analysis.metrics import Difference, Floats
 
 __all__ = [
-    "BatchGains", "Overdispersion", "heterogeneity", "log_e_batch_unit", "log_e_of_batches", "log_e_symmetric", "outcome_gains",
-    "overdispersion", "scale_free",
+    "BatchGains", "Overdispersion", "effective_batches", "heterogeneity", "log_e_batch_unit", "log_e_cosh", "log_e_of_batches",
+    "log_e_symmetric", "outcome_gains", "overdispersion", "scale_free",
 ]  # fmt: skip
 
 _RHO = 0.2
 _CLIP = 1.5
+_BET_SD = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,15 @@ def log_e_batch_unit(batches: Sequence[PairedOutcomes], *, null_gain: float = 0.
     One number a batch, x = (wins - losses - null_gain * rows) / scale of ``BatchGains``, about symmetric about 0 given
     the past at the boundary of H0; batches without rows say nothing. The numbers are made free of scale first.
     """
-    return float(log_e_of_batches(outcome_gains(batches).standardised(np.array([null_gain])))[0])
+    nulls = np.array([null_gain])
+    return float(log_e_of_batches(outcome_gains(batches).standardised(nulls), nulls)[0])
+
+
+def effective_batches(sizes: ArrayLike) -> float:
+    """How many batches of equal size carry as much: (sum of sizes)^2 / sum of sizes^2 (Kish 1965); 0 where all are empty."""
+    size = np.asarray(sizes, dtype=np.float64)
+    total = float(size.sum())
+    return total**2 / float(np.sum(size**2)) if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +121,46 @@ def outcome_gains(batches: Sequence[PairedOutcomes]) -> BatchGains:
     return BatchGains(gains, tuple(own.tolist()), tuple(expected.tolist()), tuple(share.tolist()))
 
 
-def log_e_of_batches(x: Floats) -> Floats:
-    """Log of the e-value of one number a batch, along the last axis: made free of scale, then self-normalised."""
+def log_e_of_batches(x: Floats, nulls: Floats) -> Floats:
+    """Log of the e-value of one number a batch, along the last axis of ``x``, against the gain of ``nulls``, one for each row.
+
+    The numbers are made free of scale. Against a gain of 0 they are symmetric, and the process is ``log_e_cosh``; against another
+    gain they are so in the limit alone, and ``log_e_symmetric`` keeps its error rate there (.048 against .070 at alpha = .05 with a
+    margin that is all losses).
+    """
     free = scale_free(x)
-    return log_e_symmetric(free.sum(axis=-1), (free**2).sum(axis=-1))
+    found = log_e_symmetric(free.sum(axis=-1), (free**2).sum(axis=-1))
+    at_zero = np.asarray(nulls) == 0
+    if at_zero.any() and x.shape[-1]:
+        found[at_zero] = log_e_cosh(free[at_zero])[..., -1]
+    return found
+
+
+def log_e_cosh(x: Floats) -> Floats:
+    """Log of the e-value of symmetric numbers after each of them, along the last axis; any shape.
+
+    E = integral over lambda of prod_t exp(lambda x_t) / cosh(lambda x_t), lambda half-normal with standard deviation 0.8. Given
+    abs(x_t), exp(lambda x_t) is cosh(lambda x_t) on average over both signs, so each factor has mean 1 (Vovk and Wang 2022, arXiv
+    2208.08925; Koning 2023, arXiv 2310.01153). It is never below exp(lambda x - lambda^2 x^2 / 2), on which ``log_e_symmetric``
+    rests. The integral is a sum over fixed bets whose weights add up to 1, so it is an e-process itself.
+    """
+    total = np.full(x.shape, -np.inf)
+    for bet, log_weight in zip(*_bets(), strict=True):
+        y = bet * x
+        log_cosh = np.abs(y) + np.log1p(np.exp(-2 * np.abs(y))) - math.log(2)
+        total = np.logaddexp(total, log_weight + np.cumsum(y - log_cosh, axis=-1))
+    return total
+
+
+@functools.cache
+def _bets(panels: int = 8, per_panel: int = 8) -> tuple[Floats, Floats]:
+    """Bets up to 5 standard deviations and the logs of their weights, which add up to 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(per_panel)
+    edges = np.linspace(0, 5 * _BET_SD, panels + 1)
+    half = np.diff(edges)[:, None] / 2
+    bets = (edges[:-1, None] + half * (nodes + 1)).ravel()
+    density = (half * weights).ravel() * np.exp(-((bets / _BET_SD) ** 2) / 2)
+    return bets, np.log(density / density.sum())
 
 
 def scale_free(x: Floats) -> Floats:

@@ -9,16 +9,17 @@ from scipy import stats
 
 from analysis.assess import Measured, shown_metric
 from analysis.bootstrap import Bootstrap
-from analysis.clusters import ClusteredTest
+from analysis.clusters import ClusteredDifference, ClusteredTest
 from analysis.counts import Undefined
+from analysis.entities import EntityEvidence
 from analysis.evidence import Evidence
 from analysis.gains import is_corrected
-from analysis.guardrails import Guardrail, is_uneven
+from analysis.guardrails import Guardrail
 from analysis.intervals import Interval
-from analysis.measures import Measure, amount, gain_sign, is_linear
+from analysis.measures import LinearMetric, Measure, amount, gain_sign, is_linear
 from analysis.policy import Policy
 
-__all__ = ["Check", "checks", "e_text", "p_text", "uneven"]
+__all__ = ["Check", "checks", "e_text", "needed", "p_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
             f"{batches} closed batches with evidence ({policy.min_batches} needed)",
         ),
         *_disagreement(evidence, m, policy),
+        *_labels(m, policy),
         _evidence(m, adjusted, policy),
         *_one_look(evidence, m, policy),
         *(_guardrail(g, policy) for g in m.guardrails),
@@ -53,21 +55,16 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
             for g in m.segment_guardrails
         ),
     ]
-    if uneven(m) and m.method != "batches":
+    if m.uneven and m.method != "batches":
         found.append(
             Check(
                 "batch unit",
                 m.log_e_batch_unit >= threshold,
-                f"{_varies(policy.primary)} varies between batches, so the batches as units have to carry the proof too: "
-                f"E = {e_text(m.log_e_batch_unit)} ({1 / policy.alpha:g} needed)",
+                f"{_varies(policy.primary)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
+                f"proof too: E = {e_text(m.log_e_batch_unit)} ({needed(policy.alpha)} needed)",
             )
         )
     return tuple(found)
-
-
-def uneven(m: Measured) -> bool:
-    """Whether the lead varies between batches more than chance allows."""
-    return is_uneven(m.overdispersion)
 
 
 def _varies(name: Measure) -> str:
@@ -84,8 +81,35 @@ def _disagreement(evidence: Evidence, m: Measured, policy: Policy) -> list[Check
     return [Check("disagreement", d > 0, finding)]
 
 
+_OF_ENTITIES = " (as a share of entities: those on which it is right more often, less those on which the champion is)"
+_MANY_MISSING = 0.05
+
+
+def _labels(m: Measured, policy: Policy) -> list[Check]:
+    """Nothing may point at labels that follow the decisions, long before it is proven that they do.
+
+    Where labels are missing that could overturn a proof, those that came late are looked at before anybody is promoted.
+    """
+    checks, found = [], m.labels
+    asked = {"labels": found.log_e, "labels that came late": found.log_e_audit}
+    for name, log_e in asked.items() if policy.unlabelled == "refuse" else ():
+        if isinstance(log_e, float):
+            finding = f"the evidence that {name} depend on the decisions is E = {e_text(log_e)} (at most 1 allowed)"
+            checks.append(Check(name, log_e <= 0, finding))
+    many = found.missing > _MANY_MISSING * found.disagreements
+    safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary)
+    if policy.unlabelled == "refuse" and policy.task != "regression" and many and not safe:
+        finding = (
+            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and the labels that came late were "
+            f"looked at in {found.audited} batches ({policy.min_batches} needed)"
+        )
+        checks.append(Check("late labels", found.audited >= policy.min_batches, finding))
+    return checks
+
+
 def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
     gain = f"a gain above {policy.min_gain:g} in {policy.primary}" if policy.min_gain else f"a gain in {policy.primary}"
+    gain += _OF_ENTITIES if m.method == "entities" else ""
     if policy.horizon:
         if m.planned is None:
             return Check("evidence", False, "the declared horizon has not begun: there is no disagreement yet")
@@ -94,11 +118,10 @@ def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
         return Check("evidence", p.crossed, finding)
     if isinstance(m.method, Undefined):
         return Check("evidence", False, f"there is no evidence for {gain} yet: {m.method.reason}")
-    needed = 1 / policy.alpha
     return Check(
         "evidence",
-        adjusted >= math.log(needed),
-        f"the evidence for {gain} is E = {e_text(adjusted)} ({needed:g} needed)",
+        adjusted >= -math.log(policy.alpha),
+        f"the evidence for {gain} is E = {e_text(adjusted)} ({needed(policy.alpha)} needed)",
     )
 
 
@@ -111,10 +134,7 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
             Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")
         )
         if evidence.entities:
-            clustered = evidence.entities.clustered[primary]
-            p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
-            finding = f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
-            return [*found, Check("entities", p < policy.alpha, finding)]
+            return [*found, *_rows_of_entities(evidence.entities, primary, policy)]
     if primary in m.bootstrap:
         return [*found, _bootstrap(m, policy)]
     if policy.task == "regression":
@@ -128,6 +148,27 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
         f"at one look the gain in {primary} is at least {low + policy.min_gain:.4f} (above {policy.min_gain:g} needed)"
     )
     return [*found, Check("one look", low > 0, finding)]
+
+
+def _rows_of_entities(entities: EntityEvidence, primary: LinearMetric, policy: Policy) -> list[Check]:
+    """Over all rows of every entity, at one look: that there is a gain, and that it is as large in rows as in entities."""
+    clustered, found = entities.clustered[primary], entities.differences.get(primary)
+    p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
+    tested = Check(
+        "entities", p < policy.alpha, f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
+    )
+    if not policy.min_gain:
+        return [tested]
+    if not isinstance(found, ClusteredDifference):
+        return [
+            tested,
+            Check("rows of entities", passed=False, finding="the gain in rows is not known: too few entities"),
+        ]
+    low = found.value - float(stats.norm.isf(policy.alpha)) * found.standard_error
+    finding = (
+        f"over all rows of every entity the gain in {primary} is at least {low:.4f} (above {policy.min_gain:g} needed)"
+    )
+    return [tested, Check("rows of entities", low > policy.min_gain, finding)]
 
 
 def _bootstrap(m: Measured, policy: Policy) -> Check:
@@ -150,13 +191,19 @@ def _student(m: Measured, policy: Policy) -> Check:
 
 
 def _guardrail(g: Guardrail, policy: Policy) -> Check:
-    needed = f"({1 / policy.alpha:g} needed)"
+    enough = f"({needed(policy.alpha)} needed)"
     if isinstance(g.method, Undefined):
         return Check(g.metric, False, f"there is no evidence on {g.metric} yet: {g.method.reason}")
-    finding = f"the evidence that {g.metric} is not more than {g.margin:g} worse is E = {e_text(g.log_e)} {needed}"
+    of_entities = _OF_ENTITIES if g.method == "entities" else ""
+    finding = f"the evidence that {g.metric}{of_entities} is not more than {g.margin:g} worse is E = {e_text(g.log_e)} {enough}"
     if g.log_e_batch_unit is not None:
-        finding += f"; it varies between batches: as units they give E = {e_text(g.log_e_batch_unit)}"
+        finding += f"; it varies between batches, which as units have to carry it too: E = {e_text(g.log_e_batch_unit)} {enough}"
     return Check(g.metric, g.status == "held", finding)
+
+
+def needed(alpha: float) -> str:
+    """The e-value that decides at this alpha, for a reader."""
+    return f"{1 / alpha:.4g}"
 
 
 def p_text(p_value: float) -> str:

@@ -44,13 +44,13 @@ class EntityEvidence:
         """Whether more than a fifth of the disagreements is of entities that have been counted before."""
         return self.repeated_share > _MAX_REPEATED_SHARE
 
-    def first(self, batches: int) -> EntityEvidence:
-        """The outcomes of the first ``batches`` batches; what sums up all of them stays as it is."""
-        return replace(self, batches={name: parts[:batches] for name, parts in self.batches.items()})
+    def pick(self, batches: Sequence[int]) -> EntityEvidence:
+        """The outcomes of these batches; what sums up all of them stays as it is."""
+        return replace(self, batches={name: tuple(parts[i] for i in batches) for name, parts in self.batches.items()})
 
 
 def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: str) -> EntityEvidence:
-    """The entities of one pair over these tallies, oldest first.
+    """The entities of one pair over these tallies, in the order of their first use.
 
     The entity becomes the unit: it is won if the challenger is right on more of its rows than the champion. Entities
     that return are counted once, so errors that stick to an entity cannot add up to evidence.

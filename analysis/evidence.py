@@ -12,9 +12,10 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
-from analysis.measures import LinearMetric, Measure, loss_bound
+from analysis.measures import LinearMetric, Measure, is_regression_loss, loss_bound
 from analysis.missing_labels import worst_case
 from analysis.policy import Unlabelled
+from analysis.row_labels import base_reason
 from analysis.score_sums import ScoreSums, pair_sums
 from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
 
@@ -51,13 +52,17 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class BatchTally:
-    """The tally of one closed batch, and the contenders as they were when it was scored."""
+    """The tally of one closed batch, and the contenders as they were when it was scored.
+
+    ``late`` is the tally of those of its rows without a label whose label came after it had closed, once that was looked at.
+    """
 
     batch: str
     date: date
     frame: pl.DataFrame
     scored: Mapping[str, Contender]
     scores: pl.DataFrame | None = None
+    late: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,13 @@ class PairedBatch:
     segments: Mapping[tuple[str, str], PairedCounts]
     scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
     classes: ClassCounts | None = field(default=None, metadata={"record": False})
+    late: PairedCounts | None = None
+    late_classes: ClassCounts | None = field(default=None, metadata={"record": False})
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What all closed batches of a reign say about one pair, oldest first, and the rows that were left out, by reason.
+    """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out.
 
     Where rows share entities, ``entities`` holds the outcomes whose unit is the entity.
     """
@@ -114,8 +121,9 @@ class Evidence:
 
     def until(self, day: date) -> Evidence:
         """What was known after the batches dated up to ``day``."""
-        seen = tuple(b for b in self.batches if b.date <= day)
-        return replace(self, batches=seen, entities=self.entities.first(len(seen)) if self.entities else None)
+        seen = [i for i, b in enumerate(self.batches) if b.date <= day]
+        batches = tuple(self.batches[i] for i in seen)
+        return replace(self, batches=batches, entities=self.entities.pick(seen) if self.entities else None)
 
     def within(self, segment: tuple[str, str]) -> Evidence:
         """The rows of one segment, (column, value), as far as their decisions and labels go."""
@@ -163,8 +171,9 @@ def gather(
     largest_error: float | None = None,
     unlabelled: Unlabelled = "refuse",
 ) -> Evidence:
-    """The evidence on one pair from the closed batches of a reign.
+    """The evidence on one pair from the closed batches of a reign, in the order in which looks first used them.
 
+    What depends on the order (scales, first appearances of entities, planned looks) then never changes what an earlier look saw.
     A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
     what they learned from. Neither does one that a version scored with another threshold than now: that was another
     contender. Nor does one whose losses were clipped otherwise than at ``largest_error``. ``open_rows`` are the rows of
@@ -174,7 +183,7 @@ def gather(
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
     batches, frames = [], []
-    for tally in sorted(closed, key=lambda t: (t.date, t.batch)):
+    for tally in closed:
         if learned and tally.date <= max(learned):
             excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
             continue
@@ -190,16 +199,28 @@ def gather(
                 excluded[ANOTHER_CLIP] += counts.n
                 continue
             segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
-            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, classes))
+            late = None if tally.late is None else pair_counts(tally.late, *pair)
+            late_classes = None if tally.late is None else pair_classes(tally.late, *pair)
+            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, classes, late, late_classes))
             frames.append(tally.frame)
+    excluded = _by_base(excluded)
     if open_rows:
         excluded[NOT_CLOSED] = open_rows
     entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
     return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())), entities)
 
 
+def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
+    """Reasons that differ by their example alone, added up under the first of them."""
+    first: dict[str, str] = {}
+    total: Counter[str] = Counter()
+    for reason, n in sorted(excluded.items()):
+        total[first.setdefault(base_reason(reason), reason)] += n
+    return total
+
+
 def _clipped_at(largest_error: float | None, scores: Mapping[Measure, ScoreSums]) -> bool:
-    return all(s.bound == loss_bound(name, largest_error) for name, s in scores.items())
+    return all(s.bound == loss_bound(name, largest_error) for name, s in scores.items() if is_regression_loss(name))
 
 
 def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.batch_unit import log_e_symmetric, scale_free
+from analysis.batch_unit import log_e_cosh, log_e_symmetric, scale_free
 from analysis.bounded_losses import log_e_sums
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e_array
@@ -108,16 +108,18 @@ def forecast_losses(
 
 
 def forecast_batches(
-    x: Floats, *, threshold: float, rng: np.random.Generator, horizon: int = 26, n_paths: int = 1000
+    x: Floats, *, null_gain: float, threshold: float, rng: np.random.Generator, horizon: int = 26, n_paths: int = 1000
 ) -> Forecast | Undefined:
-    """Continue the standardised gains ``x``, one a batch, for ``horizon`` more batches, as normal with their mean and spread."""
+    """Continue the gains ``x`` above ``null_gain``, standardised, one a batch, for ``horizon`` more batches, as normal with their mean
+    and spread.
+    """
     if len(x) < 2:
         return Undefined("fewer than two batches to extrapolate from")
     spread = float(np.std(x, ddof=1))
     mean = rng.normal(x.mean(), spread / np.sqrt(len(x)), size=(n_paths, 1))
     future = rng.normal(mean, spread, size=(n_paths, horizon))
     free = scale_free(np.concatenate([np.broadcast_to(x, (n_paths, len(x))), future], axis=1))
-    e = log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1))
+    e = log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1)) if null_gain else log_e_cosh(free)
     return _summary(e[:, len(x) :], threshold)
 
 

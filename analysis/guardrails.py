@@ -6,16 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.batch_unit import Overdispersion
+import numpy as np
+
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.measures import LinearMetric, Measure
 from analysis.multiplicity import holm
 from analysis.policy import Policy
-from analysis.process import Method
-from analysis.proof import as_assumed, batch_process, process, unevenness
+from analysis.process import Method, Process
+from analysis.proof import as_assumed, batch_process, process, varies
 
-__all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "is_uneven", "segment_guardrails"]
+__all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
 
 CHECK_LEVEL = 0.05  # of the tests that can only forbid a promotion; a stricter alpha must not make them laxer
 
@@ -26,9 +27,8 @@ Status = Literal["held", "open", "broken"]
 class Guardrail:
     """Proof that the challenger is not worse by the margin (``held``), or that it is (``broken``); else ``open``.
 
-    ``log_e_batch_unit`` is the evidence with batches as units, where the lead varies between them more than chance
-    allows: the status is about the batches that were judged, this about the next one. It is for the reader; the policy's
-    ``unit: batch`` makes it decide.
+    Where the difference varies between batches more than chance allows, or most of it lies in a few of them, the batches
+    as units have to carry either proof too: ``log_e_batch_unit`` and its reverse; else these are None.
     """
 
     metric: Measure
@@ -37,6 +37,7 @@ class Guardrail:
     log_e: float
     log_e_reverse: float
     log_e_batch_unit: float | None
+    log_e_batch_unit_reverse: float | None
     status: Status
 
 
@@ -53,22 +54,31 @@ class SegmentGuardrail:
     status: Status
 
 
-def is_uneven(found: Overdispersion | Undefined) -> bool:
-    """Whether the lead varies between batches more than chance allows."""
-    return isinstance(found, Overdispersion) and found.p_value < CHECK_LEVEL
-
-
 def guardrail(evidence: Evidence, name: Measure, margin: float, policy: Policy) -> Guardrail:
     """Test non-inferiority within the margin, and its reverse, at the policy's alpha."""
     found = process(evidence, name, policy)
     if isinstance(found, Undefined):
-        return Guardrail(name, margin, found, 0.0, 0.0, None, "open")
-    forward, reverse = found.log_e(-margin), found.log_e_reverse(-margin)
-    threshold, unit = -math.log(policy.alpha), None
-    if found.method != "batches" and is_uneven(unevenness(evidence, name, policy)):
-        unit = batch_process(evidence, name, policy).log_e(-margin)
+        return Guardrail(name, margin, found, 0.0, 0.0, None, None, "open")
+    rows = _both_directions(found, -margin)
+    units = (
+        _both_directions(batch_process(evidence, name, policy), -margin)
+        if _units(evidence, found, name, policy)
+        else None
+    )
+    forward, reverse = rows if units is None else np.minimum(rows, units)
+    threshold = -math.log(policy.alpha)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
-    return Guardrail(name, margin, found.method, forward, reverse, unit, status)
+    unit, unit_reverse = units or (None, None)
+    return Guardrail(name, margin, found.method, *rows, unit, unit_reverse, status)
+
+
+def _both_directions(found: Process, null_gain: float) -> tuple[float, float]:
+    return found.log_e(null_gain), found.log_e_reverse(null_gain)
+
+
+def _units(evidence: Evidence, found: Process, name: Measure, policy: Policy) -> bool:
+    """Whether batches have to carry the proof beside what is not a process of batches already."""
+    return found.method != "batches" and varies(evidence, name, policy)
 
 
 def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuardrail, ...]:
@@ -80,18 +90,18 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
     assumed = as_assumed(evidence, policy).segments
     for name, margin in policy.segment_guardrails.items():
         keys = [key for key, counts in assumed.items() if counts.outcomes(name).n]
-        tested = [process(evidence.within(key), name, policy) for key in keys]
-        exact = [p for p in tested if not isinstance(p, Undefined)]  # shares of rows all have a process
-        forward = holm([_anytime_p(p.log_e(-margin)) for p in exact])
-        reverse = holm([_anytime_p(p.log_e_reverse(-margin)) for p in exact])
+        tested = [guardrail(evidence.within(key), name, margin, policy) for key in keys]
+        forward = holm([_anytime_p(g.log_e, g.log_e_batch_unit) for g in tested])
+        reverse = holm([_anytime_p(g.log_e_reverse, g.log_e_batch_unit_reverse) for g in tested])
         for (column, value), p, q in zip(keys, forward, reverse, strict=True):
             status = _status(held=p <= policy.alpha, broken=q <= policy.alpha)
             found.append(SegmentGuardrail(column, value, name, margin, p, q, status))
     return tuple(found)
 
 
-def _anytime_p(log_e_value: float) -> float:
-    return math.exp(-max(log_e_value, 0.0))
+def _anytime_p(rows: float, batches: float | None) -> float:
+    """1/E, of the weaker of the two proofs where both have to be there."""
+    return math.exp(-max(rows if batches is None else min(rows, batches), 0.0))
 
 
 def _status(*, held: bool, broken: bool) -> Status:

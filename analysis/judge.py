@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,19 +12,21 @@ import numpy as np
 
 from analysis.assess import Measured, measure
 from analysis.budget import Allowance
-from analysis.checks import Check, checks, e_text, uneven
+from analysis.checks import Check, checks, e_text
 from analysis.choice import Candidate, Choice, choose
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.forecast import Forecast
 from analysis.guardrails import CHECK_LEVEL
 from analysis.intervals import Interval
-from analysis.measures import amount
-from analysis.multiplicity import e_closure
+from analysis.measures import Task, amount
+from analysis.multiplicity import e_closure_by_wave
 from analysis.outlook import outlook_of
 from analysis.policy import Policy
+from analysis.proof import process
+from analysis.row_labels import NO_ID_MATCHES, base_reason
 
-__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy", "uneven"]
+__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy"]
 
 
 class Verdict(StrEnum):
@@ -65,20 +68,29 @@ def judge(
     seed: int,
     allowances: Mapping[str, Allowance] | None = None,
     head_to_head: Callable[[str, str], Evidence] | None = None,
+    departed: Sequence[tuple[Evidence, Allowance]] = (),
 ) -> Judgement:
     """Judge all challengers of one champion; the same evidence, policy and seed give the same judgement.
 
     A challenger is promoted if it passes every check (an intersection-union test, Berger 1982: each part at the full
     alpha). ``allowances`` gives each version's alpha, by default the policy's; ``head_to_head`` the evidence on two
-    challengers, without which several that are proven are ranked by their lower limits alone.
+    challengers, without which several that are proven are ranked by their lower limits alone. ``departed`` are those that challenged
+    in this reign and do not compete any more.
     """
     given = allowances or {}
-    own = [own_policy(policy, given.get(e.challenger.version), len(evidence)) for e in evidence]
+    waves = _waves(evidence, policy, given)
+    left = Counter(a.wave for _, a in departed)
+    own = [
+        own_policy(policy, given.get(e.challenger.version), waves.count(w) + left[w])
+        for e, w in zip(evidence, waves, strict=True)
+    ]
     measured = [
         measure(e, p, rng=np.random.default_rng([seed, i])) for i, (e, p) in enumerate(zip(evidence, own, strict=True))
     ]
     log_es = [m.log_e for m in measured]
-    adjusted = e_closure(log_es) if policy.error_budget == "family" else log_es
+    adjusted = (
+        log_es if policy.error_budget == "programme" else e_closure_by_wave(log_es, waves, _log_es_of(departed, policy))
+    )
     assessments = tuple(
         _assess(e, m, a, p, np.random.default_rng([seed, i, 1]))
         for i, (e, m, a, p) in enumerate(zip(evidence, measured, adjusted, own, strict=True))
@@ -94,13 +106,29 @@ def judge(
     return Judgement(assessments, choice.version, choice if len(candidates) > 1 else None)
 
 
-def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
-    """The policy at one challenger's own alpha, beside ``family`` challengers with itself.
+def _waves(evidence: Sequence[Evidence], policy: Policy, given: Mapping[str, Allowance]) -> list[int]:
+    """The wave of each challenger; a family is one."""
+    if policy.error_budget == "family":
+        return [0] * len(evidence)
+    return [given[v].wave if (v := e.challenger.version) in given else 1 for e in evidence]
 
-    A plan to a horizon has no e-values, so its family shares alpha evenly.
+
+def _log_es_of(departed: Sequence[tuple[Evidence, Allowance]], policy: Policy) -> dict[int, list[float]]:
+    """The log e-values of those who have left, by wave; a family is those who are judged together."""
+    found: dict[int, list[float]] = {}
+    for evidence, allowance in departed if policy.error_budget == "reign" else ():
+        own = process(evidence, policy.primary, policy)
+        found.setdefault(allowance.wave, []).append(0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain))
+    return found
+
+
+def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
+    """The policy at one challenger's own alpha, which it shares with ``family`` challengers, itself among them.
+
+    A plan to a horizon has no e-values, so these share alpha evenly.
     """
     alpha = allowance.alpha if allowance else policy.alpha
-    if policy.horizon and policy.error_budget == "family":
+    if policy.horizon and policy.error_budget != "programme":
         alpha /= family
     return policy if alpha == policy.alpha else policy.model_copy(update={"alpha": alpha})
 
@@ -127,14 +155,39 @@ def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]
     if evidence.champion.digest == evidence.challenger.digest:
         threshold = " with the champion's own threshold" if policy.task == "binary" else ""
         reasons.append(f"the challenger is the champion's own model{threshold}")
-    p = m.label_selection_p_value
-    if policy.unlabelled == "refuse" and isinstance(p, float) and p < CHECK_LEVEL:
-        flagged = "flagged by one model alone" if policy.task == "binary" else "on which the two name different classes"
-        reasons.append(f"labels depend on the decisions: rows {flagged} are labelled at different rates (p = {p:.2g})")
+    reasons += _labels_follow(m, policy)
+    alien = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
+    if alien and not m.counts.n:
+        reasons.append(f"{alien}; write ids alike, or correct 'columns' in the project file")
     enough = len(evidence.batches) >= policy.min_batches
     if enough and _of_one_class(evidence, m, policy):
         reasons.append(f"all {m.counts.n} labels are of one class")
     return tuple(reasons)
+
+
+_DIFFERING: Mapping[Task, str] = {
+    "binary": "rows flagged by one model alone",
+    "multiclass": "rows on which the two name different classes",
+    "regression": "rows on which the two predict different numbers",
+}
+_CURE = "label them alike, or set 'unlabelled' in the policy"
+
+
+def _labels_follow(m: Measured, policy: Policy) -> list[str]:
+    """Whether labels depend on what the models said, so that rows without one cannot be left out."""
+    threshold, found = -math.log(CHECK_LEVEL), m.labels
+    reasons = []
+    if policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold:
+        reasons.append(
+            f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
+            f"(E = {e_text(found.log_e)}); {_CURE}"
+        )
+    if policy.unlabelled != "worst_case" and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:
+        reasons.append(
+            f"labels depend on the decisions: of one class, {_DIFFERING[policy.task]} get their label late at different rates "
+            f"(E = {e_text(found.log_e_audit)}); raise maturity_days, or set 'unlabelled: worst_case' in the policy"
+        )
+    return reasons
 
 
 def _of_one_class(evidence: Evidence, m: Measured, policy: Policy) -> bool:
@@ -164,8 +217,10 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
     if isinstance(m.interval, Undefined):
         return tuple(reasons)
     high = m.interval.high
-    if (uneven(m) or m.method == "batches") and m.log_e_batch_unit_reverse < -math.log(policy.alpha):
+    if m.uneven or m.method == "batches":
         # rows alone prove nothing about the next batch, and an interval of batches not at every gain
+        if (m.method == "batches" or high < policy.min_gain) and m.log_e_batch_unit_reverse >= -math.log(policy.alpha):
+            reasons.append(_proven_by_batches(policy))
         return tuple(reasons)
     if high < 0:
         reasons.append(
@@ -177,6 +232,12 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
             f"futility: the gain in {policy.primary} is proven to be at most {most}, less than the {policy.min_gain:g} that matters"
         )
     return tuple(reasons)
+
+
+def _proven_by_batches(policy: Policy) -> str:
+    if policy.min_gain:
+        return f"futility: the gain in {policy.primary} is proven, batch by batch, to be less than the {policy.min_gain:g} that matters"
+    return f"harm: {policy.primary} is proven, batch by batch, to be worse than the champion's"
 
 
 def _outlook(outlook: Forecast | Undefined | None) -> tuple[str, ...]:

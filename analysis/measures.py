@@ -21,7 +21,7 @@ Measure = Literal[
     "recall", "specificity", "accuracy", "precision", "npv", "balanced_accuracy", "f1", "mcc", "alert_rate", "cost",
     "brier", "log_loss", "auc", "average_precision",
     "macro_recall", "macro_precision", "macro_f1",
-    "squared_error", "absolute_error",
+    "squared_error", "absolute_error", "prediction", "prediction_unlabelled",
 ]  # fmt: skip
 
 ClassMeasure = Literal["accuracy", "macro_recall", "macro_precision", "macro_f1"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-__all__ = ["e_closure", "holm", "westfall_young"]
+__all__ = ["e_closure", "e_closure_by_wave", "holm", "westfall_young"]
 
 
 def e_closure(log_e: Sequence[float]) -> list[float]:
@@ -25,6 +25,23 @@ def e_closure(log_e: Sequence[float]) -> list[float]:
         others = np.sort(np.delete(values, j))
         means = (float(special.logsumexp([own, *others[:i]])) - math.log(i + 1) for i in range(len(others) + 1))
         adjusted.append(min(means))
+    return adjusted
+
+
+def e_closure_by_wave(
+    log_e: Sequence[float], waves: Sequence[int], departed: Mapping[int, Sequence[float]]
+) -> list[float]:
+    """``e_closure`` within each wave of challengers that were registered at once.
+
+    Who has left stays in its wave with the e-value that it left with: a process that is stopped is still one, and without it the
+    best of many would be judged as if it had stood alone.
+    """
+    adjusted = [0.0] * len(log_e)
+    for wave in set(waves):
+        members = [i for i, w in enumerate(waves) if w == wave]
+        closed = e_closure([*(log_e[i] for i in members), *departed.get(wave, ())])
+        for i, value in zip(members, closed, strict=False):
+            adjusted[i] = value
     return adjusted
 
 

@@ -46,7 +46,7 @@ def outlook_of(
         units = batch_process(evidence, policy.primary, policy)
         assert isinstance(units, BatchProcess)  # unit: batch does not go with assumptions about labels
         x = units.batches.standardised(np.array([policy.min_gain]))
-        return forecast_batches(x[0], threshold=raised, rng=rng)
+        return forecast_batches(x[0], null_gain=policy.min_gain, threshold=raised, rng=rng)
     if m.method == "losses":
         clipped = process(evidence, policy.primary, policy)
         assert isinstance(clipped, LossProcess)

@@ -66,8 +66,9 @@ class Policy(_Strict):
     min_gain: float = Field(0.0, ge=0, description="The gain that matters: it must be proven better by more than this.")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
     error_budget: ErrorBudget = Field(
-        "family",
-        description="What alpha is shared by: the challengers judged together, all of a reign, or all there will ever be.",
+        "reign",
+        description="What alpha is shared by: all challengers of a reign, also those that come later or have left; those that are judged "
+        "together; or all there will ever be.",
     )
     guardrails: dict[Measure, float] = Field(
         _GUARDRAILS["binary"], description="What must be proven not to be worse than the champion's by this margin."

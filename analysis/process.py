@@ -182,10 +182,16 @@ class BatchProcess:
         return float(self._log_e(np.array([null_gain]), -1)[0])
 
     def _log_e(self, nulls: Floats, sign: int) -> Floats:
-        return log_e_of_batches(sign * self.batches.standardised(nulls))
+        return log_e_of_batches(sign * self.batches.standardised(nulls), nulls)
 
     def interval(self, alpha: float) -> Interval:
-        return Interval(self._limit(alpha, 1), self._limit(alpha, -1), 1 - 2 * alpha)
+        low, high = self._limit(alpha, 1), self._limit(alpha, -1)
+        target = -math.log(alpha)  # against a gain of 0 the evidence is stronger than beside it: ``log_e_of_batches``
+        if low < 0 and self.log_e(0.0) >= target:
+            low = 0.0
+        if high > 0 and self.log_e_reverse(0.0) >= target:
+            high = 0.0
+        return Interval(low, high, 1 - 2 * alpha)
 
     def _limit(self, alpha: float, sign: int) -> float:
         """The gain nearest to the batches' own that is rejected. Farther away E may fall below the threshold again."""

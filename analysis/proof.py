@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from analysis.asymptotic import MIN_DISCORDANT
-from analysis.batch_unit import BatchGains, Overdispersion, heterogeneity, outcome_gains, overdispersion
+from analysis.batch_unit import (
+    BatchGains,
+    Overdispersion,
+    effective_batches,
+    heterogeneity,
+    outcome_gains,
+    overdispersion,
+)
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.evidence import Evidence, scores_of
 from analysis.gains import batch_differences, is_corrected, total_difference
@@ -31,9 +38,20 @@ from analysis.process import (
 )
 from analysis.score_sums import merge_losses
 
-__all__ = ["LOOKS_UNTIL_TIGHTEST", "as_assumed", "batch_process", "process", "total_outcomes", "unevenness"]
+__all__ = [
+    "LOOKS_UNTIL_TIGHTEST",
+    "UNEVEN_LEVEL",
+    "as_assumed",
+    "batch_process",
+    "process",
+    "total_outcomes",
+    "unevenness",
+    "varies",
+]
 
 LOOKS_UNTIL_TIGHTEST = 13  # a quarter of weekly batches
+UNEVEN_LEVEL = 0.2
+"""At .05 a shared shock of sd .2, one batch of half the rows, or rows that stand ten times, are false promotions in .08 to .17."""
 
 
 def as_assumed(evidence: Evidence, policy: Policy) -> Evidence:
@@ -127,6 +145,28 @@ def unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispers
     found = [_unevenness(e, name, policy) for e in _both_ways(evidence, policy)]
     tested = [f for f in found if isinstance(f, Overdispersion)]
     return min(tested, key=lambda f: f.p_value) if tested else found[0]
+
+
+def varies(evidence: Evidence, name: Measure, policy: Policy) -> bool:
+    """Whether batches have to carry a proof about ``name`` beside the rows.
+
+    The lead varies between batches more than chance allows, at the level .2, as a shock is worth more than a few weeks; or
+    the disagreements, most of which may lie in one batch, are worth fewer equal batches than the policy's least number.
+    """
+    found = unevenness(evidence, name, policy)
+    if isinstance(found, Overdispersion) and found.p_value < UNEVEN_LEVEL:
+        return True
+    enough = len(evidence.batches) >= policy.min_batches  # before that nobody is promoted, however even
+    return enough and any(_effective(e, name) <= policy.min_batches - 1 for e in _both_ways(evidence, policy))
+
+
+def _effective(evidence: Evidence, name: Measure) -> float:
+    """The number of equal batches that the disagreements of all batches are worth, or the rows where there are none to count."""
+    if is_linear(name):
+        return effective_batches([b.discordant for b in evidence.outcomes(name)])
+    if is_score_measure(name):
+        return effective_batches([s.n for s in scores_of(evidence.batches, name)])
+    return effective_batches([b.counts.outcomes("accuracy").discordant for b in evidence.batches])
 
 
 def _unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:

@@ -18,7 +18,21 @@ from analysis.losses import PairedLosses
 from analysis.measures import RANK_MEASURES, Measure
 from analysis.metrics import Difference
 
-__all__ = ["SCHEMA", "ScoreSums", "merge", "merge_losses", "pair_sums", "sums_frame", "version_value"]
+__all__ = [
+    "PREDICTED",
+    "PREDICTED_UNLABELLED",
+    "SCHEMA",
+    "ScoreSums",
+    "merge",
+    "merge_losses",
+    "pair_sums",
+    "sums_frame",
+    "version_value",
+]
+
+PREDICTED: Measure = "prediction"
+PREDICTED_UNLABELLED: Measure = "prediction_unlabelled"
+"""Not measures: the mean predicted numbers of both models over the rows with a label, and over those without one."""
 
 SCHEMA = {
     "metric": pl.String,

@@ -15,7 +15,8 @@ from analysis.losses import RegressionLoss, paired_losses, regression_losses
 from analysis.measures import REGRESSION_LOSSES, Measure, loss_bound
 from analysis.metrics import Floats
 from analysis.policy import Policy
-from analysis.score_sums import ScoreSums, sums_frame
+from analysis.row_labels import DUPLICATE_ID
+from analysis.score_sums import PREDICTED, PREDICTED_UNLABELLED, ScoreSums, sums_frame
 from analysis.scores import auc_covariance, row_losses
 
 __all__ = ["score_tally"]
@@ -41,16 +42,31 @@ def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     has no row.
     """
     usable = joined.filter(pl.col("excluded").is_null() & pl.col("label").is_not_null())
-    scores = {c[1:]: usable[c].to_numpy() for c in usable.columns if c.startswith("s") and c[1:].isdigit()}
+    scores = _scores(usable)
     if usable.is_empty() or len(scores) < 2:
         return sums_frame([])
     y = usable["label"].to_numpy().astype(np.float64)
     if policy.task == "regression":
-        return sums_frame([row for name in REGRESSION_LOSSES for row in _numbers(y, scores, name, policy)])
+        missing = _scores(joined.filter(pl.col("label").is_null() & pl.col("excluded").ne_missing(DUPLICATE_ID)))
+        gaps = (
+            [*_predicted(PREDICTED, scores), *_predicted(PREDICTED_UNLABELLED, missing)]
+            if len(missing[min(missing)])
+            else []
+        )
+        return sums_frame([*(row for name in REGRESSION_LOSSES for row in _numbers(y, scores, name, policy)), *gaps])
     rows = [*_losses(y, scores, _OF_SCORES), *_auc(y, scores)]
     if "average_precision" in (policy.primary, *policy.guardrails):
         rows += _average_precision(y, scores)
     return sums_frame(rows)
+
+
+def _scores(rows: pl.DataFrame) -> dict[str, Floats]:
+    return {c[1:]: rows[c].to_numpy() for c in rows.columns if c.startswith("s") and c[1:].isdigit()}
+
+
+def _predicted(name: Measure, scores: Mapping[str, Floats]) -> list[_Row]:
+    """The predictions themselves: whether labels follow them shows in how the models differ with and without one."""
+    return _losses(np.zeros(0), scores, {name: lambda _, predicted: predicted})
 
 
 def _pairs(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from datetime import date
 import numpy as np
 
 from analysis.bootstrap import Bootstrap, bootstrap
+from analysis.budget import allowance
 from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, Undefined
 from analysis.evidence import BatchTally, Evidence, closing_date, gather, scores_of
@@ -35,7 +36,7 @@ from analysis.multiclass import class_metric
 from analysis.policy import Policy, Unlabelled
 from analysis.proof import process
 from analysis.score_sums import merge, merge_losses, version_value
-from analysis.tally import confusion, pair_classes
+from analysis.tally import ENTITY, confusion, pair_classes
 
 __all__ = [
     "NAIVE_RULES", "Outcome", "Rule", "Switch", "Tape", "bootstrap_rule", "leader_on", "loss_rule", "mcnemar_rule", "naive_rules",
@@ -105,15 +106,14 @@ def student_rule(evidence: Evidence, name: RegressionLoss) -> str | None:
 
 
 def policy_rule(policy: Policy) -> Rule:
-    """Promote when ``judge`` would, for a challenger that stands alone."""
+    """Promote when ``judge`` would, for a challenger that stands alone and is the first one."""
+    own = allowance(policy.error_budget, policy.alpha, wave=1, order=1, promotions=0)
 
     def rule(evidence: Evidence) -> str | None:
         found = process(evidence, policy.primary, policy)
-        if not policy.horizon and (
-            isinstance(found, Undefined) or found.log_e(policy.min_gain) < -math.log(policy.alpha)
-        ):
+        if not policy.horizon and (isinstance(found, Undefined) or found.log_e(policy.min_gain) < -math.log(own.alpha)):
             return None  # the condition that fails most often, before the costly ones
-        (assessment,) = judge([evidence], policy, seed=0).assessments
+        (assessment,) = judge([evidence], policy, seed=0, allowances={evidence.challenger.version: own}).assessments
         proven = assessment.verdict is Verdict.PROMOTE
         return f"proven better by more than {policy.min_gain:g}" if proven else None
 
@@ -169,21 +169,31 @@ class Tape:
         self._counted = functools.cache(self._count)
 
     def _count(self, index: int, leader: str, version: str) -> Evidence:
-        scored = self.closed[index].scored
-        pair = scored[leader], scored[version]
-        return gather(*pair, [self.closed[index]], largest_error=self._largest_error, unlabelled=self._unlabelled)
+        return self._gather([self.closed[index]], leader, version)
 
-    def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence:
-        """The evidence of these batches on one pair; both have scored all of them."""
-        parts = [self._counted(i, leader, version) for i in indices]
+    def _gather(self, closed: Sequence[BatchTally], leader: str, version: str) -> Evidence:
+        pair = closed[-1].scored[leader], closed[-1].scored[version]
+        return gather(*pair, closed, largest_error=self._largest_error, unlabelled=self._unlabelled)
+
+    def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence | None:
+        """The evidence of those of these batches that both have scored, if there are any."""
+        common = self._scored_by(indices, [leader, version])
+        if not common:
+            return None
+        if any(ENTITY in self.closed[i].frame.columns for i in common):  # an entity counts once over all of them
+            return self._gather([self.closed[i] for i in common], leader, version)
+        parts = [self._counted(i, leader, version) for i in common]
         return Evidence(parts[-1].champion, parts[-1].challenger, tuple(b for p in parts for b in p.batches))
+
+    def _scored_by(self, indices: Sequence[int], versions: Sequence[str]) -> list[int]:
+        return [i for i in indices if all(v in self.closed[i].scored for v in versions)]
 
     def replay(self, versions: Sequence[str], rule: Rule, *, first: str) -> list[Switch]:
         """Let ``rule`` decide on every look day, from the batches scored since the last switch and closed by then.
 
-        All versions scored all batches, so the tallies tell what any other course of the season would have seen. Of
-        several challengers that the rule would promote, the one with the highest recall is; of classes, the one that is right
-        most often; of numbers, the one with the least squared error.
+        The tallies tell what any other course of the season would have seen; a version counts in the batches that it has scored. Of
+        several challengers that the rule would promote, the one with the highest recall is, on the batches that all of them have
+        scored; of classes, the one that is right most often; of numbers, the one with the least squared error.
         """
         leader, since, switches = first, date.min, []
         for day in self.looks:
@@ -192,18 +202,22 @@ class Tape:
                 for i, t in enumerate(self.closed)
                 if t.date > since and closing_date(t.date, self._maturity_days) <= day
             ]
-            proven = []
+            reasons: dict[str, str] = {}
             for version in versions if seen else ():
-                if version != leader:
-                    evidence = self.evidence(seen, leader, version)
-                    reason = rule(evidence)
-                    if reason:
-                        proven.append((_standing(evidence), version, reason))
-            if proven:
-                _, version, reason = max(proven)
-                switches.append(Switch(day, leader, version, reason))
+                evidence = self.evidence(seen, leader, version) if version != leader else None
+                reason = rule(evidence) if evidence else None
+                if reason:
+                    reasons[version] = reason
+            if reasons:
+                version = self._best(list(reasons), self._scored_by(seen, [leader, *reasons]) or seen, leader)
+                switches.append(Switch(day, leader, version, reasons[version]))
                 leader, since = version, day
         return switches
+
+    def _best(self, proven: Sequence[str], indices: Sequence[int], leader: str) -> str:
+        """Of these versions, by name where they are alike."""
+        found = {v: self.evidence(indices, leader, v) for v in proven}
+        return max((_standing(e), v) for v, e in found.items() if e)[1]
 
     def outcome(self, switches: Sequence[Switch], policy: Policy, *, first: str) -> Outcome:
         """Judge the switches by what the rest of the season showed."""

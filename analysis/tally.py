@@ -18,22 +18,16 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, PairedCounts
 from analysis.measures import Task
+from analysis.row_labels import DUPLICATE_ID, join_labels
 
 __all__ = [
-    "CONFLICTING_LABELS",
-    "DUPLICATE_ID",
     "ENTITY",
-    "LABEL_NOT_A_CLASS",
-    "LABEL_NOT_A_NUMBER",
-    "LABEL_NOT_BINARY",
-    "LARGEST_NUMBER",
     "NOT_SCORED_BY_BOTH",
     "UNLABELLED",
     "add_tallies",
     "confusion",
     "count_rows",
     "decision_column",
-    "join_labels",
     "pair_classes",
     "pair_counts",
     "pair_exclusions",
@@ -43,19 +37,10 @@ __all__ = [
     "tally",
 ]
 
-ENTITY = "entity"
-_SEGMENT = "segment."
-
-DUPLICATE_ID = "duplicate id"
-LABEL_NOT_BINARY = "label not 0/1"
-LABEL_NOT_A_CLASS = "label not a class"
-LABEL_NOT_A_NUMBER = "label not a number"
-CONFLICTING_LABELS = "conflicting labels"
 UNLABELLED = "unlabelled"
 NOT_SCORED_BY_BOTH = "not scored by both"
-
-LARGEST_NUMBER = 1e60
-"""Beyond it a number is none: the squares of squared errors would no longer be finite."""
+ENTITY = "entity"
+_SEGMENT = "segment."
 
 
 def decision_column(version: str) -> str:
@@ -77,45 +62,6 @@ def _segment_columns(frame: pl.DataFrame) -> list[str]:
 def tally(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     """Count one batch: ``count_rows`` of ``join_labels``."""
     return count_rows(join_labels(rows, labels, task=task), task=task)
-
-
-def join_labels(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
-    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, in no particular order.
-
-    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, maybe ``entity``, and a ``v<version>`` (0/1 or
-    null) for each version; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``, and
-    holds only what was observed before the batch closed; null labels are none. Of several labels of an id the last
-    observed counts. An id whose last labels contradict each other, or whose label is neither 0 nor 1, counts for
-    nothing, and neither does an id that occurs twice among the rows.
-
-    Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
-    at most ``LARGEST_NUMBER`` either way.
-    """
-    usable, reason = _LABELS[task]
-    kept = pl.when(usable).then(pl.col("label"))
-    last = (
-        labels.filter(pl.col("label").is_not_null())
-        .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
-        .group_by("id")
-        .agg(pl.col("label").min().alias("label"), (pl.col("label").n_unique() > 1).alias("conflict"))
-    )
-    return rows.join(last, on="id", how="left").with_columns(
-        excluded=pl.when(pl.col("id").is_duplicated())
-        .then(pl.lit(DUPLICATE_ID))
-        .when(pl.col("conflict"))
-        .then(pl.lit(CONFLICTING_LABELS))
-        .when(pl.col("label").is_not_null() & ~usable)
-        .then(pl.lit(reason)),
-        label=kept.cast(pl.Int8) if task == "binary" else kept,
-    )
-
-
-_LABELS: dict[Task, tuple[pl.Expr, str]] = {
-    "binary": (pl.col("label").is_in([0.0, 1.0]), LABEL_NOT_BINARY),
-    "multiclass": (pl.col("label") != "", LABEL_NOT_A_CLASS),
-    "regression": (pl.col("label").is_between(-LARGEST_NUMBER, LARGEST_NUMBER), LABEL_NOT_A_NUMBER),
-}
-"""Which labels can be used, and why the others cannot."""
 
 
 def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
@@ -153,7 +99,7 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
-    """The counts of the rows that a judgement of the pair may use: scored by both and not excluded.
+    """The counts of the rows that a judgement of the pair may use: scored by both, and their id occurs once.
 
     Of several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
     unlabelled row is one that neither flags. Of numbers, all are 1.
@@ -195,7 +141,10 @@ def _pair_cells(
 
 
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
-    return frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
+    counts = pl.col("excluded").is_null() | (pl.col("excluded") != DUPLICATE_ID)
+    usable = frame.filter(counts & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label")))
 
 
 def _right_or_wrong(cells: pl.DataFrame) -> pl.DataFrame:
@@ -240,7 +189,8 @@ def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict
         .sort("excluded")
         .iter_rows()
     )
-    counts = pair_counts(frame, champion, challenger)
+    plain = frame.filter(pl.col("excluded").is_null())
+    counts = pair_counts(plain, champion, challenger)
     unlabelled = sum(counts.unlabelled)
-    missing = int(frame["n"].sum()) - sum(excluded.values()) - counts.n - unlabelled
+    missing = int(plain["n"].sum()) - counts.n - unlabelled
     return {reason: n for reason, n in {**excluded, UNLABELLED: unlabelled, NOT_SCORED_BY_BOTH: missing}.items() if n}

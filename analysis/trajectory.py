@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,7 @@ from analysis.evidence import BatchTally, Evidence
 from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric, loss_bound
 from analysis.metrics import metric
 from analysis.multiclass import class_metric
-from analysis.multiplicity import e_closure
+from analysis.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
 from analysis.proof import batch_process, process
 from analysis.score_sums import version_value
@@ -30,15 +30,18 @@ class EvidencePoint:
     log_e_batch_unit: float
 
 
-def evidence_path(evidence: Sequence[Evidence], policy: Policy) -> dict[str, list[EvidencePoint]]:
-    """The log e-values of every challenger after each closed batch."""
+def evidence_path(
+    evidence: Sequence[Evidence], policy: Policy, waves: Mapping[str, int] | None = None
+) -> dict[str, list[EvidencePoint]]:
+    """The log e-values of every challenger after each closed batch; ``waves`` by version, by default one."""
+    numbers = [(waves or {}).get(e.challenger.version, 1) for e in evidence]
     dates = sorted({b.date for e in evidence for b in e.batches})
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
     for day in dates:
         seen = [e.until(day) for e in evidence]
         found = [process(e, policy.primary, policy) for e in seen]
         raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in found]
-        adjusted = e_closure(raw) if policy.error_budget == "family" else raw
+        adjusted = raw if policy.error_budget == "programme" else e_closure_by_wave(raw, numbers, {})
         for e, value in zip(seen, adjusted, strict=True):
             batches = batch_process(e, policy.primary, policy)
             paths[e.challenger.version].append(EvidencePoint(day, value, batches.log_e(policy.min_gain)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from analysis.asymptotic import MIN_DISCORDANT, log_e_asymptotic, rho_squared
-from analysis.batch_unit import log_e_batch_unit, log_e_symmetric, overdispersion, scale_free
+from analysis.batch_unit import log_e_batch_unit, log_e_cosh, overdispersion, scale_free
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
 from analysis.group_sequential import Spending, boundaries
@@ -110,8 +110,7 @@ def batch_unit(r: Record) -> Bools:
 
 def batches_reached(x: Floats) -> Bools:
     """Whether one number a week, made free of scale, has reached 1/alpha, week by week."""
-    free = scale_free(x)
-    return np.asarray(log_e_symmetric(free.cumsum(axis=1), (free**2).cumsum(axis=1)) >= -math.log(ALPHA))
+    return np.asarray(log_e_cosh(scale_free(x)) >= -math.log(ALPHA))
 
 
 def uneven(r: Record) -> Bools:

@@ -20,7 +20,8 @@ def main() -> None:
     shutil.copy(reports / "season" / "season.svg", ROOT / "docs" / "season.svg")
     example = ROOT / "docs" / "example"
     shutil.rmtree(example, ignore_errors=True)
-    shutil.copytree(reports / promoted[0], example)
+    last = max(p.name for p in reports.iterdir() if (p / "report.md").is_file() and p.name[:2] == "20")
+    shutil.copytree(reports / (promoted[0] if promoted else last), example)
     (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
     readme = ROOT / "README.md"
     text = replace_block(readme.read_text(encoding="utf-8"), "season", tables(season))

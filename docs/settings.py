@@ -9,13 +9,14 @@ from pydantic.fields import FieldInfo
 
 from analysis.policy import Costs, Horizon, Policy
 from tasks.markdown import table
-from tasks.project import Columns, Project
+from tasks.project import Columns, LabelValues, Project
 
 __all__ = ["settings_page"]
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "The file": Project,
     "columns": Columns,
+    "labels": LabelValues,
     "policy": Policy,
     "policy.costs": Costs,
     "policy.horizon": Horizon,
@@ -49,7 +50,7 @@ def _kind(annotation: Any) -> str:
     if origin is dict:
         return "measure: margin"
     if origin is tuple:
-        return "list of text"
+        return "list of values" if "float" in str(annotation) else "list of text"
     if len(args) == 1:
         return _kind(args[0])
     return {"str": "text", "int": "whole number", "float": "number"}.get(

@@ -12,7 +12,7 @@ from prefect import flow
 from tasks.command import run
 from tasks.history import history_text
 from tasks.project import load_project
-from tasks.steps import all_reigns
+from tasks.steps import all_denials, all_reigns
 
 
 @flow(name="history", flow_run_name="history of {project}", validate_parameters=True)
@@ -23,7 +23,7 @@ def history(project: str) -> str:
         project: Name of a file in deployments/.
     """
     settings = load_project(project)
-    return history_text(all_reigns(settings))
+    return history_text(all_reigns(settings), all_denials(settings))
 
 
 if __name__ == "__main__":

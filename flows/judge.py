@@ -39,29 +39,30 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
     """
     settings = load_project(project)
     day = as_of or last_complete_day() if dry_run else not_after(as_of, last_complete_day())
-    newest_reign(settings)  # a log that is not whole stops the run before anything is closed
+    newest = newest_reign(settings)  # a log that is not whole stops the run before anything is closed
     closed = close_step(settings, day, keep=not dry_run)
 
     look = judge_step(settings, whole(closed), day, look_back=as_of is not None)
     if look is None:
         idle = f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
-        return f"{idle} {failed_so_far(closed)}".rstrip()
+        return f"{idle} {failed_so_far(closed, newest)}".rstrip()
     newest = newest_reign(settings)
 
     said = f"{sentence(settings, look)} Decision {look.id}"
     if dry_run:
-        return f"{said} (dry run: nothing was written)."
-    in_force = look.reign == newest
+        return f"{said} (dry run: nothing was written).{since_then(look, newest)}"
+    in_force, missing = look.reign == newest, []
     if in_force:
         record_step(settings, whole(look))
-        report_step(settings, whole(look), whole(closed))
+        missing = report_step(settings, whole(look), whole(closed))
+    told = ". ".join([said, *missing])
     if in_force and look.promote and settings.policy.approval == "automatic":
         promote(project, look.id)
-        return f"{said}."
+        return f"{told}."
     heal_step(settings)
     if in_force and look.promote:
-        return f"{said}. {ask_for_approval(settings, look.id)}"
-    return f"{said}.{since_then(look, newest)}"
+        return f"{told}. {ask_for_approval(settings, look.id)}"
+    return f"{told}.{since_then(look, newest)}"
 
 
 if __name__ == "__main__":

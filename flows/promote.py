@@ -13,7 +13,7 @@ from prefect.flow_runs import suspend_flow_run
 
 from tasks.command import as_state, run
 from tasks.project import load_project
-from tasks.steps import Approval, asked, heal_step, promote_step, waits_for_approval
+from tasks.steps import Approval, asked, deny_step, heal_step, promote_step, waits_for_approval
 
 
 @flow(name="promote", flow_run_name="promote {decision}", validate_parameters=True)
@@ -31,7 +31,7 @@ def promote(project: str, decision: str, author: str | None = None, reason: str 
     if author is None and waits_for_approval(settings, decision):
         approval = suspend_flow_run(wait_for_input=Approval.with_initial_data(description=asked(settings, decision)))
         if not approval.approve:
-            return f"Decision {decision} of {project} was not approved by {approval.author}: {approval.reason}"
+            return f"Of {project}, {deny_step(settings, decision, approval.author, approval.reason)}."
         author, reason = approval.author, approval.reason
 
     reign = promote_step(settings, decision, author, reason)

@@ -10,7 +10,7 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.command import as_state, not_after, run, today
+from tasks.command import as_state, not_after, require_over, run, today
 from tasks.errors import DethroneError
 from tasks.failures import score_summary
 from tasks.predictions import Manifest
@@ -32,6 +32,11 @@ def score(project: str, batch: str | None = None, batch_dated: date | None = Non
     """
     settings = load_project(project)
     latest = not_after(as_of, today())
+    if batch_dated and batch is None:
+        msg = "batch_dated is the date of one batch; name the batch too"
+        raise BatchError(msg)
+    if batch:
+        require_over(batch, batch_date(batch, batch_dated), latest)
     newest_reign(settings)  # without a champion nothing can be scored
     heal_step(settings)
 

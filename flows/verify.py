@@ -11,7 +11,7 @@ from prefect import flow
 
 from tasks.command import as_state, run
 from tasks.project import load_project
-from tasks.steps import verify_step
+from tasks.steps import older_rules_step, verify_step
 from tasks.verification import VerificationError
 
 
@@ -30,8 +30,15 @@ def verify(project: str, decision: str | None = None) -> str:
 
     if faults:
         raise VerificationError("; ".join(faults))
+    older = older_rules_step(settings, decision)
+    if decision and older:
+        unchecked = f"{older[0]}, so its verdict was not computed again"
+        return f"Decision {decision} of {project}: its record and its inputs have not changed; {unchecked}."
     if decision:
         return f"Decision {decision} of {project}: the same to the last bit, from inputs that have not changed."
+    if older:
+        those = f"{len(older)} of them, whose records and inputs have not changed: {'; '.join(older)}"
+        return f"{project}: both logs are whole, and every decision is the same to the last bit but for {those}."
     return f"{project}: both logs are whole, and every decision is the same to the last bit."
 
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 
 from tasks.errors import DethroneError
 
-__all__ = ["CalendarError", "as_state", "last_complete_day", "not_after", "run", "today", "unwatched"]
+__all__ = ["CalendarError", "as_state", "last_complete_day", "not_after", "require_over", "run", "today", "unwatched"]
 
 
 P = ParamSpec("P")
@@ -38,6 +38,13 @@ def not_after(day: date | None, latest: date) -> date:
         msg = f"{day} is not over yet; the latest day to take is {latest}"
         raise CalendarError(msg)
     return day or latest
+
+
+def require_over(batch: str, dated: date, latest: date) -> None:
+    """Raise CalendarError for a batch that is dated after ``latest``: it is scored once its last row is there."""
+    if dated > latest:
+        msg = f"batch {batch} is dated {dated}, and the latest day to take is {latest}; score it once that day has come"
+        raise CalendarError(msg)
 
 
 def as_state(flow: Callable[P, str]) -> Callable[P, str]:

@@ -13,13 +13,15 @@ from analysis.evidence import BatchTally, Contender, Evidence, gather
 from analysis.judge import Judgement, judge
 from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
+from analysis.rules import RULES
 from tasks.decision_log import decision_ids, decision_key, enter, newest_first
 from tasks.errors import DethroneError
-from tasks.failures import failures
+from tasks.failures import failures, notes
 from tasks.predictions import DamagedError, Manifest
 from tasks.project import Project
 from tasks.registrations import allowances, alpha_spent, registrations
 from tasks.reigns import Reign, reigns
+from tasks.software import software
 from tasks.store import AlreadyThereError, NotThereError, Store
 from tasks.tallying import Closed, ClosedBatch
 
@@ -42,7 +44,9 @@ class Look:
 
     @property
     def promote(self) -> str | None:
-        return self.judgement.promote
+        """Whom the record promotes: a decision that was found again is carried out as it was recorded."""
+        promoted: str | None = self.record["promote"]
+        return promoted
 
 
 def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: date) -> Look | None:
@@ -51,7 +55,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     The same evidence under the same policy is not a new look: the decision that exists is found again, with its id.
     Nothing is written.
     """
-    batches = [b for b in closed.batches if b.manifest.reign == reign.number]
+    batches = _in_order_of_use(store, project, reign, [b for b in closed.batches if b.manifest.reign == reign.number])
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not batches:
         return None
@@ -62,13 +66,21 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         return None
     given = allowances(registrations(_by_date(closed)), project.policy, reign, reigns(store, project))
     own = {v: given[c.digest] for v, c in contenders.items()}
-    basis = _basis(project, reign, champion, list(contenders.values()), batches, own)
+    left = [(c, given[c.digest]) for c in _departed(scored, contenders, champion)]
+    basis = _basis(project, reign, champion, list(contenders.values()), batches, own, left)
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
     tallies = [b.tally for b in batches]
     open_rows = sum(m.rows for m in waiting)
     evidence, judgement = judge_all(
-        champion, list(contenders.values()), tallies, open_rows, project.policy, seed=seed, allowances=own
+        champion,
+        list(contenders.values()),
+        tallies,
+        open_rows,
+        project.policy,
+        seed=seed,
+        allowances=own,
+        departed=left,
     )
     found = _find(store, project, evidence_digest)
     if found:
@@ -76,6 +88,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     decision_id = f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
         "schema": 1,
+        "software": software(),
         "id": decision_id,
         "project": project.name,
         "as_of": as_of,
@@ -84,6 +97,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
         "failures": failures(scored),
+        "notes": notes(scored),
         "alpha_spent": alpha_spent(given, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,
@@ -101,6 +115,7 @@ def judge_all(
     *,
     seed: int,
     allowances: Mapping[str, Allowance],
+    departed: Sequence[tuple[Contender, Allowance]] = (),
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
     by_version = {c.version: c for c in challengers}
@@ -114,6 +129,10 @@ def judge_all(
         seed=seed,
         allowances=allowances,
         head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, largest_error=clip, unlabelled=assumed),
+        departed=[
+            (gather(champion, c, tallies, largest_error=clip, unlabelled=assumed), allowance)
+            for c, allowance in departed
+        ],
     )
     return evidence, judgement
 
@@ -163,6 +182,33 @@ def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
     return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
 
 
+def _values(project: Project) -> dict[str, Any] | None:
+    return None if project.labels is None else project.labels.model_dump(mode="json")
+
+
+def _in_order_of_use(store: Store, project: Project, reign: Reign, batches: list[ClosedBatch]) -> list[ClosedBatch]:
+    """As the newest decision of the reign has them; then, by date, those that no decision has used yet.
+
+    A batch that is scored late may be older than others that were looked at already. In front of them it would change their evidence in
+    hindsight.
+    """
+    kept = set(decision_ids(store, project))
+    records = (read_decision(store, project, e.decision) for e in newest_first(store, project) if e.decision in kept)
+    last = next((r["basis"] for r in records if r["basis"]["reign"] <= reign.number), None)
+    used = [b["batch"] for b in last["batches"]] if last and last["reign"] == reign.number else []
+    position = {batch: i for i, batch in enumerate(used)}
+    return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))
+
+
+def _departed(scored: list[Manifest], live: Mapping[str, Contender], champion: Contender) -> list[Contender]:
+    """Who has challenged in these batches and does not compete any more: retired, or another contender by now."""
+    known = {c.digest for c in (champion, *live.values())}
+    found = {
+        s.contender.digest: s.contender for m in scored for s in m.scored if s.contender and s.version != m.champion
+    }
+    return [c for digest_of_it, c in found.items() if digest_of_it not in known]
+
+
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
     """The settings of a decision that differ from those of the reign's newest one that is still there, as "key: old -> new"."""
     kept = set(decision_ids(store, project))
@@ -170,8 +216,12 @@ def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
     basis = read_decision(store, project, entered.decision)["basis"] if entered else None
     if basis is None or basis["reign"] != reign.number:  # the log grows by decisions of the newest reign alone
         return []
-    old = _settings({**basis["policy"], "maturity_days": basis["maturity_days"]})
-    new = _settings({**plain(project.policy.model_dump(mode="json")), "maturity_days": project.maturity_days})
+    own = {
+        name: basis.get(name) for name in ("maturity_days", "labels", "absent")
+    }  # the first decisions have but one of them
+    old = _settings({**basis["policy"], **own})
+    now = {"maturity_days": project.maturity_days, "labels": _values(project), "absent": project.absent}
+    new = _settings({**plain(project.policy.model_dump(mode="json")), **now})
     return [f"{k}: {old.get(k, 'none')} -> {new.get(k, 'none')}" for k in sorted(old | new) if old.get(k) != new.get(k)]
 
 
@@ -191,16 +241,21 @@ def _basis(
     challengers: list[Contender],
     batches: list[ClosedBatch],
     allowances: Mapping[str, Allowance],
+    departed: Sequence[tuple[Contender, Allowance]],
 ) -> dict[str, Any]:
     """All that a judgement is a function of."""
     value = plain(
         {
+            "rules": RULES,
             "reign": reign.number,
             "champion": champion,
             "challengers": challengers,
             "policy": project.policy.model_dump(mode="json"),
             "allowances": allowances,
+            "departed": [{"contender": c, "allowance": a} for c, a in departed],
             "maturity_days": project.maturity_days,
+            "labels": _values(project),
+            "absent": project.absent,
             "batches": [{"batch": b.manifest.batch, "date": b.manifest.date, "files": b.files} for b in batches],
         }
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.predictions import Manifest
 
-__all__ = ["LOST", "Failure", "failed_sentences", "failures", "score_summary"]
+__all__ = ["LOST", "Failure", "failed_sentences", "failures", "notes", "score_summary"]
 
 LOST = (
     "Batches in which a challenger failed do not come back by themselves: once the cause is put right, it is judged on the "
@@ -46,13 +46,20 @@ def failed_sentences(found: Sequence[Failure]) -> str:
     return " ".join([*(f"Version {f.version} {f}." for f in found), f"{LOST}."]) if found else ""
 
 
+def notes(scored: Sequence[Manifest]) -> list[str]:
+    """What is odd about the numbers of the versions of the last of these batches, a sentence each, with the last batch of it."""
+    versions = [s.version for s in scored[-1].scored] if scored else []
+    last = {s.version: (m.batch, s.note) for m in scored for s in m.scored if s.note}
+    return [f"Version {v} {last[v][1]} (batch {last[v][0]})." for v in sorted(versions, key=int) if v in last]
+
+
 def score_summary(asked: Sequence[Manifest], left_alone: Sequence[str] = ()) -> str:
     """What has become of the batches that ``score`` was asked for, in a few sentences: scored, left alone, challengers that failed."""
     new = [m.batch for m in asked if m.batch not in left_alone]
     said = [] if left_alone and not new else [f"Scored: {_listed(new) or 'nothing new'}."]
     if left_alone:
         said.append(f"Left alone, because it was scored before: {_listed(left_alone)}.")
-    return " ".join(filter(None, [*said, failed_sentences(failures(asked))]))
+    return " ".join(filter(None, [*said, *notes(asked), failed_sentences(failures(asked))]))
 
 
 def _listed(batches: Sequence[str]) -> str:

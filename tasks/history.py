@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.approvals import Denial, refusals
 from tasks.markdown import escape, table
 from tasks.project import Project
 from tasks.reigns import Reign
@@ -28,16 +29,17 @@ def reign_table(entries: Sequence[Reign], reports: str) -> str:
     return table(["reign", "champion", "since", "by", "author", "reason", "decision"], rows)
 
 
-def history_page(project: Project, entries: Sequence[Reign]) -> str:
+def history_page(project: Project, entries: Sequence[Reign], denials: Sequence[Denial] = ()) -> str:
     """``reports/index.md``: who led, since when, and the report of every decision that made a champion."""
     return (
         f"# {escape(project.name)}: the reigns\n\nVersion {entries[-1].version} leads since {entries[-1].since}. "
         f"Of the registered model {escape(project.model)}.\n\n{reign_table(entries, '')}\n"
+        + (f"\nPromotions that were not approved:\n\n{refusals(denials)}\n" if denials else "")
     )
 
 
-def history_text(entries: Sequence[Reign]) -> str:
-    """The reigns for a terminal, aligned."""
+def history_text(entries: Sequence[Reign], denials: Sequence[Denial] = ()) -> str:
+    """The reigns for a terminal, aligned, and the promotions that were not approved."""
     header = ("reign", "champion", "since", "by", "author", "decision", "reason")
     rows = [
         (
@@ -52,7 +54,8 @@ def history_text(entries: Sequence[Reign]) -> str:
         for r in entries
     ]
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header) - 1)]
-    return "\n".join(
+    lines = [
         "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in (header, *rows)
-    )
+    ]
+    return "\n".join([*lines, *(f"not approved: {d}" for d in denials)])

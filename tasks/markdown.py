@@ -42,4 +42,4 @@ def interval_text(interval: Interval) -> str:
 
 def level_text(level: float) -> str:
     """A confidence level in per cent."""
-    return f"{100 * level:g} %"
+    return f"{100 * level:.4g} %"

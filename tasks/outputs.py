@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.class_names import class_names, is_class_type
 from analysis.measures import Task
-from analysis.tally import LARGEST_NUMBER
+from analysis.row_labels import LARGEST_NUMBER
 from tasks.errors import DethroneError
 
 __all__ = ["ScoringError", "predictions_of"]

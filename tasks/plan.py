@@ -126,13 +126,13 @@ def _allowances(store: Store, project: Project, challengers: int) -> dict[str, A
     """What the next challengers to be registered may spend, by their versions in the simulation."""
     log = reigns(store, project)
     registered = registrations(sorted(manifests(store, project), key=lambda m: (m.date, m.batch)))
-    in_reign = sum(r.reign == log[-1].number for r in registered) if log else 0
+    waves = max((r.wave for r in registered if r.reign == log[-1].number), default=0) if log else 0
     promotions = sum(r.kind == "promotion" for r in log)
     return {
         str(j + 1): allowance(
             project.policy.error_budget,
             project.policy.alpha,
-            order_in_reign=in_reign + j,
+            wave=waves + 1,
             order=len(registered) + j,
             promotions=promotions,
         )

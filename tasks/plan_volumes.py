@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from analysis.evidence import Evidence, gather
-from analysis.guardrails import is_uneven
 from analysis.policy import Policy
-from analysis.proof import unevenness
+from analysis.proof import varies
 from analysis.simulate import Scenario
 from analysis.tally import confusion
 from tasks.errors import DethroneError
@@ -156,4 +155,4 @@ def _rivals(batches: Sequence[ClosedBatch], champion: str) -> list[Evidence]:
 
 def _varies(evidence: Evidence, policy: Policy) -> bool:
     """Whether a gain that needs proof varies between batches more than chance allows."""
-    return any(is_uneven(unevenness(evidence, name, policy)) for name in (policy.primary, *policy.guardrails))
+    return any(varies(evidence, name, policy) for name in (policy.primary, *policy.guardrails))

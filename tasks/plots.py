@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from io import BytesIO
 from typing import Any, ParamSpec
@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from analysis.assess import shown_metric
 from analysis.bootstrap import Bootstrap
-from analysis.evidence import BatchTally, Evidence
+from analysis.checks import needed
+from analysis.evidence import BatchTally
 from analysis.intervals import Interval
 from analysis.judge import Assessment
 from analysis.losses import PairedT
@@ -163,11 +164,12 @@ def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure 
 
 
 @styled
-def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
-    """The e-value of every challenger after each closed batch, against its threshold."""
-    paths = evidence_path(evidence, policy)
+def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves: Mapping[str, int]) -> Figure:
+    """The e-value of every challenger after each closed batch, against the threshold of each alpha that is spent on one."""
+    paths = evidence_path([a.evidence for a in assessments], policy, waves)
     figure, (axes,) = _panels(1, 7.4, 3.0)
-    threshold = -math.log10(policy.alpha)
+    thresholds = {needed(a.alpha): -math.log10(a.alpha) for a in assessments}
+    threshold = max(thresholds.values())
     top, bottom = 3 * threshold, -2 * threshold
     for version, path in paths.items():
         days: list[Any] = [p.date for p in path]
@@ -176,16 +178,17 @@ def evidence_over_looks(evidence: Sequence[Evidence], policy: Policy) -> Figure:
         color = version_color(version)
         axes.plot(days, rows, "o-", color=color, markersize=3, linewidth=1.4, label=f"version {version}")
         axes.plot(days, units, "--", color=color, linewidth=1)
-    axes.axhline(threshold, color=_GOOD, linewidth=1.2, linestyle="--")
-    axes.text(
-        0.995,
-        threshold,
-        f" E = {1 / policy.alpha:g} promotes",
-        color=_GOOD,
-        ha="right",
-        va="bottom",
-        transform=axes.get_yaxis_transform(),
-    )
+    for text, height in thresholds.items():
+        axes.axhline(height, color=_GOOD, linewidth=1.2, linestyle="--")
+        axes.text(
+            0.995,
+            height,
+            f" E = {text} promotes",
+            color=_GOOD,
+            ha="right",
+            va="bottom",
+            transform=axes.get_yaxis_transform(),
+        )
     axes.axhline(0, color=_FAINT, linewidth=0.8)
     axes.set_ylim(bottom * 1.05, top * 1.05)
     axes.set_ylabel("log10 E (beyond the frame: at its edge)")

@@ -14,14 +14,14 @@ from typing import Any
 import polars as pl
 
 from analysis.evidence import Contender
-from analysis.record import canonical_json
+from analysis.record import canonical_json, plain
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import NotThereError, Store
 
 __all__ = [
-    "DamagedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_key", "manifests",
-    "parse_manifest", "read_manifest", "read_parts",
+    "DamagedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_bytes",
+    "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts",
 ]  # fmt: skip
 
 
@@ -40,12 +40,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one version did with a batch: its predictions, or why it has none."""
+    """What one version did with a batch: its predictions, or why it has none; ``note`` is what is odd about them."""
 
     version: str
     contender: Contender | None
     parts: tuple[Part, ...]
     failure: str | None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,18 @@ def manifest_key(project: Project, batch: str) -> str:
     return f"{project.name}/predictions/{batch}/manifest.json"
 
 
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The manifest as it is kept; without notes it has the bytes that it had before there were any."""
+    value = plain(manifest)
+    for s in value["scored"]:
+        if s["note"] is None:
+            del s["note"]
+    return canonical_json(value)
+
+
 def commit_manifest(store: Store, project: Project, manifest: Manifest) -> None:
     """Make the batch scored. Raises AlreadyThereError if it is."""
-    store.create(manifest_key(project, manifest.batch), canonical_json(manifest))
+    store.create(manifest_key(project, manifest.batch), manifest_bytes(manifest))
 
 
 def read_manifest(store: Store, project: Project, batch: str) -> Manifest | None:
@@ -147,6 +157,7 @@ def parse_manifest(data: bytes) -> Manifest:
             contender_of(s["contender"]) if s["contender"] else None,
             _parts(s["parts"]),
             s["failure"],
+            s.get("note"),  # manifests from before there were any have none
         )
         for s in value["scored"]
     )

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -15,7 +15,7 @@ from analysis.measures import Task
 from analysis.policy import Costs, Horizon, Policy
 from tasks.errors import DethroneError
 
-__all__ = ["Columns", "Project", "ProjectFileError", "load_project"]
+__all__ = ["Absent", "Columns", "LabelValue", "LabelValues", "Project", "ProjectFileError", "load_project"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -36,6 +36,45 @@ class Columns(BaseModel):
     entity: str | None = Field(
         None, description="What rows share that are not independent (a customer), in the batches."
     )
+    period: str | None = Field(
+        None,
+        description="Which batch a label belongs to, in the labels: the id of the batch or its date; needed where ids recur.",
+    )
+
+
+Absent = Literal["missing", "negative"]
+LabelValue = bool | int | float | str
+"""A value as YAML has it."""
+
+
+class LabelValues(BaseModel):
+    """What the values of the label column stand for. Without this, a label is 0 or 1, a class, or a number, as it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    positive: tuple[LabelValue, ...] = Field((), strict=False, description="What counts as 1.")
+    negative: tuple[LabelValue, ...] = Field((), strict=False, description="What counts as 0.")
+    ignored: tuple[LabelValue, ...] = Field(
+        (), strict=False, description="What is no label yet, such as a case that is under investigation."
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> LabelValues:
+        seen = [w for v in (*self.positive, *self.negative, *self.ignored) for w in self.spellings(v)]
+        twice = sorted({w for w in seen if seen.count(w) > 1})
+        if twice:
+            msg = f"'{twice[0]}' is named twice; a value stands for one thing"
+            raise ValueError(msg)
+        return self
+
+    @staticmethod
+    def spellings(value: LabelValue) -> tuple[str, ...]:
+        """How a column of text may spell it."""
+        if isinstance(value, bool):
+            return (str(value), str(value).lower())
+        if isinstance(value, float) and value.is_integer():
+            return (str(value), str(int(value)))
+        return (str(value),)
 
 
 class Project(BaseModel):
@@ -49,6 +88,12 @@ class Project(BaseModel):
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")
     columns: Columns = Columns()
+    labels: LabelValues | None = Field(None, description="What the values of the label column stand for.")
+    absent: Absent = Field(
+        "missing",
+        description="What a row without any label at its deadline is: one whose label is missing, or, where a feed sends positives "
+        "alone, a negative.",
+    )
     segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
     model_seconds: float = Field(
@@ -74,6 +119,24 @@ class Project(BaseModel):
     def _one_task(self) -> Project:
         if self.policy.task != self.task:
             msg = f"the policy is made for the task {self.policy.task}; the project's task is {self.task}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_of_the_task(self) -> Project:
+        mapped = self.labels is not None and bool(self.labels.positive or self.labels.negative)
+        if mapped and self.task != "binary":
+            msg = f"labels.positive and labels.negative need the task binary; the task is {self.task}"
+            raise ValueError(msg)
+        if (
+            self.labels
+            and mapped
+            and not (self.labels.positive and (self.labels.negative or self.absent == "negative"))
+        ):
+            msg = "labels names values of one class alone; name those of both, labels.positive and labels.negative"
+            raise ValueError(msg)
+        if self.absent == "negative" and self.task != "binary":
+            msg = f"absent: negative needs labels of 0 and 1; the task is {self.task}"
             raise ValueError(msg)
         return self
 
@@ -114,7 +177,13 @@ class Project(BaseModel):
         return value
 
 
-_PARTS: dict[str, type[BaseModel]] = {"columns": Columns, "policy": Policy, "costs": Costs, "horizon": Horizon}
+_PARTS: dict[str, type[BaseModel]] = {
+    "columns": Columns,
+    "labels": LabelValues,
+    "policy": Policy,
+    "costs": Costs,
+    "horizon": Horizon,
+}
 
 
 def load_project(name: str) -> Project:

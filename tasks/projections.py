@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from tasks.approvals import denials
 from tasks.history import history_page
 from tasks.project import Project
 from tasks.registry import Registry, RegistryError
@@ -40,7 +41,7 @@ def _write(store: Store, registry: Registry, project: Project, entries: list[Rei
     for key, content in (
         (f"{prefix}/live_model_run", champion.run_id),
         (f"{prefix}/live_model_run_history", "\n".join(r.run_id for r in before)),
-        (f"{project.name}/reports/index.md", history_page(project, entries)),
+        (f"{project.name}/reports/index.md", history_page(project, entries, denials(store, project))),
     ):
         if _text(store, key) != content:
             store.write(key, content.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from tasks.approvals import denied
 from tasks.decisions import read_decision
 from tasks.errors import DethroneError
 from tasks.integrity import load_checked
@@ -36,7 +37,8 @@ def waits_for_approval(store: Store, project: Project, decision_id: str) -> bool
     """Whether a person has to approve the promotion that this decision calls for, and nobody has yet. Raises UnknownDecisionError."""
     decision = read_decision(store, project, decision_id)
     done = any(r.decision == decision_id for r in reigns(store, project))
-    return not done and decision["promote"] is not None and _needs_approval(decision)
+    open_ = not done and denied(store, project, decision_id) is None
+    return open_ and decision["promote"] is not None and _needs_approval(decision)
 
 
 def _needs_approval(decision: dict[str, Any]) -> bool:
@@ -105,6 +107,10 @@ def promote(
         )
         raise NotApprovedError(msg)
     _require_same_champion(decision, newest)
+    denial = denied(store, project, decision_id)
+    if denial:
+        msg = f"{denial}; what is denied stays so, and a later decision asks again"
+        raise NotApprovedError(msg)
     changed = input_faults(store, decision)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))

@@ -15,11 +15,14 @@ __all__ = ["Registration", "allowances", "alpha_spent", "registrations"]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A contender that first challenged a champion in a reign: one hypothesis, however often it is tested."""
+    """A contender that first challenged a champion in a reign: one hypothesis, however often it is tested.
+
+    Those that first appear in the same batch are one wave of the reign.
+    """
 
     reign: int
     digest: str
-    order_in_reign: int
+    wave: int
     order: int
 
 
@@ -30,15 +33,16 @@ def registrations(scored: Sequence[Manifest]) -> list[Registration]:
     the order of their numbers.
     """
     found: dict[tuple[int, str], Registration] = {}
-    in_reign: dict[int, int] = {}
+    waves: dict[int, int] = {}
     for manifest in scored:
+        wave = waves.get(manifest.reign, 0) + 1
         for s in sorted(manifest.scored, key=lambda s: int(s.version)):
             if s.contender is None or s.version == manifest.champion:
                 continue
             key = manifest.reign, s.contender.digest
             if key not in found:
-                in_reign[manifest.reign] = in_reign.get(manifest.reign, 0) + 1
-                found[key] = Registration(*key, in_reign[manifest.reign], len(found) + 1)
+                waves[manifest.reign] = wave
+                found[key] = Registration(*key, wave, len(found) + 1)
     return list(found.values())
 
 
@@ -48,16 +52,16 @@ def allowances(
     """The alpha of every contender that has challenged in this reign, by its digest."""
     promotions = sum(r.kind == "promotion" for r in log if r.number <= reign.number)
     return {
-        r.digest: allowance(
-            policy.error_budget, policy.alpha, order_in_reign=r.order_in_reign, order=r.order, promotions=promotions
-        )
+        r.digest: allowance(policy.error_budget, policy.alpha, wave=r.wave, order=r.order, promotions=promotions)
         for r in registered
         if r.reign == reign.number
     }
 
 
 def alpha_spent(given: dict[str, Allowance], policy: Policy) -> float:
-    """What has been given out in this reign: all of alpha to a family, else the sum over those who have challenged."""
+    """What has been given out in this reign: all of alpha to a family, else the sum over the waves, or over those who have challenged."""
     if policy.error_budget == "family":
         return policy.alpha if given else 0.0
+    if policy.error_budget == "reign":
+        return sum({a.wave: a.alpha for a in given.values()}.values())
     return sum(a.alpha for a in given.values())

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.checks import needed
 from analysis.counts import Undefined
-from analysis.judge import Assessment, Verdict, uneven
+from analysis.judge import Assessment, Verdict
 from analysis.measures import LOSSES, Task, amount, is_linear
 from analysis.policy import Policy
+from tasks.approvals import Denial, refusals
 from tasks.decisions import Look
 from tasks.failures import LOST
 from tasks.markdown import e_value, escape, table
@@ -72,10 +74,12 @@ def sentence(project: Project, look: Look) -> str:
     """The decision in one plain sentence."""
     champion = look.record["basis"]["champion"]["version"]
     chosen = next((a for a in look.judgement.assessments if a.evidence.challenger.version == look.promote), None)
-    if chosen:
-        return f"Version {look.promote} takes over from version {champion} in {project.name}: {why(chosen, project.policy)}."
-    verdicts = {a.evidence.challenger.version: a.verdict.value for a in look.judgement.assessments}
     failed = {f["version"]: f"failed in {_how_often(f)}" for f in look.record["failures"]}
+    if chosen:
+        also = "; ".join(f"version {v}: {said}" for v, said in failed.items())
+        takes_over = f"Version {look.promote} takes over from version {champion} in {project.name}"
+        return f"{takes_over}: {why(chosen, project.policy)}{f' ({also})' if also else ''}."
+    verdicts = {a.evidence.challenger.version: a.verdict.value for a in look.judgement.assessments}
     each = (
         f"version {v}: {', '.join(told[v] for told in (verdicts, failed) if v in told)}"
         for v in sorted({*verdicts, *failed}, key=int)
@@ -92,9 +96,11 @@ def why(a: Assessment, policy: Policy) -> str:
     if a.verdict is not Verdict.PROMOTE:
         return a.reasons[0]
     interval = a.measured.interval
-    vague = uneven(a.measured) or policy.horizon or isinstance(interval, Undefined)
+    vague = a.measured.uneven or policy.horizon or isinstance(interval, Undefined)
     by = f"by more than {policy.min_gain:g}" if vague else f"by at least {amount(policy.primary, interval.low)}"  # type: ignore[union-attr]
     direction = "lower" if policy.primary in LOSSES else "higher"
+    if a.measured.method == "entities":
+        by += " of the entities"
     return f"its {policy.primary} is proven to be {direction} {by}, and every guardrail is proven to hold"
 
 
@@ -152,8 +158,10 @@ def _rollback_guard(look: Look, reigns: Sequence[Reign]) -> str:
     )
 
 
-def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str]) -> str:
-    """The whole report. ``plots`` maps a plot's name to what an image link should point at."""
+def render(
+    project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
+) -> str:
+    """The whole report. ``plots`` maps a plot's name to what an image link should point at; ``denials`` are those so far."""
     record, policy = look.record, project.policy
     assessments = look.judgement.assessments
     head = f"PROMOTE version {look.promote}" if look.promote else "No change"
@@ -162,7 +170,9 @@ def render(project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping
         f"> **{head}.** {sentence(project, look)}",
         table(["challenger", "verdict", "why"], _verdicts(look, policy)),
         f"{LOST}." if record["failures"] else "",
+        "\n".join(f"- **{escape(note)}**" for note in record.get("notes", ())),
         _rollback_guard(look, reigns),
+        f"Promotions that were not approved:\n\n{refusals(denials)}" if denials else "",
         _image(plots, "evidence", "evidence over looks"),
         "## What was judged",
         _identity(project, look, reigns),
@@ -197,7 +207,10 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
         ],
         ["registered model", escape(project.model)],
         *_policy(project.policy, look),
-        ["closed batches", f"{len(basis['batches'])}: {basis['batches'][0]['date']} to {basis['batches'][-1]['date']}"],
+        [
+            "closed batches",
+            f"{len(basis['batches'])}: {min(b['date'] for b in basis['batches'])} to {max(b['date'] for b in basis['batches'])}",
+        ],
         ["maturity window", f"{basis['maturity_days']} days"],
     ]
     people = [
@@ -235,7 +248,7 @@ def _policy(policy: Policy, look: Look) -> list[list[str]]:
     rows = [
         ["has to be proven", f"{policy.primary} better by more than {policy.min_gain:g}"],
         ["guardrails", ", ".join(guards) or "none"],
-        ["alpha", f"{policy.alpha:g}: E ≥ {1 / policy.alpha:g} decides{_prior(policy)}"],
+        ["alpha", f"{policy.alpha:g}{_prior(policy)}"],
         ["error budget", _budget(policy, look)],
         ["least evidence", f"{policy.min_batches} closed batches"],
     ]
@@ -258,11 +271,12 @@ def _prior(policy: Policy) -> str:
 def _budget(policy: Policy, look: Look) -> str:
     """What alpha covers, and how much of it has been given out."""
     own = "; ".join(
-        f"version {a.evidence.challenger.version} decides at {a.alpha:.3g}" for a in look.judgement.assessments
+        f"version {a.evidence.challenger.version} at {a.alpha:.3g}: E ≥ {needed(a.alpha)} decides"
+        for a in look.judgement.assessments
     )
     covers = {
-        "family": f"{policy.alpha:g} for the challengers judged together (e-closure)",
-        "reign": f"{policy.alpha:g} for all challengers of a reign: {own}",
+        "family": f"{policy.alpha:g} for the challengers judged together (e-closure): {own}",
+        "reign": f"{policy.alpha:g} for all challengers of a reign, whenever they come: {own}",
         "programme": f"false discovery rate {policy.alpha:g} over all promotions ever (e-LOND): {own}",
     }
     return f"{covers[policy.error_budget]}; spent in this reign: {look.record['alpha_spent']:.3g}"

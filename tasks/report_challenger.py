@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from analysis.assess import RECENT_BATCHES, shown_metric
+from analysis.checks import needed
 from analysis.clusters import ClusteredDifference, ClusteredTest
 from analysis.counts import Undefined
 from analysis.forecast import Forecast
 from analysis.intervals import Interval
 from analysis.judge import Assessment
+from analysis.label_checks import LabelChecks
 from analysis.labels import label_share_p_value
 from analysis.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
 from analysis.metrics import Difference
@@ -49,21 +51,47 @@ def challenger(a: Assessment, policy: Policy) -> str:
 
 
 def _labels(a: Assessment, policy: Policy) -> str:
-    """Whether labels follow the decisions, where any is missing."""
-    counts = a.evidence.counts
-    if policy.task != "binary" or not sum(counts.unlabelled):
+    """Whether labels follow the decisions, where any is missing, and what the missing ones could overturn."""
+    found, counts = a.measured.labels, a.evidence.counts
+    if not found.missing and (policy.task != "regression" or isinstance(found.log_e, Undefined)):
         return ""
-    decides = (
-        "a small p makes a judgement invalid"
-        if policy.unlabelled == "refuse"
-        else "covered by the setting `unlabelled`"
-    )
-    harmless = "a small p may be harmless: what both flag may have another base rate, and be looked into more often"
+    invalid, covered = "20 or more makes the judgement invalid", "covered by the setting `unlabelled`"
     rows = [
-        ["flagged by one model alone: champion or challenger", _tested(a.measured.label_selection_p_value), decides],
-        ["all four pairs of decisions", _tested(label_share_p_value(counts)), harmless],
+        [
+            "missing at one rate, whichever model alone flagged, within each class",
+            _against(found.log_e),
+            invalid if policy.unlabelled == "refuse" else covered,
+        ],
+        [
+            f"late at one rate, within each class, in {found.audited} batches",
+            _against(found.log_e_audit),
+            invalid if policy.unlabelled != "worst_case" else covered,
+        ],
     ]
-    return table(["rows labelled equally often", "test", ""], rows)
+    if policy.task == "binary":
+        share = label_share_p_value(counts)
+        harmless = "a small p may be harmless: what both flag may have another base rate, and be looked into more often"
+        rows.append(["labelled equally often in all four pairs of decisions", _tested(share), harmless])
+    header = ["are labels independent of the decisions?", "evidence against", ""]
+    return f"{table(header, rows)}\n\n{_what_it_rests_on(found, policy)}"
+
+
+def _what_it_rests_on(found: LabelChecks, policy: Policy) -> str:
+    """The assumption about labels that never came, and how many of them would overturn the proof."""
+    said = f"{found.missing:,} of the {found.disagreements:,} rows on which the two disagree have no label"
+    if policy.unlabelled == "worst_case":
+        return f"{said}. Whatever they are, the verdict stands: they count for the other side."
+    assumed = f"{said}. The verdict takes it that within each class they went missing whatever the models said"
+    cure = "Labels that never come cannot be asked; `unlabelled: worst_case` lets the worst of them decide."
+    tipping = found.tipping_point
+    if tipping is None:
+        return f"{assumed}. {cure}"
+    share = f"{tipping.needed:,} or more of the {tipping.missing:,} missing labels of {tipping.rows}"
+    return f"{assumed}. **Tipping point**: the proof would be gone if {share} were {tipping.label}. {cure}"
+
+
+def _against(log_e: float | Undefined) -> str:
+    return f"not tested, {log_e.reason}" if isinstance(log_e, Undefined) else f"E = {e_value(log_e)}"
 
 
 def _tested(p: float | Undefined) -> str:
@@ -95,9 +123,12 @@ def _guardrails(a: Assessment) -> str:
         "difference",
         "E: not worse",
         "E: worse",
-        f"status (E ≥ {1 / a.alpha:g} decides)",
+        f"status (E ≥ {needed(a.alpha)} decides)",
     ]
     return table(header, rows)
+
+
+_UNIT = {"entities": ", as a share of entities"}
 
 
 def _sequential(a: Assessment, policy: Policy) -> str:
@@ -116,10 +147,10 @@ def _sequential(a: Assessment, policy: Policy) -> str:
     rows = [
         [
             "E, adjusted for all challengers",
-            f"**{e_value(a.log_e_adjusted)}** of {1 / a.alpha:g} (unadjusted {e_value(m.log_e)})",
+            f"**{e_value(a.log_e_adjusted)}** of {needed(a.alpha)} (unadjusted {e_value(m.log_e)})",
         ],
         ["taken by", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
-        [f"gain in {primary}", anytime],
+        [f"gain in {primary}{_UNIT.get(str(m.method), '')}", anytime],
         [_at_one_look(primary, policy), single],
         *_disagreements(a, policy),
         ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from tasks.store import Store
 __all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "is_dated", "open_batch"]
 
 CHUNK_ROWS = 131_072
+_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
 _WIDE = (pl.Decimal, pl.Int128)  # numbers that numpy does not hold
 
 
@@ -25,14 +27,23 @@ class BatchError(DethroneError):
 
 
 def batch_date(batch: str, given: date | None = None) -> date:
-    """The date of a batch: given, or its id where that is an ISO date."""
-    if given:
-        return given
+    """The date of a batch, which is that of its last row: its id where that is an ISO date or week, else ``given``.
+
+    A week ends on its Sunday. Raises BatchError where neither tells, or where both do and differ.
+    """
+    week = _WEEK.fullmatch(batch)
     try:
-        return date.fromisoformat(batch)
+        own = date.fromisocalendar(int(week[1]), int(week[2]), 7) if week else date.fromisoformat(batch)
     except ValueError:
+        own = None
+    if own and given and own != given:
+        msg = f"batch {batch}: its id says that it is dated {own}, and --batch-dated says {given}; leave out --batch-dated"
+        raise BatchError(msg)
+    found = own or given
+    if found is None:
         msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated"
-        raise BatchError(msg) from None
+        raise BatchError(msg)
+    return found
 
 
 def is_dated(batch: str) -> bool:

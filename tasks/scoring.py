@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from analysis.evidence import Contender
@@ -25,6 +26,8 @@ from tasks.store import AlreadyThereError, Store
 from tasks.time_limit import within
 
 __all__ = ["ChampionFailedError", "score_batch"]
+
+_FEW = 2  # different numbers up to which those of a version are kept, to be told
 
 log = logging.getLogger("dethrone")
 
@@ -45,6 +48,18 @@ class _Run:
     contender: Contender | None = None
     parts: list[Part] = field(default_factory=list)
     failure: str | None = None
+    values: set[float] = field(default_factory=set)
+
+    def note(self) -> str | None:
+        """What is odd about its numbers, if anything: a model that was logged by its classes looks like one that scores."""
+        if self.failure or not self.values or len(self.values) > _FEW:
+            return None
+        threshold = self.contender.threshold if self.contender else None
+        if len(self.values) == 1:
+            return f"gave every row the same number, {min(self.values):g}"
+        if self.values == {0.0, 1.0} and threshold is not None and 0 < threshold < 1:
+            return f"gave only 0 and 1, so its threshold of {threshold:g} has no effect: log it so that it gives probabilities"
+        return None
 
 
 def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
@@ -135,6 +150,7 @@ def _fail_beyond_champion(runs: list[_Run], reign: Reign, error: BatchError) -> 
         _fail(run, reign, "score", error)
     for run in runs:
         run.parts.clear()
+        run.values.clear()
 
 
 def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, day: date, runs: list[_Run]) -> Manifest:
@@ -175,7 +191,9 @@ def _score(staging: Staging, project: Project, reign: Reign, rows: BatchRows, da
         columns=columns,
         rows_digest=total.hexdigest(),
         parts=tuple(row_parts),
-        scored=tuple(Scored(r.version, r.contender, () if r.failure else tuple(r.parts), r.failure) for r in runs),
+        scored=tuple(
+            Scored(r.version, r.contender, () if r.failure else tuple(r.parts), r.failure, r.note()) for r in runs
+        ),
     )
 
 
@@ -187,6 +205,8 @@ def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame, secon
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
         _fail(run, reign, "score", error, _gaps(chunk, run.scorer.columns))
         return None
+    if run.scorer.task != "multiclass" and len(run.values) <= _FEW:
+        run.values.update(np.unique(given).tolist()[: _FEW + 1])
     if run.scorer.task == "multiclass":
         return pl.DataFrame([ids, pl.Series("decision", given, dtype=pl.String)])
     score = pl.Series("score", given)

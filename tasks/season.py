@@ -73,7 +73,7 @@ def tell(store: Store, project: Project) -> str:
     entries = reigns(store, project)
     days = calendar(store, project)
     closed = [b.tally for b in close_batches(store, project, days[-1]).batches]
-    versions = tuple(sorted(set.intersection(*(set(t.scored) for t in closed)), key=int))
+    versions = tuple(sorted({v for t in closed for v in t.scored}, key=int))
     first = entries[0].version
     actual = [
         Switch(after.since, before.version, after.version, after.reason)
@@ -115,7 +115,7 @@ def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Rei
             [
                 f"# {project.name}: the season from {told.days[0]} to {told.days[-1]}",
                 (
-                    f"{len(told.days)} batches, each scored by version {', '.join(told.versions)}. Every rule saw the same "
+                    f"{len(told.days)} batches, scored by version {', '.join(told.versions)}. Every rule saw the same "
                     "labels on the same days, and the evidence of every rule began anew with each switch."
                 ),
                 _rules(told, project),

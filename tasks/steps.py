@@ -20,9 +20,10 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from tasks import promotion
+from tasks.approvals import Denial, denials, denied, deny
 from tasks.decisions import Look, look, read_decision, record
 from tasks.errors import sentence_alone
-from tasks.failures import failed_sentences, failures
+from tasks.failures import failed_sentences, failures, notes
 from tasks.plan import Question, make_plan
 from tasks.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.predictions import Manifest, read_manifest
@@ -37,11 +38,11 @@ from tasks.scoring import score_batch
 from tasks.season import remaining_days, tell
 from tasks.store import open_store
 from tasks.tallying import Closed, close_batches
-from tasks.verification import verify_all, verify_decision
+from tasks.verification import taken_by_other_rules, verify_all, verify_decision
 
 __all__ = [
-    "Approval", "all_reigns", "ask_for_approval", "asked", "close_step", "enthrone_step", "failed_so_far",
-    "heal_step", "is_scored", "judge_step", "newest_reign", "plan_step", "promote_step", "record_step", "report_step",
+    "Approval", "all_denials", "all_reigns", "ask_for_approval", "asked", "close_step", "deny_step", "enthrone_step", "failed_so_far",
+    "heal_step", "is_scored", "judge_step", "newest_reign", "older_rules_step", "plan_step", "promote_step", "record_step", "report_step",
     "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches", "verify_step",
     "waits_for_approval", "whole",
 ]  # fmt: skip
@@ -63,6 +64,10 @@ def newest_reign(project: Project) -> Reign:
 
 def all_reigns(project: Project) -> list[Reign]:
     return reigns(open_store(project.store), project)
+
+
+def all_denials(project: Project) -> list[Denial]:
+    return denials(open_store(project.store), project)
 
 
 def unscored_batches(project: Project, as_of: date) -> list[str]:
@@ -100,7 +105,10 @@ def asked(project: Project, decision_id: str) -> str:
 
 
 def ask_for_approval(project: Project, decision_id: str) -> str:
-    """Start a run of ``promote`` that waits for approval, once for each decision; returns what has to be done, as a sentence."""
+    """Start a run of ``promote`` that waits for approval, once for each decision; returns what has become of it, as a sentence."""
+    denial = denied(open_store(project.store), project, decision_id)
+    if denial:
+        return f"D{str(denial)[1:]}. A later decision asks again."
     by_hand = f"It waits for approval: python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
     if not deployment.id:
         return by_hand
@@ -116,7 +124,16 @@ def ask_for_approval(project: Project, decision_id: str) -> str:
         get_run_logger().warning("there is no deployment promote/%s to wait for approval", project.name)
         return by_hand
     assert isinstance(waiting, FlowRun)
-    return f"It waits for approval in the flow run {waiting.name}: resume it with a name and a reason."
+    state = waiting.state
+    if state is None or not state.is_final():
+        return f"It waits for approval in the flow run {waiting.name}: resume it with a name and a reason."
+    return f"The flow run {waiting.name}, in which it waited for approval, is {state.name.lower()}. {by_hand}"  # type: ignore[union-attr]
+
+
+@task(name="keep denial", task_run_name="keep denial", cache_policy=NO_CACHE)
+def deny_step(project: Project, decision_id: str, author: str, reason: str) -> str:
+    """Keep that a promotion was not approved; returns it as a sentence."""
+    return str(deny(open_store(project.store), project, decision_id, author, reason))
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
@@ -127,7 +144,7 @@ def score_step(project: Project, batch: str, day: date) -> Manifest:
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
     )
-    for failure in failures:
+    for failure in (*failures, *notes([manifest])):
         get_run_logger().warning("batch %s: %s", batch, failure)
     return manifest
 
@@ -148,10 +165,9 @@ def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -
     return taken
 
 
-def failed_so_far(closed: Closed) -> str:
-    """Why nobody can be judged, where it is because challengers failed: a sentence each."""
-    scored = [b.manifest for b in closed.batches]
-    return failed_sentences(failures([m for m in scored if m.reign == scored[-1].reign]))
+def failed_so_far(closed: Closed, reign: Reign) -> str:
+    """Why nobody can be judged in the reign, where it is because challengers failed: a sentence each."""
+    return failed_sentences(failures([b.manifest for b in closed.batches if b.manifest.reign == reign.number]))
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
@@ -160,11 +176,15 @@ def record_step(project: Project, taken: Look) -> bool:
 
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
-def report_step(project: Project, taken: Look, closed: Closed) -> None:
+def report_step(project: Project, taken: Look, closed: Closed) -> list[str]:
+    """Write the report; returns where else it should lie and does not, a sentence each."""
     store = open_store(project.store)
-    markdown = publish(store, Registry(project), project, taken, closed, reigns(store, project))
+    markdown, missing = publish(store, Registry(project), project, taken, closed, reigns(store, project))
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
     create_markdown_artifact(markdown, key=key, description=sentence(project, taken))
+    for item in missing:
+        get_run_logger().warning(item)
+    return missing
 
 
 @task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
@@ -202,6 +222,15 @@ def verify_step(project: Project, decision: str | None) -> list[str]:
     for fault in faults:
         get_run_logger().error(fault)
     return faults
+
+
+@task(name="find older rules", task_run_name="find older rules", cache_policy=NO_CACHE)
+def older_rules_step(project: Project, decision: str | None) -> list[str]:
+    """Which of the decisions other rules have taken; each is logged."""
+    older = taken_by_other_rules(open_store(project.store), project, decision)
+    for sentence_of_one in older:
+        get_run_logger().info(sentence_of_one)
+    return older
 
 
 @task(name="days of the season", task_run_name="days of the season", cache_policy=NO_CACHE)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from io import BytesIO
 
 import polars as pl
 
-from analysis.class_names import class_names, is_class_type
 from analysis.evidence import BatchTally, closing_date
 from analysis.measures import Task
-from analysis.record import digest
+from analysis.row_labels import DUPLICATE_ID, NO_ID_MATCHES, join_labels
 from analysis.score_tally import score_tally
-from analysis.tally import ENTITY, count_rows, decision_column, join_labels, score_column, segment_column
-from tasks.errors import DethroneError, first_line
-from tasks.predictions import DamagedError, Manifest, manifest_key, manifests, read_parts
-from tasks.project import Columns, Project
+from analysis.tally import ENTITY, count_rows, decision_column, score_column, segment_column
+from tasks.errors import DethroneError
+from tasks.label_files import BatchLabels, LabelError, example_of_a_label_id, read_labels
+from tasks.predictions import DamagedError, Manifest, manifest_bytes, manifest_key, manifests, read_parts
+from tasks.project import Absent, Project
 from tasks.store import AlreadyThereError, NotThereError, Store
 
-__all__ = ["AnotherTaskError", "Closed", "ClosedBatch", "LabelError", "close_batches"]
+log = logging.getLogger("dethrone")
 
-
-class LabelError(DethroneError):
-    """The labels cannot be read."""
+__all__ = ["AnotherTaskError", "Closed", "ClosedBatch", "LabelError", "audit_date", "close_batches"]
 
 
 class AnotherTaskError(DethroneError):
@@ -55,38 +54,102 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises
     LabelError, DamagedError, AnotherTaskError.
     """
-    closed, waiting = [], []
-    for manifest in manifests(store, project):
-        if manifest.date > as_of:
-            continue
-        if as_of < closing_date(manifest.date, project.maturity_days):
-            waiting.append(manifest)
-        else:
-            closed.append(_close(store, project, manifest, keep=keep))
-    return Closed(tuple(closed), tuple(waiting))
+    scored = [m for m in manifests(store, project) if m.date <= as_of]
+    due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]
+    closed = [_close(store, project, m, scored, as_of, keep=keep) for m in due]
+    return Closed(tuple(closed), tuple(m for m in scored if m not in due))
 
 
-def _close(store: Store, project: Project, manifest: Manifest, *, keep: bool) -> ClosedBatch:
+def audit_date(batch_date: date, maturity_days: int) -> date:
+    """The day at whose end the labels that came after a batch had closed are looked at: one to four weeks after it has."""
+    return closing_date(batch_date, maturity_days) + timedelta(days=min(max(maturity_days, 7), 28))
+
+
+def _labels_of(store: Store, project: Project, manifest: Manifest, ids: pl.Series, deadline: date) -> BatchLabels:
+    return read_labels(store, project, ids, batch=manifest.batch, dated=manifest.date, deadline=deadline)
+
+
+def _ids(store: Store, manifest: Manifest) -> pl.Series:
+    return read_parts(store, manifest.parts)["id"].cast(pl.String)
+
+
+def _recurring(
+    store: Store, project: Project, manifest: Manifest, ids: pl.Series, scored: Sequence[Manifest]
+) -> pl.Series:
+    """The ids that another batch has too, whose labels come in the same time. Raises LabelError if they are most of the rows."""
+    if project.columns.period:
+        return ids.clear()
+    window = timedelta(days=project.maturity_days)
+    near = [m for m in scored if m.batch != manifest.batch and abs(m.date - manifest.date) <= window]
+    found, where = ids.clear(), ""
+    for other in near:
+        shared = ids.filter(ids.is_in(_ids(store, other).implode()))
+        if len(shared):
+            found, where = found.append(shared), other.batch
+    recurring = found.unique()
+    if 2 * len(recurring) > ids.n_unique():
+        msg = (
+            f"batch {manifest.batch}: {len(recurring)} of its {ids.n_unique()} ids, such as '{min(recurring)}', are ids of another batch "
+            f"too (of {where}), so a label cannot be told to belong to one of them; give every row an id of its own, or name the column "
+            "of the labels that says which batch they belong to: columns.period"
+        )
+        raise LabelError(msg)
+    return recurring
+
+
+def _close(
+    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], as_of: date, *, keep: bool
+) -> ClosedBatch:
     """Read the tally, or make it; the sums of scores are written first, so that a tally never lacks them."""
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
     beside = f"{project.name}/tallies/{manifest.batch}.scores.parquet"
     try:
         kept = {beside: store.read(beside), key: store.read(key)}
     except NotThereError:
-        joined = _joined(store, project, manifest)
+        deadline = closing_date(manifest.date, project.maturity_days)
+        joined = _joined(store, project, manifest, scored, deadline, absent=project.absent)
         made = {
             beside: _parquet(score_tally(joined, project.policy)),
             key: _parquet(count_rows(joined, task=project.task)),
         }
         kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
-    scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
+    contenders = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
     frames = {k: _frame(store, k, data) for k, data in kept.items()}
-    classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in scored.values())
+    classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in contenders.values())
     _require_versions(store, key, frames[key], manifest)
     _require_task(project, manifest, "multiclass" if classes else "binary" if flags else "regression")
-    batch = BatchTally(manifest.batch, manifest.date, frames[key], scored, frames[beside])
+    late_key = f"{project.name}/tallies/{manifest.batch}.late.parquet"
+    late = None
+    if as_of >= audit_date(manifest.date, project.maturity_days) and (
+        _lacks_labels(frames[key]) or project.absent == "negative"
+    ):
+        kept[late_key] = _late(store, project, manifest, scored, late_key, keep=keep)
+        late = _frame(store, late_key, kept[late_key])
+    batch = BatchTally(manifest.batch, manifest.date, frames[key], contenders, frames[beside], late)
     files = {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()}
-    return ClosedBatch(manifest, batch, {manifest_key(project, manifest.batch): digest(manifest), **files})
+    files[manifest_key(project, manifest.batch)] = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+    return ClosedBatch(manifest, batch, files)
+
+
+def _lacks_labels(frame: pl.DataFrame) -> bool:
+    counts = pl.col("label").is_null() & pl.col("excluded").ne_missing(DUPLICATE_ID)
+    return not frame.filter(counts).is_empty()
+
+
+def _late(
+    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], key: str, *, keep: bool
+) -> bytes:
+    """The tally of the rows whose first label came after the batch had closed, by the day on which late labels are looked at."""
+    try:
+        return store.read(key)
+    except NotThereError:
+        deadline = closing_date(manifest.date, project.maturity_days)
+    looked_at = audit_date(manifest.date, project.maturity_days)
+    in_time, later = (_joined(store, project, manifest, scored, day, absent="missing") for day in (deadline, looked_at))
+    before = in_time.filter(pl.col("label").is_not_null()).select("id")
+    late = later.filter(pl.col("label").is_not_null() & pl.col("excluded").is_null()).join(before, on="id", how="anti")
+    data = _parquet(count_rows(late, task=project.task))
+    return _keep(store, key, data) if keep else data
 
 
 def _keep(store: Store, key: str, data: bytes) -> bytes:
@@ -126,24 +189,50 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _joined(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
-    """All file sets of a batch hold its rows in one order, so decisions and scores stand side by side without a join."""
+def _joined(
+    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], deadline: date, *, absent: Absent
+) -> pl.DataFrame:
+    """The rows with the labels that were observed by the deadline.
+
+    All file sets of a batch hold its rows in one order, so decisions and scores stand side by side without a join.
+    """
     rows = read_parts(store, manifest.parts)
     kind = pl.String if project.task == "multiclass" else pl.Int8
-    for scored in manifest.scored:
-        name = decision_column(scored.version)
-        if scored.failure is None:
-            predictions = read_parts(store, scored.parts)
+    for one in manifest.scored:
+        name = decision_column(one.version)
+        if one.failure is None:
+            predictions = read_parts(store, one.parts)
             _require_task(project, manifest, _task_of(predictions))
             decision = predictions["decision"] if "decision" in predictions.columns else pl.lit(1, dtype=kind)
             rows = rows.with_columns(decision.alias(name))
             if "score" in predictions.columns:
-                rows = rows.with_columns(predictions["score"].alias(score_column(scored.version)))
+                rows = rows.with_columns(predictions["score"].alias(score_column(one.version)))
         else:
             rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
     rows = rows.with_columns(pl.col("id").cast(pl.String))
-    deadline = closing_date(manifest.date, project.maturity_days)
-    return join_labels(rows, _labels(store, project, rows["id"], deadline), task=project.task)
+    labels = _labels_of(store, project, manifest, rows["id"], deadline)
+    joined = join_labels(
+        rows,
+        labels.frame,
+        task=project.task,
+        dated=manifest.date,
+        absent_is_negative=absent == "negative",
+        recurring=_recurring(store, project, manifest, rows["id"], scored),
+    )
+    if labels.matched or absent == "negative":
+        return joined
+    other = example_of_a_label_id(store, project)
+    if other is None:
+        return joined
+    log.warning(
+        "batch %s: %s: the batch has ids such as %s, the labels such as %s",
+        manifest.batch,
+        NO_ID_MATCHES,
+        rows["id"][0],
+        other,
+    )
+    reason = f"{NO_ID_MATCHES}, such as {rows['id'][0]}; the labels have ids such as {other}"
+    return joined.with_columns(excluded=pl.coalesce("excluded", pl.lit(reason)))
 
 
 def _task_of(predictions: pl.DataFrame) -> Task:
@@ -159,71 +248,3 @@ def _require_task(project: Project, manifest: Manifest, found: Task) -> None:
             "set it back, or give the new task a project of its own"
         )
         raise AnotherTaskError(msg)
-
-
-def _labels(store: Store, project: Project, ids: pl.Series, deadline: date) -> pl.DataFrame:
-    """The labels of these ids that were observed by the deadline."""
-    prefix = f"{project.name}/labels"
-    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
-    if not keys:
-        msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
-        raise LabelError(msg)
-    wanted = ids.unique().to_frame("id").lazy()
-    found = [_labels_in(store, project, key, deadline).join(wanted, on="id", how="semi") for key in keys]
-    try:
-        return pl.concat(found).collect()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: the labels below {prefix}/ cannot be read; write them anew ({first_line(error)})"
-        raise LabelError(msg) from error
-
-
-def _labels_in(store: Store, project: Project, key: str, deadline: date) -> pl.LazyFrame:
-    """The labels of one file as id, label and observed_at of one type each, whatever types the file has."""
-    names, task = project.columns, project.task
-    frame = store.scan_parquet([key])
-    try:
-        schema = frame.collect_schema()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: {key} cannot be read as Parquet; write it anew ({first_line(error)})"
-        raise LabelError(msg) from error
-    _check_schema(schema, names, key)
-    if task != "binary" and not is_class_type(schema[names.label]):
-        msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
-        raise LabelError(msg)
-    observed = pl.col(names.observed_at)
-    zone = getattr(schema[names.observed_at], "time_zone", None)
-    observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
-    return frame.filter(observed.cast(pl.Date) <= deadline).select(
-        id=pl.col(names.id).cast(pl.String),
-        label=_classes(names, schema) if task == "multiclass" else _number(names),
-        observed_at=observed.cast(pl.Datetime("us")),
-    )
-
-
-def _number(names: Columns) -> pl.Expr:
-    """A label as a number, NaN where it is none."""
-    number = pl.col(names.label).cast(pl.Float64, strict=False)
-    return pl.when(pl.col(names.label).is_not_null() & number.is_null()).then(float("nan")).otherwise(number)
-
-
-def _classes(names: Columns, schema: pl.Schema) -> pl.Expr:
-    """A label as the name of a class, empty where it is none."""
-    named = class_names(pl.col(names.label), schema[names.label])
-    return pl.when(pl.col(names.label).is_not_null()).then(named.fill_null(""))
-
-
-def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
-    observed_at = names.observed_at
-    missing = [repr(c) for c in (names.id, names.label, observed_at) if c not in schema]
-    if missing:
-        msg = (
-            f"{key}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}; "
-            "rename one, or name it in 'columns' of the project file"
-        )
-        raise LabelError(msg)
-    if schema[names.id].is_float():
-        msg = f"{key}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
-        raise LabelError(msg)
-    if schema[observed_at] not in (pl.Date, pl.Datetime):
-        msg = f"{key}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
-        raise LabelError(msg)

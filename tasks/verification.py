@@ -15,6 +15,7 @@ from analysis.budget import Allowance
 from analysis.evidence import BatchTally
 from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
+from analysis.rules import FIRST_RULES, RULES
 from tasks.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
 from tasks.decisions import UnknownDecisionError, judge_all, read_decision
 from tasks.errors import DethroneError
@@ -23,7 +24,7 @@ from tasks.project import Project
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
 
-__all__ = ["VerificationError", "input_faults", "verify_all", "verify_decision"]
+__all__ = ["VerificationError", "input_faults", "taken_by_other_rules", "verify_all", "verify_decision"]
 
 
 class VerificationError(DethroneError):
@@ -34,8 +35,8 @@ def verify_decision(store: Store, project: Project, decision_id: str) -> list[st
     """What is wrong with one decision, a sentence each; an empty list if nothing is.
 
     Its record has to be the one that was entered in the log, every file it rests on has to have the digest that it had,
-    and policy, tallies and seed have to give the same judgement to the last bit. Raises UnknownDecisionError,
-    DecisionLogError.
+    and policy, tallies and seed have to give the same judgement to the last bit, unless other rules took it
+    (``taken_by_other_rules``). Raises UnknownDecisionError, DecisionLogError.
     """
     return _verify(store, project, decision_id, {e.decision: e for e in entries(store, project)})
 
@@ -47,15 +48,31 @@ def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[st
     faults = [*unlogged, *input_faults(store, record)]
     if faults:
         return faults  # a judgement of other inputs would differ for that reason alone
+    if record["evidence_digest"] != digest(record["basis"]):
+        return [f"decision {decision_id}: its record contradicts itself"]
+    if _rules(record) != RULES:
+        return []
     again = _replay(store, record)
     if canonical_json(again) != canonical_json(record["judgement"]):
         parts = [k for k in again if canonical_json(again[k]) != canonical_json(record["judgement"].get(k))]
         return [
             f"decision {decision_id}: its policy, tallies and seed give another judgement now (in: {', '.join(parts)})"
         ]
-    if record["promote"] != again["promote"] or record["evidence_digest"] != digest(record["basis"]):
+    if record["promote"] != again["promote"]:
         return [f"decision {decision_id}: its record contradicts itself"]
     return []
+
+
+def taken_by_other_rules(store: Store, project: Project, decision_id: str | None = None) -> list[str]:
+    """Decisions, or one, that other rules than this code's have taken, a sentence each: their verdicts cannot be computed again here."""
+    chosen = [decision_id] if decision_id else decision_ids(store, project)
+    numbers = {i: _rules(read_decision(store, project, i)) for i in chosen}
+    return [f"decision {i} was taken by other rules ({n}, now {RULES})" for i, n in numbers.items() if n != RULES]
+
+
+def _rules(record: Mapping[str, Any]) -> int:
+    number: int = record["basis"].get("rules", FIRST_RULES)
+    return number
 
 
 def verify_all(store: Store, project: Project) -> list[str]:
@@ -113,24 +130,26 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
         Policy.model_validate(basis["policy"]),
         seed=record["seed"],
         allowances={v: Allowance(**a) for v, a in basis["allowances"].items()},
+        departed=[(contender_of(d["contender"]), Allowance(**d["allowance"])) for d in basis.get("departed", ())],
     )
     value: dict[str, Any] = plain(judgement)
     return value
 
 
 def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
-    """The tally of a batch of the basis, whose files are its manifest, its score sums and its tally."""
-    manifest_key, scores_key, tally_key = sorted(batch["files"], key=_kind)
-    manifest = parse_manifest(store.read(manifest_key))
+    """The tally of a batch of the basis, whose files are its manifest, its tally, its score sums, and maybe its late labels."""
+    by_kind = {_kind(key): key for key in batch["files"]}
+    manifest = parse_manifest(store.read(by_kind["manifest"]))
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
-    scores, frame = (pl.read_parquet(BytesIO(store.read(k))) for k in (scores_key, tally_key))
-    return BatchTally(batch["batch"], date.fromisoformat(batch["date"]), frame, scored, scores)
+    frames = {kind: pl.read_parquet(BytesIO(store.read(key))) for kind, key in by_kind.items() if kind != "manifest"}
+    day = date.fromisoformat(batch["date"])
+    return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("late"))
 
 
-def _kind(key: str) -> int:
+def _kind(key: str) -> str:
     if key.endswith(".json"):
-        return 0
-    return 1 if key.endswith(".scores.parquet") else 2
+        return "manifest"
+    return next((kind for kind in ("scores", "late") if key.endswith(f".{kind}.parquet")), "tally")
 
 
 def _reign_faults(store: Store, project: Project) -> Iterator[str]:

@@ -41,7 +41,7 @@ def make_project(tmp_path: Path, mlflow_uri: str) -> Callable[..., Project]:
             "model": f"late-{uuid.uuid4().hex[:8]}",
             "segments": ("region",),
             "maturity_days": 14,
-            "policy": Policy(),
+            "policy": Policy(error_budget="family"),
         }
         return Project(**{**defaults, **changes})
 

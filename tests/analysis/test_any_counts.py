@@ -18,7 +18,8 @@ from analysis.bootstrap import bootstrap
 from analysis.counts import BinaryMetric, PairedCounts
 from analysis.eprocess import confidence_sequence, log_e, log_e_array
 from analysis.guardrails import guardrail
-from analysis.labels import label_selection_p_value, label_share_p_value
+from analysis.label_selection import binary_splits, log_e_selection
+from analysis.labels import label_share_p_value
 from analysis.mcnemar import Alternative, Method, mcnemar
 from analysis.measures import MEASURES
 from analysis.metrics import METRICS, difference, metric
@@ -69,7 +70,7 @@ def test_metrics_tests_and_intervals(counts: PairedCounts) -> None:
         for alternative in get_args(Alternative):
             for method in get_args(Method) if alternative == "two-sided" else ("mid-p", "exact", "asymptotic"):
                 assert_no_nan(mcnemar(counts.outcomes(name), alternative=alternative, method=method))
-    assert_no_nan([label_selection_p_value(counts), label_share_p_value(counts)])
+    assert_no_nan([log_e_selection(binary_splits([counts])), label_share_p_value(counts)])
 
 
 @PROPERTY

@@ -18,7 +18,7 @@ from analysis.checks import Check, checks, e_text, p_text
 from analysis.clusters import ClusteredTest
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.entities import EntityEvidence
-from analysis.guardrails import CHECK_LEVEL, SegmentGuardrail, guardrail, is_uneven, segment_guardrails
+from analysis.guardrails import SegmentGuardrail, guardrail, segment_guardrails
 from analysis.intervals import Interval
 from analysis.metrics import Difference
 from analysis.policy import Policy
@@ -47,8 +47,7 @@ def test_evidence_of_exactly_one_over_alpha_is_enough(adjusted: float, passed: b
 
 @pytest.mark.parametrize(("log_e", "passed"), [(AT_LIMIT, True), (JUST_BELOW, False)])
 def test_so_it_is_with_batches_as_units(log_e: float, passed: bool) -> None:
-    uneven = Overdispersion(20.0, 3, 0.001)
-    assert found(Policy(), overdispersion=uneven, log_e_batch_unit=log_e)["batch unit"].passed == passed
+    assert found(Policy(), uneven=True, log_e_batch_unit=log_e)["batch unit"].passed == passed
 
 
 @pytest.mark.parametrize(
@@ -56,9 +55,10 @@ def test_so_it_is_with_batches_as_units(log_e: float, passed: bool) -> None:
 )
 def test_what_varies_and_how_much_the_batches_prove_is_said(primary: Any, what: str) -> None:
     policy = Policy(primary=primary, guardrails={}, alpha=0.1)
-    said = found(policy, overdispersion=Overdispersion(20.0, 3, 0.001), log_e_batch_unit=math.log(4))["batch unit"]
+    said = found(policy, uneven=True, log_e_batch_unit=math.log(4))["batch unit"]
     assert said.finding == (
-        f"{what} varies between batches, so the batches as units have to carry the proof too: E = 4 (10 needed)"
+        f"{what} varies between batches, or lies in a few of them, so the batches as units have to carry the proof too: "
+        "E = 4 (10 needed)"
     )
 
 
@@ -103,10 +103,25 @@ def test_a_paired_t_interval_has_to_start_above_the_gain_that_matters() -> None:
         assert by_name["paired t"] == Check("paired t", passed, said)
 
 
-def test_a_lead_varies_where_the_test_says_so_below_its_level() -> None:
-    assert not is_uneven(Overdispersion(7.8, 3, CHECK_LEVEL))
-    assert is_uneven(Overdispersion(7.8, 3, math.nextafter(CHECK_LEVEL, 0)))
-    assert not is_uneven(Undefined("one batch"))
+def swinging(by: int) -> list[PairedCounts]:
+    """Ten batches of 20 disagreements about recall, in every other one of which the challenger wins by more."""
+    return [PairedCounts((900, 5, 5, 30, 20, 10 + s * by, 10 - s * by, 150)) for s in (1, -1) * 5]
+
+
+@pytest.mark.parametrize(("by", "uneven"), [(2, False), (3, True)])
+def test_batches_carry_the_proof_where_the_lead_varies_at_the_level_of_two_in_ten(by: int, uneven: bool) -> None:
+    m = measure(evidence(*swinging(by)), Policy(), rng=np.random.default_rng(1))
+    assert isinstance(m.overdispersion, Overdispersion)
+    assert (m.overdispersion.p_value < 0.2) == m.uneven == uneven
+
+
+@pytest.mark.parametrize(
+    ("weights", "uneven"), [((1, 1, 1, 1), False), ((1, 1, 1, 4), True), ((1, 1, 1, 40), True), ((1, 1, 1), False)]
+)
+def test_and_where_most_of_it_lies_in_few_batches_once_there_are_enough(weights: tuple[int, ...], uneven: bool) -> None:
+    one = PairedCounts((900, 5, 5, 30, 20, 12, 8, 150))
+    batches = [PairedCounts(tuple(k * n for n in one.labelled)) for k in weights]  # type: ignore[arg-type]
+    assert measure(evidence(*batches), Policy(), rng=np.random.default_rng(1)).uneven == uneven
 
 
 @pytest.mark.parametrize(("discordant", "passed"), [(0, False), (1, True)])
@@ -212,7 +227,7 @@ class TestGuardrails:
         self, monkeypatch: pytest.MonkeyPatch, log_e: float, against: float, status: str
     ) -> None:
         monkeypatch.setattr("analysis.guardrails.process", lambda *_: Fixed(log_e, against))
-        monkeypatch.setattr("analysis.guardrails._anytime_p", lambda log_e: 0.05 * math.exp(AT_LIMIT - log_e))
+        monkeypatch.setattr("analysis.guardrails._anytime_p", lambda log_e, _: 0.05 * math.exp(AT_LIMIT - log_e))
         (one,) = segment_guardrails(
             evidence(*FOUR, segment="north"), Policy(guardrails={}, segment_guardrails={"recall": 0.05})
         )

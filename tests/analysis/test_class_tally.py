@@ -17,12 +17,8 @@ from analysis.class_counts import ClassCounts
 from analysis.class_names import class_names, is_class_type
 from analysis.counts import PairedCounts
 from analysis.measures import Task
+from analysis.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_A_CLASS, LABEL_NOT_A_NUMBER, LARGEST_NUMBER
 from analysis.tally import (
-    CONFLICTING_LABELS,
-    DUPLICATE_ID,
-    LABEL_NOT_A_CLASS,
-    LABEL_NOT_A_NUMBER,
-    LARGEST_NUMBER,
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
     add_tallies,

@@ -69,7 +69,7 @@ def test_all_rows_of_an_entity_count_for_the_estimate_and_a_record_has_none() ->
     assert found.differences == {
         "recall": expected, "specificity": Undefined("fewer than two entities"), "accuracy": expected,
     }  # fmt: skip
-    assert found.first(1).differences == found.differences
+    assert found.pick([0]).differences == found.differences
     assert set(plain(found)) == {"batches", "repeated_share", "clustered"}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from analysis.asymptotic import log_e_asymptotic
-from analysis.batch_unit import log_e_symmetric
+from analysis.batch_unit import log_e_cosh, log_e_symmetric
 from analysis.bounded_losses import _log_mixture, log_e_loss
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
@@ -166,7 +166,8 @@ def test_the_probability_of_an_estimate_against_a_loop_batch_by_batch() -> None:
     assert found.horizon == batches
 
 
-def test_the_probability_of_batches_as_units_against_a_loop_path_by_path() -> None:
+@pytest.mark.parametrize(("null_gain", "needed"), [(0.0, 15), (0.01, 5)])
+def test_the_probability_of_batches_as_units_against_a_loop_path_by_path(null_gain: float, needed: float) -> None:
     seen, paths, batches = [1.2, -0.4, 2.5, 0.3, 1.9, 0.1], 3000, 6
     rng = np.random.default_rng(5)
     mean, spread = float(np.mean(seen)), float(np.std(seen, ddof=1))
@@ -179,11 +180,16 @@ def test_the_probability_of_batches_as_units_against_a_loop_path_by_path() -> No
             free.append(max(min(value / scale, 1.5), -1.5))
             square += value**2
             if i >= len(seen):
-                reached |= float(log_e_symmetric(sum(free), sum(f * f for f in free))) >= math.log(5)
+                e = (
+                    log_e_symmetric(sum(free), sum(f * f for f in free))
+                    if null_gain
+                    else log_e_cosh(np.array(free))[-1]
+                )
+                reached |= float(e) >= math.log(needed)
         decided += reached
     found = forecast_batches(
-        np.array(seen), threshold=math.log(5), rng=np.random.default_rng(6), horizon=batches, n_paths=paths
-    )
+        np.array(seen), null_gain=null_gain, threshold=math.log(needed), rng=np.random.default_rng(6), horizon=batches, n_paths=paths,
+    )  # fmt: skip
     p = decided / paths
     assert 0.2 < p < 0.8
     assert isinstance(found, Forecast)
@@ -193,8 +199,8 @@ def test_the_probability_of_batches_as_units_against_a_loop_path_by_path() -> No
 
 def test_one_batch_has_no_spread_to_continue_and_half_a_year_of_batches_is_the_default() -> None:
     options: dict[str, Any] = {"threshold": math.log(20), "rng": np.random.default_rng(1)}
-    assert isinstance(forecast_batches(np.array([1.0]), **options), Undefined)
-    two = forecast_batches(np.array([1.0, 2.0]), **options)
+    assert isinstance(forecast_batches(np.array([1.0]), null_gain=0.0, **options), Undefined)
+    two = forecast_batches(np.array([1.0, 2.0]), null_gain=0.0, **options)
     assert isinstance(two, Forecast)
     assert two.horizon == 26
     assert forecast_estimate(0.1, 0.1, rows=9, rows_per_batch=3, rho2=0.1, **options).horizon == 26

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from judge_examples import BLUNT, EQUAL, GOOD, IDENTICAL, POLICY, failed, only, with_positives
 
 from analysis.assess import Measured, measure
-from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap
 from analysis.counts import PairedCounts, Undefined
 from analysis.intervals import Interval
@@ -74,9 +73,9 @@ def test_checks_that_evidence_would_fail_with_too_fail_alone_when_their_number_i
     assert failed(replaced(mcnemar={**m.mcnemar, "recall": tied})) == ["mcnemar"]
     assert failed(replaced(bootstrap={**m.bootstrap, "recall": at_zero})) == ["bootstrap"]
     assert failed(replaced(bootstrap={**m.bootstrap, "recall": Undefined("0/0")})) == ["bootstrap"]
-    assert failed(replaced(overdispersion=Overdispersion(9, 1, 0.01), log_e_batch_unit=2.9)) == ["batch unit"]
-    assert failed(replaced(overdispersion=Overdispersion(9, 1, 0.01), log_e_batch_unit=3.0)) == []
-    assert failed(replaced(overdispersion=Overdispersion(9, 1, 0.05), log_e_batch_unit=-9.0)) == []
+    assert failed(replaced(uneven=True, log_e_batch_unit=2.9)) == ["batch unit"]
+    assert failed(replaced(uneven=True, log_e_batch_unit=3.0)) == []
+    assert failed(replaced(uneven=False, log_e_batch_unit=-9.0)) == []
 
 
 def test_the_evidence_is_that_adjusted_for_the_family() -> None:
@@ -178,12 +177,15 @@ def test_measured_numbers_are_of_the_sum_of_all_batches() -> None:
     assert found == dataclasses.replace(
         whole,
         overdispersion=found.overdispersion,
+        uneven=found.uneven,
+        labels=found.labels,
         log_e_batch_unit=found.log_e_batch_unit,
         log_e_batch_unit_reverse=found.log_e_batch_unit_reverse,
         guardrails=found.guardrails,
     )
     for merged, split in zip(whole.guardrails, found.guardrails, strict=True):
-        assert dataclasses.replace(merged, log_e_batch_unit=split.log_e_batch_unit) == split
+        units = {n: getattr(split, n) for n in ("log_e_batch_unit", "log_e_batch_unit_reverse")}
+        assert dataclasses.replace(merged, **units, status=split.status) == split
 
 
 CELL = st.sampled_from([0, 0, 1, 3, 30, 2000, 10**9])

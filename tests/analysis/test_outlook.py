@@ -52,7 +52,7 @@ def test_wins_and_losses_are_continued_as_rows(batches: tuple[PairedCounts, ...]
 def test_batches_are_continued_as_units() -> None:
     parts = [c.outcomes("recall") for c in (FIRST, SECOND, FIRST)]
     x = np.array([(p.wins - p.losses - 0.005 * p.n) / math.sqrt(p.discordant) for p in parts])
-    expected = forecast_batches(x, threshold=LOG_20 + LESS, rng=np.random.default_rng(3))
+    expected = forecast_batches(x, null_gain=0.005, threshold=LOG_20 + LESS, rng=np.random.default_rng(3))
     found = outlook(policy("recall", unit="batch", min_gain=0.005), FIRST, SECOND, FIRST)
     assert isinstance(expected, Forecast)
     assert isinstance(found, Forecast)

@@ -19,7 +19,7 @@ def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
     assert policy.primary == "recall"
     assert policy.guardrails == {"precision": 0.03, "accuracy": 0.005}
     assert (policy.alpha, policy.min_gain, policy.prior, policy.min_batches) == (0.05, 0, 3, 4)
-    assert (policy.error_budget, policy.unit, policy.unlabelled) == ("family", "row", "refuse")
+    assert (policy.error_budget, policy.unit, policy.unlabelled) == ("reign", "row", "refuse")
     assert (policy.approval, policy.n_resamples) == ("automatic", 10_000)
 
 

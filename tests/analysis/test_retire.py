@@ -97,7 +97,7 @@ def test_labels_that_follow_the_decisions_are_invalid() -> None:
     """The champion's own flags are all labelled, of the challenger's half."""
     found = only(*[GOOD + PairedCounts(unlabelled=(500, 30, 0, 10))] * 10)
     assert found.verdict is Verdict.INVALID
-    assert "labelled at different rates" in found.reasons[0]
+    assert "lack a label at different rates" in found.reasons[0]
     assert only(*[GOOD + PairedCounts(unlabelled=(500, 0, 0, 10))] * 10).verdict is Verdict.PROMOTE
 
 

@@ -8,6 +8,7 @@ import pytest
 from analysis_examples import batch_tally, contender, evidence
 from season_examples import GOOD, MATURITY, VERSIONS, day, season, tape
 
+from analysis.budget import allowance
 from analysis.counts import Confusion, PairedCounts, Undefined
 from analysis.evidence import Evidence, gather
 from analysis.judge import judge
@@ -112,11 +113,12 @@ def test_mcnemar_and_bootstrap_rules_at_clear_and_unclear_leads() -> None:
 @pytest.mark.parametrize("policy", [Policy(), Policy(alpha=0.01), Policy(min_gain=0.05), Policy(min_batches=2)])
 def test_the_policys_rule_is_the_judgement_of_a_challenger_alone(policy: Policy) -> None:
     rule, proven = policy_rule(policy), set()
+    first = {"2": allowance(policy.error_budget, policy.alpha, wave=1, order=1, promotions=0)}
     for table in (GOOD, GOOD.swap(), PairedCounts((1800, 10, 10, 30, 10, 4, 3, 150)), PairedCounts((99,) * 8)):
         for batches in (1, 3, 4, 9):
             e = evidence(*[table] * batches)
             found = rule(e)
-            assert (found is not None) == (judge([e], policy, seed=0).promote is not None)
+            assert (found is not None) == (judge([e], policy, seed=0, allowances=first).promote is not None)
             proven.add(found is not None)
     assert proven == {True, False}
 

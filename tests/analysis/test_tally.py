@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.counts import Confusion, PairedCounts
+from analysis.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
 from analysis.tally import (
-    CONFLICTING_LABELS,
-    DUPLICATE_ID,
-    LABEL_NOT_BINARY,
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
     add_tallies,

@@ -22,7 +22,6 @@ from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.guardrails import guardrail
 from analysis.judge import Assessment, Verdict, judge
-from analysis.labels import class_label_selection_p_value, label_selection_p_value
 from analysis.losses import PairedT
 from analysis.measures import MEASURES, Measure
 from analysis.policy import Policy
@@ -129,7 +128,7 @@ class TestNumbers:
         m = assessed(loss_evidence(*self.batches(0.7)), NUMBERS).measured
         assert not any((m.bootstrap, m.mcnemar, m.segments, m.reversals, m.classes, m.marginals, m.homogeneity_p_value))
         assert list(m.metrics) == list(m.losses) == ["squared_error", "absolute_error"]
-        assert m.label_selection_p_value == Undefined("whether labels depend on predicted numbers is not tested")
+        assert m.labels.log_e == Undefined("no batch has rows with a label and rows without one")
 
     def test_losses_that_differ_by_one_amount_on_every_row_are_no_evidence(self) -> None:
         y = np.arange(50.0)
@@ -143,77 +142,34 @@ class TestNumbers:
         assert found.measured.method == Undefined("fewer than 20 labelled rows, too few for an asymptotic statement")
 
     def test_a_gain_of_less_than_what_matters_is_futile_and_said_in_the_scale_of_the_loss(self) -> None:
-        scaled = [(1e4 * y, 1e4 * c, 1e4 * h) for y, c, h in self.batches(0.98, count=12, n=4000)]
+        scaled = [(1e4 * y, 1e4 * c, 1e4 * h) for y, c, h in self.batches(0.98, count=20, n=4000)]
         found = assessed(loss_evidence(*scaled), Policy(task="regression", min_gain=1e8))
         assert found.verdict is Verdict.RETIRE
+        assert not found.measured.uneven
         assert found.reasons[0].startswith("futility: the gain in squared_error is proven to be at most ")
         assert "e+0" in found.reasons[0]
 
 
 class TestLabelSelection:
-    def cells(self, ab: tuple[int, int], ba: tuple[int, int], more: int = 0) -> ClassCounts:
-        """(labelled, unlabelled) rows with champion a and challenger b, and the other way round."""
-        labelled = [(("a", "a", "b"), ab[0]), (("b", "b", "a"), ba[0]), (("c", "c", "c"), more)]
-        return ClassCounts.of(labelled, [(("a", "b"), ab[1]), (("b", "a"), ba[1]), (("c", "c"), more)])
-
-    def test_of_two_classes_it_is_the_chi_square_of_the_binary_check(self) -> None:
-        counts = self.cells((6000, 700), (5900, 500), more=9)
-        binary = counts.one_vs_rest("a")
-        assert class_label_selection_p_value(counts) == pytest.approx(label_selection_p_value(binary), rel=1e-12)
-        assert class_label_selection_p_value(counts.swap()) == class_label_selection_p_value(counts)
-
-    def test_pairs_of_classes_add_up(self) -> None:
-        one = self.cells((60, 30), (60, 60))
-        other = ClassCounts.of(
-            [((k.upper(), c.upper(), h.upper()), n) for (k, c, h), n in one.labelled],
-            [((c.upper(), h.upper()), n) for (c, h), n in one.unlabelled],
-        )
-        single = stats.chi2_contingency([[60, 30], [60, 60]], correction=False).statistic
-        assert class_label_selection_p_value(one + other) == pytest.approx(stats.chi2.sf(2 * single, 2))
-
-    def test_a_direction_without_any_label_counts_its_rows_alone(self) -> None:
-        expected = stats.chi2_contingency([[0, 12], [80, 70]], correction=False).pvalue
-        assert 1e-4 < expected < 1e-2
-        assert class_label_selection_p_value(self.cells((0, 12), (80, 70))) == pytest.approx(expected, rel=1e-9)
-        one_way = ClassCounts.of([(("a", "a", "b"), 500)], [(("a", "b"), 500)])
-        assert isinstance(class_label_selection_p_value(one_way), Undefined)
-
-    @pytest.mark.parametrize(
-        ("ab", "ba", "enough"), [((5, 5), (45, 45), True), ((5, 6), (50, 49), True), ((5, 5), (45, 44), False)]
-    )
-    def test_five_rows_expected_in_the_smallest_cell_are_enough(
-        self, ab: tuple[int, int], ba: tuple[int, int], enough: bool
-    ) -> None:
-        assert isinstance(class_label_selection_p_value(self.cells(ab, ba)), float) is enough
-
-    def test_rates_that_differ_between_pairs_of_classes_favour_nobody(self) -> None:
-        labelled = [(("a", "a", "b"), 90), (("a", "b", "a"), 90), (("a", "a", "c"), 30), (("a", "c", "a"), 30)]
-        unlabelled = [(("a", "b"), 10), (("b", "a"), 10), (("a", "c"), 70), (("c", "a"), 70)]
-        assert class_label_selection_p_value(ClassCounts.of(labelled, unlabelled)) == pytest.approx(1.0)
-
-    def test_too_few_rows_and_no_missing_label_are_no_test(self) -> None:
-        assert isinstance(class_label_selection_p_value(self.cells((5, 1), (5, 0))), Undefined)
-        every = ClassCounts.of([(("a", "a", "b"), 90)])
-        assert class_label_selection_p_value(every) == Undefined("every row is labelled")
-
     def test_labels_that_follow_the_champion_invalidate_a_judgement(self) -> None:
         batch = simulated(np.random.default_rng(3), 600, gain=0.06)
         half = [(key, n) for key, n in batch.labelled if key[1] == "k00"]
         silent = [((c, h), 5 * n) for (_, c, h), n in batch.labelled if c != "k00"]
         found = assessed(class_evidence(*[ClassCounts.of([*half, *batch.labelled], silent)] * 4), CLASSES)
         assert found.verdict is Verdict.INVALID
-        assert "rows on which the two name different classes are labelled at different rates" in found.reasons[0]
+        assert "rows on which the two name different classes lack a label at different rates" in found.reasons[0]
 
-    def test_labels_missing_at_random_are_rarely_taken_for_selected(self) -> None:
-        """At the 0.05 level in 400 draws; 35 is the 99.9 % point of Binomial(400, 0.05)."""
-        rng, hits = np.random.default_rng(11), 0
-        for _ in range(400):
-            rows = simulated(rng, 500, classes=3)
-            kept = [(key, int(rng.binomial(n, 0.7))) for key, n in rows.labelled]
-            lost = [((c, h), n - k) for ((_, c, h), n), (_, k) in zip(rows.labelled, kept, strict=True)]
-            p = class_label_selection_p_value(ClassCounts.of(kept, lost))
-            hits += isinstance(p, float) and p < 0.05
-        assert 5 < hits < 35
+    def test_numbers_are_compared_with_and_without_a_label(self) -> None:
+        """Of equal models, rows on which the champion predicts much lack their label: what is left favours it."""
+        rng, follows, random = np.random.default_rng(5), [], []
+        for _ in range(14):
+            y, c, h = numbers(rng, 400, challenger=1.0)
+            for parts, gone in ((follows, c > np.quantile(c, 0.8)), (random, rng.random(400) < 0.2)):
+                parts.append(([None if g else float(v) for v, g in zip(y, gone, strict=True)], c, h))
+        invalid, fine = (assessed(loss_evidence(*parts), NUMBERS) for parts in (follows, random))
+        assert invalid.verdict is Verdict.INVALID
+        assert "rows on which the two predict different numbers lack a label" in invalid.reasons[0]
+        assert fine.verdict is Verdict.WAIT
 
 
 def assert_a_verdict_and_no_nan(e: Evidence, policy: Policy) -> None:

@@ -60,7 +60,7 @@ def test_from_the_project_file_to_a_promotion(
 ) -> None:
     for column in ("x1", "x2"):
         register_version(project, column, model=Echo(), threshold=None, example=example)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(3)
     for number in range(WEEKS):
         day = FIRST + timedelta(weeks=number)
         frame = pl.DataFrame({"id": [f"{day}-{i}" for i in range(ROWS)], "region": "north", **rows(rng)})

@@ -21,7 +21,9 @@ from tasks.season import tell
 from tasks.store import Store
 
 WEEKS, ROWS = 4, 400
-POLICY = Policy(task="regression", largest_error=2, guardrails={"absolute_error": 0.1}, n_resamples=1000)
+POLICY = Policy(
+    task="regression", largest_error=2, guardrails={"absolute_error": 0.1}, error_budget="family", n_resamples=1000
+)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def rows(store: Store, registry: Registry, project: Project) -> pl.DataFrame:
     for column in ("x1", "x2"):
         register_version(project, column, model=Echo(), threshold=None)
     found(store, registry, project)
-    rng, weeks = np.random.default_rng(4), []
+    rng, weeks = np.random.default_rng(5), []
     for number in range(WEEKS):
         y = rng.normal(0, 5, ROWS)
         wild = np.where(rng.random(ROWS) < 0.02, 1e6, 0)

@@ -1,4 +1,4 @@
-"""A decision that an earlier version of Dethrone has written: it is found again, and verified to the last bit.
+"""A decision that an earlier version of Dethrone has written, by the first rules: its record and its inputs are still checked.
 
 ``tests/kept`` is a store as it was left on 2026-11-25. It is not to be written anew: where this test fails, no decision
 that anybody has on record can be checked any more.
@@ -13,12 +13,13 @@ import pytest
 from weeks import week
 
 from analysis.policy import Policy
-from tasks.decisions import look
+from analysis.rules import RULES
+from tasks.decisions import look, record
 from tasks.project import Project
 from tasks.reigns import judged_on
 from tasks.store import DirectoryStore
 from tasks.tallying import close_batches
-from tasks.verification import verify_all
+from tasks.verification import taken_by_other_rules, verify_all
 
 KEPT = Path(__file__).resolve().parents[1] / "kept"
 POLICY = Policy(n_resamples=1000, guardrails={"precision": 0.1, "brier": 0.1})
@@ -34,13 +35,25 @@ def project(tmp_path: Path) -> Project:
     )  # fmt: skip
 
 
-def test_it_is_computed_again_to_the_last_bit(project: Project) -> None:
-    assert verify_all(DirectoryStore(Path(project.store)), project) == []
+def test_it_is_whole_and_said_to_be_of_other_rules(project: Project) -> None:
+    store = DirectoryStore(Path(project.store))
+    assert verify_all(store, project) == []
+    assert taken_by_other_rules(store, project) == [f"decision {DECISION} was taken by other rules (1, now {RULES})"]
 
 
-def test_the_same_evidence_under_the_same_policy_is_the_same_decision(project: Project) -> None:
+def test_a_tally_that_it_rests_on_may_not_change(project: Project) -> None:
+    store = DirectoryStore(Path(project.store))
+    store.delete("parcels/tallies/2024-01-07.parquet")
+    assert verify_all(store, project) == [
+        f"decision {DECISION}: parcels/tallies/2024-01-07.parquet, which it rests on, is missing"
+    ]
+
+
+def test_the_same_evidence_under_other_rules_is_another_decision(project: Project) -> None:
     store = DirectoryStore(Path(project.store))
     day = week(5)
     taken = look(store, project, judged_on(store, project, day), close_batches(store, project, day), day)
     assert taken is not None
-    assert (taken.id, taken.promote) == (DECISION, "2")
+    assert taken.id != DECISION
+    record(store, project, taken)
+    assert verify_all(store, project) == []

@@ -17,7 +17,8 @@ from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
 from analysis.measures import Task
 from analysis.policy import Policy
-from analysis.tally import CONFLICTING_LABELS, LABEL_NOT_A_CLASS, UNLABELLED, pair_counts, pair_exclusions
+from analysis.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
+from analysis.tally import UNLABELLED, pair_counts, pair_exclusions
 from tasks.project import Project
 from tasks.registry import Registry
 from tasks.reigns import reigns

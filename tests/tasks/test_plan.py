@@ -160,14 +160,15 @@ class TestPlan:
     def test_what_a_new_challenger_may_spend_is_what_the_log_leaves(
         self, store: Store, project: Project, make_project: Callable[..., Project]
     ) -> None:
-        """One has challenged in this reign: the next two are the second and the third."""
+        """One has challenged in this reign: the next two are the second wave."""
         policy = Policy(error_budget="reign", guardrails={}, n_resamples=1000)
         budgeted = project.model_copy(update={"policy": policy})
         plan = plan_of(store, budgeted, challengers=2, runs=1, batches=1)
-        given = [allowance("reign", 0.05, order_in_reign=j, order=j, promotions=0).alpha for j in (2, 3)]
+        given = [allowance("reign", 0.05, wave=j, order=j, promotions=0).alpha for j in (2, 2)]
         assert list(plan.alphas) == pytest.approx(given)
         assert f"may spend alpha = {given[0]:.2g}, {given[1]:.2g}." in write_plan(store, budgeted, plan)
-        assert plan_of(store, make_project(policy=POLICY), runs=1, batches=1).alphas == (0.05,)
+        shared = POLICY.model_copy(update={"error_budget": "family"})
+        assert plan_of(store, make_project(policy=shared), runs=1, batches=1).alphas == (0.05,)
 
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -106,12 +106,18 @@ class TestFaults:
             ({"Model": "m"}, "unknown key 'Model'; did you mean 'model'?"),
             (
                 {"qqqq": 1},
-                "unknown key 'qqqq'; known are: store, mlflow, model, task, columns, segments, maturity_days, model_seconds, policy",
+                (
+                    "unknown key 'qqqq'; known are: store, mlflow, model, task, columns, labels, absent, segments, maturity_days, "
+                    "model_seconds, policy"
+                ),
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
             ({"policy": {"guardrail": {}}}, "unknown key 'policy.guardrail'; did you mean 'guardrails'?"),
             ({"columns": {"lable": "late"}}, "unknown key 'columns.lable'; did you mean 'label'?"),
-            ({"columns": {"zzz": "late"}}, "unknown key 'columns.zzz'; known are: id, label, observed_at, entity"),
+            (
+                {"columns": {"zzz": "late"}},
+                "unknown key 'columns.zzz'; known are: id, label, observed_at, entity, period",
+            ),
         ],
         ids=str,
     )

@@ -19,7 +19,7 @@ from tasks.decisions import Look
 from tasks.project import Project
 from tasks.promotion import promote
 from tasks.publish import draw, publish
-from tasks.registry import Registry
+from tasks.registry import Registry, RegistryError
 from tasks.reigns import reigns
 from tasks.report import render
 from tasks.store import Store
@@ -42,7 +42,11 @@ def taken(store: Store, registry: Registry, project: Project, register: Callable
 
 
 def published(store: Store, registry: Registry, project: Project, taken: Look) -> str:
-    return publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project))
+    markdown, missing = publish(
+        store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project)
+    )
+    assert missing == []
+    return markdown
 
 
 def drawn(store: Store, project: Project, taken: Look) -> dict[str, bytes]:
@@ -164,3 +168,24 @@ class TestPlots:
         page = published(store, registry, plain, taken)
         assert page.count("](data:image/svg+xml") == 3
         assert not [k for k in store.keys(f"{plain.name}/reports") if "segments" in k]
+
+
+def test_a_run_that_was_purged_stops_no_report_and_is_told(
+    store: Store, registry: Registry, project: Project, taken: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does an artifact store that cannot be written to, whose errors are its own."""
+    closed, entries = close_batches(store, project, week(5)), reigns(store, project)
+    for error, said in (
+        (PermissionError(13, "denied"), "PermissionError: [Errno 13] denied"),
+        (RegistryError("gone"), "gone"),
+    ):
+
+        def refuse(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(Registry, "log_report", refuse)
+        for key in store.keys("parcels/reports"):
+            store.delete(key)
+        _, missing = publish(store, registry, project, taken, closed, entries)
+        assert missing == [f"the report is not kept in MLflow with version 2: {said}"]
+        assert f"parcels/reports/{taken.id}/report.md" in store.keys("parcels/reports")

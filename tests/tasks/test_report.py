@@ -31,7 +31,7 @@ SECTIONS = [
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
-    return make_project(policy=Policy(n_resamples=1000))
+    return make_project(policy=Policy(error_budget="family", n_resamples=1000))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ class TestPage:
             "accuracy not worse by 0.005",
             "precision not worse by 0.03",
         }
-        assert row(markdown, "alpha")[1] == "0.05: E ≥ 20 decides; prior Beta(3, 3)"
+        assert row(markdown, "alpha")[1] == "0.05; prior Beta(3, 3)"
         assert row(markdown, "least evidence")[1] == "4 closed batches"
         digests = [taken.evidence[0].champion.digest[:16], taken.evidence[0].challenger.digest[:16]]
         assert f"| version 1 | champion | 0.5 | not tagged | `{digests[0]}` |" in markdown

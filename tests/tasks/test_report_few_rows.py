@@ -24,7 +24,7 @@ from tasks.store import Store
 
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
-    return make_project(policy=Policy(n_resamples=1000))
+    return make_project(policy=Policy(error_budget="family", n_resamples=1000))
 
 
 @pytest.mark.usefixtures("two")
@@ -84,10 +84,12 @@ class TestFewRowsAndLabels:
         missing = [decisions_frame({(1, *d): 40 - n}, prefix=f"u{d}") for d, n in labelled.items()]
         frame = pl.concat([*rows, *(m.with_columns(label=pl.lit(None, dtype=pl.Int64)) for m in missing)])
         markdown, _ = self.shown(store, registry, project, frame)
-        own = row(markdown, "flagged by one model alone: champion or challenger")
-        assert own[1:] == ["p = 1", "a small p makes a judgement invalid"]
+        own = row(markdown, "missing at one rate, whichever model alone flagged, within each class")
+        assert own[1].startswith("E = 0.")
+        assert own[2] == "20 or more makes the judgement invalid"
+        assert "40 of the 80 rows on which the two disagree have no label. The verdict takes it that" in markdown
         p = stats.chi2.sf(2 * 40 * 0.25**2 / 0.25, 3)
-        every = row(markdown, "all four pairs of decisions")
+        every = row(markdown, "labelled equally often in all four pairs of decisions")
         assert every[1] == f"p = {p:.2g}"
         assert every[2].startswith("a small p may be harmless: what both flag may have another base rate")
 
@@ -186,7 +188,7 @@ class TestRollbackGuard:
         self, store: Store, registry: Registry, project: Project
     ) -> None:
         promote(store, registry, project, judged(store, registry, project, BETTER).id)
-        frame = decisions_frame(WORSE | {(None, 1, 0): 60}, prefix="late-")
+        frame = decisions_frame(WORSE | {(None, 1, 0): 600}, prefix="late-")
         seen = frame.filter(pl.col("label").is_not_null())
         put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(7), name="late")
         score_rows(store, registry, project, frame.drop("label"), week(6))

@@ -137,8 +137,18 @@ class TestDates:
     def test_a_batch_called_by_a_date_has_that_date(self) -> None:
         assert batch_date("2024-01-07") == date(2024, 1, 7)
 
-    def test_a_date_that_is_given_wins(self) -> None:
-        assert batch_date("2024-01-07", date(2024, 2, 1)) == batch_date("week-5", date(2024, 2, 1)) == date(2024, 2, 1)
+    def test_a_date_is_given_with_an_id_that_is_none(self) -> None:
+        assert batch_date("week-5", date(2024, 2, 1)) == date(2024, 2, 1)
+        assert batch_date("2024-01-07", date(2024, 1, 7)) == date(2024, 1, 7)
+        with pytest.raises(BatchError) as caught:
+            batch_date("2024-01-07", date(2024, 2, 1))
+        assert str(caught.value) == (
+            "batch 2024-01-07: its id says that it is dated 2024-01-07, and --batch-dated says 2024-02-01; leave out --batch-dated"
+        )
+
+    @pytest.mark.parametrize("week", ["2024-W02", "2024W02", "2024-W02-7"])
+    def test_a_week_is_dated_by_its_last_day(self, week: str) -> None:
+        assert batch_date(week) == date(2024, 1, 14)
 
     @pytest.mark.parametrize("batch", ["week-5", "", "2024-13-01"])
     def test_another_one_needs_a_date(self, batch: str) -> None:

@@ -11,14 +11,8 @@ from parcels import put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
 from analysis.evidence import gather
-from analysis.tally import (
-    CONFLICTING_LABELS,
-    DUPLICATE_ID,
-    LABEL_NOT_BINARY,
-    NOT_SCORED_BY_BOTH,
-    UNLABELLED,
-    pair_counts,
-)
+from analysis.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
+from analysis.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
 from tasks.predictions import Manifest
 from tasks.project import Columns, Project
 from tasks.registry import Registry
@@ -65,7 +59,7 @@ class TestEveryRow:
         put_labels(store, project, ["g"], [0.0], DEADLINE + DAY, name="3")
         batch = close(store, project).tally
         evidence = gather(batch.scored["1"], batch.scored["2"], [batch])
-        expected = {CONFLICTING_LABELS: 1, DUPLICATE_ID: 2, LABEL_NOT_BINARY: 2, UNLABELLED: 2}
+        expected = {CONFLICTING_LABELS: 1, DUPLICATE_ID: 2, f"{LABEL_NOT_BINARY}, such as 2": 2, UNLABELLED: 2}
         assert evidence.excluded == expected
         assert evidence.counts.n == 1
         assert batch.frame["n"].sum() == 8 == evidence.counts.n + sum(expected.values())
@@ -74,9 +68,10 @@ class TestEveryRow:
         self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
     ) -> None:
         register("x3")
+        others = [f"next {i}" for i in IDS]
         score_rows(store, registry, project, ROWS.with_columns(x3=1.0), week(0))
-        score_rows(store, registry, project, ROWS, week(1))
-        put_labels(store, project, IDS, [1] * 6, week(1))
+        score_rows(store, registry, project, ROWS.with_columns(id=pl.Series(others)), week(1))
+        put_labels(store, project, [*IDS, *others], [1] * 12, week(1))
         first, second = (b.tally for b in close_batches(store, project, week(3)).batches)
         assert (sorted(first.scored), sorted(second.scored)) == (["1", "2", "3"], ["1", "2"])
         evidence = gather(first.scored["1"], first.scored["3"], [first, second])
@@ -103,7 +98,7 @@ class TestEveryRow:
     def test_a_word_for_a_label_is_left_out_and_counted(self, store: Store, project: Project) -> None:
         put_labels(store, project, IDS, ["1", "yes", "no", "", "0", None], BEGIN)
         frame = close(store, project).tally.frame
-        assert frame.filter(pl.col("excluded") == LABEL_NOT_BINARY)["n"].sum() == 3
+        assert frame.filter(pl.col("excluded") == f"{LABEL_NOT_BINARY}, such as no")["n"].sum() == 3
         assert labelled(close(store, project)) == [1, 1, 0, 0]
 
     def test_ids_match_whatever_their_type(self, store: Store, registry: Registry, project: Project) -> None:

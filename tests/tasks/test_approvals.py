@@ -1,0 +1,62 @@
+"""A promotion that somebody refused: kept for good, shown, and not committed by anybody afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from weeks import BETTER, judged
+
+from analysis.policy import Policy
+from tasks.approvals import Denial, denials, denied, deny
+from tasks.history import history_text
+from tasks.predictions import DamagedError
+from tasks.project import Project
+from tasks.projections import project_log
+from tasks.promotion import NotApprovedError, promote, waits_for_approval
+from tasks.registry import Registry
+from tasks.reigns import reigns
+from tasks.report import render
+from tasks.store import Store
+
+pytestmark = pytest.mark.usefixtures("two")
+SAID = "was denied by rita: the drop in precision is not explained"
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project(policy=Policy(n_resamples=1000, approval="required", error_budget="family"))
+
+
+def test_the_first_denial_stands_and_nobody_can_promote_by_it(
+    store: Store, registry: Registry, project: Project
+) -> None:
+    taken = judged(store, registry, project, BETTER)
+    assert waits_for_approval(store, project, taken.id)
+    first = deny(store, project, taken.id, "rita", "the drop in precision\nis not explained")
+    assert deny(store, project, taken.id, "bob", "me too") == first == denied(store, project, taken.id)
+    assert not waits_for_approval(store, project, taken.id)
+    with pytest.raises(NotApprovedError) as caught:
+        promote(store, registry, project, taken.id, author="bob", reason="I like it")
+    assert str(caught.value) == f"decision {taken.id} {SAID}; what is denied stays so, and a later decision asks again"
+    assert len(reigns(store, project)) == 1
+
+
+def test_report_history_and_index_show_it(store: Store, registry: Registry, project: Project) -> None:
+    taken = judged(store, registry, project, BETTER)
+    deny(store, project, taken.id, "rita", "the drop in precision is not explained")
+    project_log(store, registry, project)
+    kept = denials(store, project)
+    assert kept == [Denial(taken.id, "rita", "the drop in precision is not explained")]
+    assert history_text(reigns(store, project), kept).endswith(f"not approved: decision {taken.id} {SAID}")
+    shown = f"- Decision {taken.id} {SAID}"
+    assert shown in render(project, taken, reigns(store, project), {}, kept).replace("\\", "")
+    assert shown in store.read("parcels/reports/index.md").decode().replace("\\", "")
+
+
+def test_one_that_was_changed_is_told(store: Store, project: Project) -> None:
+    store.write("parcels/approvals/some.json", b"no")
+    with pytest.raises(
+        DamagedError, match=r"parcels/approvals/some.json is not a denial any more; restore it from a backup"
+    ):
+        denials(store, project)
