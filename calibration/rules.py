@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 from scipy import special
 
 from analysis.asymptotic import MIN_DISCORDANT, log_e_asymptotic, rho_squared
-from analysis.batch_unit import log_e_batch_unit, log_e_cosh, overdispersion, scale_free
+from analysis.batch_unit import effective_batches, log_e_batch_unit, log_e_cosh, overdispersion, scale_free
 from analysis.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.eprocess import log_e, log_e_array
 from analysis.group_sequential import Spending, boundaries
 from analysis.mcnemar import mcnemar
 from analysis.metrics import Difference, Floats, difference
 from analysis.process import AsymptoticProcess
-from analysis.proof import LOOKS_UNTIL_TIGHTEST
+from analysis.proof import LOOKS_UNTIL_TIGHTEST, UNEVEN_LEVEL
 from calibration.cells import agree
 from calibration.records import Ints, Record
 
 __all__ = [
     "ALPHA",
+    "MIN_BATCHES",
     "Bools",
     "Rule",
     "asymptotic",
@@ -44,12 +45,14 @@ __all__ = [
     "mid_p_below",
     "positives_only",
     "reached",
+    "reached_at",
     "sampled_looks",
     "two_sided_below",
     "uneven",
 ]
 
 ALPHA = 0.05
+MIN_BATCHES = 4
 
 Bools = NDArray[np.bool_]
 Rule = Callable[[Record], Bools]
@@ -114,13 +117,22 @@ def batches_reached(x: Floats) -> Bools:
 
 
 def uneven(r: Record) -> Bools:
-    """The win share varies between the weeks so far: the chi-square of ``overdispersion`` from cumulative sums, p < 0.05."""
+    """Batches have to carry the proof: the chi-square of ``overdispersion`` from cumulative sums, p < 0.2, or few effective weeks."""
     d = r.wins + r.losses
     informative = (d > 0).cumsum(axis=1)
     square = (r.wins**2 / np.maximum(d, 1)).cumsum(axis=1)
     p = (r.won + 0.5) / (r.won + r.lost + 1)
     statistic = (square - 2 * p * r.won + p**2 * (r.won + r.lost)) / (p * (1 - p))
-    return np.asarray((informative > 1) & (special.chdtrc(np.maximum(informative - 1, 1), statistic) < ALPHA))
+    varies = (informative > 1) & (special.chdtrc(np.maximum(informative - 1, 1), statistic) < UNEVEN_LEVEL)
+    effective = d.cumsum(axis=1) ** 2 / np.maximum((d**2).cumsum(axis=1), 1)
+    few = effective <= MIN_BATCHES - 1
+    few[:, : MIN_BATCHES - 1] = False
+    return np.asarray(varies | few)
+
+
+def reached_at(wins: Ints, losses: Ints, threshold: Floats | float) -> Bools:
+    """Whether log E of rows has reached the threshold, which may differ along an axis."""
+    return np.asarray(log_e_array(wins, losses, 0) >= threshold)
 
 
 @functools.cache
@@ -175,8 +187,10 @@ def check_batches(r: Record, rng: np.random.Generator, *, size: int = 40) -> Non
         shipped = log_e_batch_unit(r.batches(run, week)) >= -math.log(ALPHA)
         agree(f"e-process of batches, run {run}, week {week}", bool(looks[run, week]), shipped)
     for run, week in sampled_looks(varying, rng, size):
-        found = overdispersion(r.batches(run, week))
-        shipped = not isinstance(found, Undefined) and found.p_value < ALPHA
+        batches = r.batches(run, week)
+        found = overdispersion(batches)
+        few = week >= MIN_BATCHES - 1 and effective_batches([b.discordant for b in batches]) <= MIN_BATCHES - 1
+        shipped = few or (not isinstance(found, Undefined) and found.p_value < UNEVEN_LEVEL)
         agree(f"overdispersion, run {run}, week {week}", bool(varying[run, week]), shipped)
 
 

@@ -9,6 +9,7 @@ from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import WEEKS, Record
 from calibration.rules import (
     ALPHA,
+    MIN_BATCHES,
     Bools,
     Rule,
     batch_unit,
@@ -20,17 +21,16 @@ from calibration.rules import (
     uneven,
 )
 
-__all__ = ["FALSE", "SHOCKS"]
+__all__ = ["FALSE", "SHOCKS", "gated"]
 
 FALSE = "false promotions within 52 weekly looks"
 _RUNS = 10_000
-_MIN_BATCHES = 4
 
 
 def gated(r: Record) -> Bools:
     """The shipped combination: rows prove it, in at least 4 batches, and the batches too where they are uneven."""
     found = e_process(3.0)(r) & (~uneven(r) | batch_unit(r))
-    found[:, : _MIN_BATCHES - 1] = False
+    found[:, : MIN_BATCHES - 1] = False
     return found
 
 
@@ -81,7 +81,7 @@ SHOCKS = Table(
     """
 The share of disagreements that the challenger wins is drawn anew each week, normal around 1/2 (no gain) or 0.6 with the standard
 deviation named as the shock. Tests whose unit is the row take 100 rows of one week for 100 independent ones. The shipped rule asks
-the batches too where the win share is seen to vary (chi-square, p < 0.05) and waits for four batches; that gate is a test and misses
+the batches too where the win share is seen to vary (chi-square, p < 0.2) and waits for four batches; that gate is a test and misses
 some shocks, so its bound is a tolerance that was found by simulation.
 """,
     _parts,

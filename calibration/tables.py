@@ -9,7 +9,10 @@ from calibration.clusters import CLUSTERS
 from calibration.confidence_sequences import CONFIDENCE_SEQUENCES
 from calibration.coverage import COVERAGE
 from calibration.end_to_end import END_TO_END
+from calibration.few_batches import FEW_BATCHES
+from calibration.guardrail_shocks import GUARDRAIL_SHOCKS
 from calibration.horizon import HORIZON
+from calibration.label_drops import LABEL_DROPS
 from calibration.looks import LOOKS
 from calibration.paired_intervals import PAIRED_INTERVALS
 from calibration.power import POWER
@@ -23,6 +26,9 @@ TABLES: tuple[Table, ...] = (
     POWER,
     SHOCKS,
     BATCH_MARGINS,
+    FEW_BATCHES,
+    GUARDRAIL_SHOCKS,
+    LABEL_DROPS,
     CLUSTERS,
     CHALLENGERS,
     CONFIDENCE_SEQUENCES,

@@ -28,6 +28,7 @@ from tasks.time_limit import within
 __all__ = ["ChampionFailedError", "score_batch"]
 
 _FEW = 2  # different numbers up to which those of a version are kept, to be told
+_TELLING = 100  # rows from which on they are odd
 
 log = logging.getLogger("dethrone")
 
@@ -52,7 +53,7 @@ class _Run:
 
     def note(self) -> str | None:
         """What is odd about its numbers, if anything: a model that was logged by its classes looks like one that scores."""
-        if self.failure or not self.values or len(self.values) > _FEW:
+        if self.failure or not self.values or len(self.values) > _FEW or sum(p.rows for p in self.parts) < _TELLING:
             return None
         threshold = self.contender.threshold if self.contender else None
         if len(self.values) == 1:

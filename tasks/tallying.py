@@ -126,8 +126,8 @@ def _close(
         kept[late_key] = _late(store, project, manifest, scored, late_key, keep=keep)
         late = _frame(store, late_key, kept[late_key])
     batch = BatchTally(manifest.batch, manifest.date, frames[key], contenders, frames[beside], late)
-    files = {k: hashlib.sha256(data).hexdigest() for k, data in kept.items()}
-    files[manifest_key(project, manifest.batch)] = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+    read = {manifest_key(project, manifest.batch): manifest_bytes(manifest), **kept}
+    files = {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}
     return ClosedBatch(manifest, batch, files)
 
 

@@ -47,7 +47,7 @@ LOSS: dict[Measure, Callable[[np.ndarray], np.ndarray]] = {"squared_error": np.s
 
 def prices(number: int, n: int = ROWS) -> pl.DataFrame:
     """One week of rows: what each version will predict stands in its column, with an error beside the one that all share."""
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng(20 + number)
     y = rng.gamma(3, 4, n)
     shared = rng.normal(0, 1, n)
     columns = {f"x{v}": y + shared + rng.normal(0, sd, n) for v, sd in ERRS.items()}
