@@ -13,7 +13,7 @@ from prefect import flow
 from flows.promote import promote
 from tasks.command import as_state, last_complete_day, not_after, run
 from tasks.project import load_project
-from tasks.report import sentence, since_then
+from tasks.report_verdicts import sentence, since_then
 from tasks.steps import (
     ask_for_approval,
     close_step,

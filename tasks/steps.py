@@ -32,7 +32,7 @@ from tasks.projections import project_log
 from tasks.publish import publish
 from tasks.registry import Registry
 from tasks.reigns import Reign, head, judged_on, reigns
-from tasks.report import sentence
+from tasks.report_verdicts import sentence
 from tasks.rows import batch_date, batches_in, is_dated
 from tasks.scoring import score_batch
 from tasks.season import remaining_days, tell

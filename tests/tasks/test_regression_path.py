@@ -33,7 +33,8 @@ from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render, sentence
+from tasks.report import render
+from tasks.report_verdicts import sentence
 from tasks.season import tell
 from tasks.tallying import close_batches
 

@@ -16,7 +16,7 @@ from analysis.policy import Policy
 from tasks.markdown import escape
 from tasks.project import Project
 from tasks.registry import Registry
-from tasks.report import sentence
+from tasks.report_verdicts import sentence
 from tasks.store import Store
 
 SECTIONS = [
