@@ -143,8 +143,8 @@ def _pair_cells(
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
     """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
     counts = pl.col("excluded").is_null() | (pl.col("excluded") != DUPLICATE_ID)
-    usable = frame.filter(counts & pl.col(c).is_not_null() & pl.col(h).is_not_null())
-    return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label")))
+    usable = frame.lazy().filter(counts & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
 
 
 def _right_or_wrong(cells: pl.DataFrame) -> pl.DataFrame:

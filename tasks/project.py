@@ -58,6 +58,14 @@ class LabelValues(BaseModel):
         (), strict=False, description="What is no label yet, such as a case that is under investigation."
     )
 
+    @field_validator("positive", "negative", "ignored", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, (bool, int, float, str)) for v in value):
+            msg = "values stand in a list, each a text, a number, true or false"
+            raise ValueError(msg)
+        return tuple(value)
+
     @model_validator(mode="after")
     def _each_once(self) -> LabelValues:
         seen = [w for v in (*self.positive, *self.negative, *self.ignored) for w in self.spellings(v)]
@@ -230,4 +238,6 @@ def _sentence(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
     given = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
+    if not where:  # about several keys at once
+        return str(error["msg"].removeprefix("Value error, "))
     return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"

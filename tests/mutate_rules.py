@@ -25,8 +25,8 @@ MUTANTS = [
     Mutant(
         "rows not scored by both do not count",
         "analysis/tally.py",
-        'frame.filter(pl.col("excluded").is_null() & pl.col(c).is_not_null() & pl.col(h).is_not_null())',
-        'frame.filter(pl.col("excluded").is_null()).with_columns(pl.col(c, h).fill_null(0))',
+        "usable = frame.lazy().filter(counts & pl.col(c).is_not_null() & pl.col(h).is_not_null())",
+        "usable = frame.lazy().filter(counts).with_columns(pl.col(c, h).fill_null(0))",
     ),
     Mutant(
         "unlabelled rows do not count",
@@ -39,8 +39,8 @@ MUTANTS = [
     Mutant(
         "a batch is closed by the calendar",
         "tasks/tallying.py",
-        "if as_of < closing_date(manifest.date, project.maturity_days):",
-        "if False:",
+        "due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]",
+        "due = scored",
     ),
     Mutant(
         "trained_through of the champion",
@@ -70,8 +70,8 @@ MUTANTS = [
     Mutant(
         "a promotion restarts the evidence",
         "tasks/decisions.py",
-        "batches = [b for b in closed.batches if b.manifest.reign == reign.number]",
-        "batches = list(closed.batches)",
+        "[b for b in closed.batches if b.manifest.reign == reign.number]",
+        "list(closed.batches)",
     ),
     Mutant(
         "the champion's own model is never promoted",

@@ -93,6 +93,21 @@ BY_LABELS = (
         r"parcels/labels/all.parquet: the column 'observed_at' is String; it must be a date or a time",
     ),
     Row(
+        "days for labels",
+        labels(LABELS.with_columns(label=pl.lit(FIRST))),
+        look_at_it,
+        LabelError,
+        r"parcels/labels/all.parquet: the column 'label' is Date; labels are text or numbers",
+    ),
+    Row(
+        "no column that names the period",
+        lambda w: w.settings(columns={"period": "week"}),
+        look_at_it,
+        LabelError,
+        r"parcels/labels/2024-01-07.parquet: the labels have no column 'week'; they have id, label, observed_at; "
+        r"rename one, or name it in 'columns' of the project file",
+    ),
+    Row(
         "fractions for ids of labels",
         labels(LABELS.with_columns(id=pl.lit(1.5))),
         look_at_it,

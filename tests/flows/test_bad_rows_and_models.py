@@ -29,6 +29,7 @@ from spoilt import (
 )  # fmt: skip
 
 from flows.score import score
+from tasks.command import CalendarError
 from tasks.rows import BatchError
 from tasks.scoring import ChampionFailedError
 
@@ -68,6 +69,27 @@ BY_ROWS = (
         partial(score, "parcels", batch="spring"),
         BatchError,
         r"batch spring: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated",
+    ),
+    Row(
+        "a date without its batch",
+        nothing,
+        partial(score, "parcels", batch_dated=FIRST),
+        BatchError,
+        r"batch_dated is the date of one batch; name the batch too",
+    ),
+    Row(
+        "another date than the id's",
+        nothing,
+        partial(score, "parcels", batch=NEXT, batch_dated=FIRST),
+        BatchError,
+        r"batch 2024-02-18: its id says that it is dated 2024-02-18, and --batch-dated says 2024-01-07; leave out --batch-dated",
+    ),
+    Row(
+        "a batch that is not over",
+        put(ROWS, batch="2999-W01"),
+        partial(score, "parcels", batch="2999-W01"),
+        CalendarError,
+        r"batch 2999-W01 is dated 2999-01-06, and the latest day to take is \S+; score it once that day has come",
     ),
     Row(
         "text for a number",

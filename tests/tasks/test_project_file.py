@@ -127,6 +127,40 @@ class TestFaults:
         path = put(folder, GOOD | change)
         assert fault() == f"{path}: {sentence}"
 
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            (
+                {"labels": {"positive": [1]}},
+                "labels names values of one class alone; name those of both, labels.positive and labels.negative",
+            ),
+            (
+                {"labels": {"positive": [1], "negative": ["1"]}},
+                "labels: '1' is named twice; a value stands for one thing",
+            ),
+            (
+                {"labels": {"positive": 1}},
+                "labels.positive: values stand in a list, each a text, a number, true or false (it is 1)",
+            ),
+            (
+                {"labels": {"positive": [1], "negative": [None]}},
+                "labels.negative: values stand in a list, each a text, a number, true or false (it is [None])",
+            ),
+            (
+                {"task": "regression", "absent": "negative"},
+                "absent: negative needs labels of 0 and 1; the task is regression",
+            ),
+            (
+                {"task": "multiclass", "labels": {"positive": [1], "negative": [0]}},
+                "labels.positive and labels.negative need the task binary; the task is multiclass",
+            ),
+        ],
+        ids=str,
+    )
+    def test_what_labels_stand_for_has_to_make_sense(self, folder: Path, change: dict[str, Any], sentence: str) -> None:
+        path = put(folder, GOOD | change)
+        assert fault() == f"{path}: {sentence}"
+
     @pytest.mark.parametrize("key", GOOD)
     def test_a_missing_key_is_named(self, folder: Path, key: str) -> None:
         path = put(folder, {k: v for k, v in GOOD.items() if k != key})
