@@ -42,7 +42,7 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
             f"{batches} closed batches with evidence ({policy.min_batches} needed)",
         ),
         *_disagreement(evidence, m, policy),
-        *_labels(m, policy),
+        *_labels(m, adjusted, policy),
         _evidence(m, adjusted, policy),
         *_one_look(evidence, m, policy),
         *(_guardrail(g, policy) for g in m.guardrails),
@@ -85,19 +85,22 @@ _OF_ENTITIES = " (as a share of entities: those on which it is right more often,
 _MANY_MISSING = 0.05
 
 
-def _labels(m: Measured, policy: Policy) -> list[Check]:
+def _labels(m: Measured, adjusted: float, policy: Policy) -> list[Check]:
     """Nothing may point at labels that follow the decisions, long before it is proven that they do.
 
     Where labels are missing that could overturn a proof, those that came late are looked at before anybody is promoted.
     """
     checks, found = [], m.labels
-    asked = {"labels": found.log_e, "labels that came late": found.log_e_audit}
-    for name, log_e in asked.items() if policy.unlabelled == "refuse" else ():
+    asked = (("labels", found.log_e, 1), ("labels that came late", found.log_e_audit, 2))
+    for name, log_e, most in asked if policy.unlabelled == "refuse" else ():
         if isinstance(log_e, float):
-            finding = f"the evidence that {name} depend on the decisions is E = {e_text(log_e)} (at most 1 allowed)"
-            checks.append(Check(name, log_e <= 0, finding))
+            finding = (
+                f"the evidence that {name} depend on the decisions is E = {e_text(log_e)} (at most {most} allowed)"
+            )
+            checks.append(Check(name, log_e <= math.log(most), finding))
     many = found.missing > _MANY_MISSING * found.disagreements
-    safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary)
+    alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
+    safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
     if policy.unlabelled == "refuse" and policy.task != "regression" and many and not safe:
         finding = (
             f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and the labels that came late were "

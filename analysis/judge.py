@@ -158,7 +158,9 @@ def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]
     reasons += _labels_follow(m, policy)
     alien = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
     if alien and not m.counts.n:
-        reasons.append(f"{alien}; write ids alike, or correct 'columns' in the project file")
+        reasons.append(
+            f"{alien}; if labels of these batches are there, write ids alike, or correct 'columns' in the project file"
+        )
     enough = len(evidence.batches) >= policy.min_batches
     if enough and _of_one_class(evidence, m, policy):
         reasons.append(f"all {m.counts.n} labels are of one class")

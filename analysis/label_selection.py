@@ -44,12 +44,13 @@ def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
     ``splits`` has for each class, batch by batch, the rows without a label and the rows labelled as of that class. Labels that come
     late or never for one class more than for the other, whatever the models say, are no violation: then the rows without a label
     are a mixture of the labelled ones of the classes, and their ratio lies between those of the classes. So each direction needs
-    the odds ratio of every class to lie on its side: the least e-value over the classes, and the mean over the two directions.
+    the odds ratio of every class to lie on its side: the least e-value over the classes, and the mean over the two directions. A class
+    without a labelled row could be all that is missing, and proves nothing. The class that stays within its side has to be the same one
+    in all batches.
     """
-    informative = [s for s in splits.values() if any(c + h for _, _, c, h in s)]
-    if not informative:
+    if not splits:
         return 0.0
-    directions = [min(_log_e(s, sign) for s in informative) for sign in (1, -1)]
+    directions = [min(_log_e(s, sign) for s in splits.values()) for sign in (1, -1)]
     return float(special.logsumexp(directions) - math.log(2))
 
 
@@ -84,11 +85,12 @@ def binary_audit(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[s
 
 
 def class_splits(batches: Sequence[ClassCounts]) -> dict[tuple[str, str], dict[str, list[Split]]]:
-    """For each pair of classes that the models name the other way round: as ``binary_splits`` of these two classes."""
+    """For each pair of classes that the models name the other way round: as ``binary_splits``, of every class that such rows have."""
     pairs = sorted({(min(c, h), max(c, h)) for b in batches for (c, h), _ in b.unlabelled if c != h})
     found: dict[tuple[str, str], dict[str, list[Split]]] = {}
     for pair in pairs:
-        by_class: dict[str, list[Split]] = {name: [] for name in pair}
+        names = sorted({y for b in batches for (y, c, h), _ in b.labelled if {c, h} == set(pair)})
+        by_class: dict[str, list[Split]] = {name: [] for name in names}
         for b in batches:
             missing = dict(b.unlabelled)
             for name, splits in by_class.items():

@@ -47,7 +47,7 @@ def join_labels(
     labels: pl.DataFrame,
     *,
     task: Task = "binary",
-    dated: date | None = None,
+    begins: date | None = None,
     absent_is_negative: bool = False,
     recurring: pl.Series | None = None,
 ) -> pl.DataFrame:
@@ -60,8 +60,8 @@ def join_labels(
     holds only what was observed before the batch closed; null labels are none. It may have ``unusable``, why a label cannot be
     used, and ``raw``, the label as text, from which the reason gets an example. Of several labels of an id the last
     observed counts. A row whose last labels contradict each other, or whose label is neither 0 nor 1, is one without a label, and so
-    is one whose id is among the ``recurring`` ones. A label that was observed before the day on which the batch is ``dated`` is of
-    another row. With ``absent_is_negative`` a row of which there is no label at all has the label 0.
+    is one whose id is among the ``recurring`` ones. A label that was observed before ``begins``, the first day that a label of the batch
+    can be from, is of another row. With ``absent_is_negative`` a row of which there is no label at all has the label 0.
 
     Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
     at most ``LARGEST_NUMBER`` either way.
@@ -71,7 +71,7 @@ def join_labels(
     given = given.with_columns(
         pl.lit(None, dtype=pl.String).alias(c) for c in ("raw", "unusable") if c not in given.columns
     )
-    early = pl.col("observed_at").cast(pl.Date) < dated if dated else pl.lit(value=False)
+    early = pl.col("observed_at").cast(pl.Date) < begins if begins else pl.lit(value=False)
     last = (
         given.filter(~early)
         .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
@@ -94,9 +94,7 @@ def join_labels(
     )
     label: pl.Expr = pl.when(pl.col("unusable").is_null()).then(pl.col("label"))
     if absent_is_negative:
-        none = pl.col("label").is_null() & (pl.col("unusable").is_null() | (pl.col("unusable") == BEFORE_ITS_BATCH))
-        joined = joined.with_columns(unusable=pl.when(~none).then(pl.col("unusable")))
-        label = pl.when(none).then(0.0).otherwise(label)
+        label = pl.when(pl.col("label").is_null() & pl.col("unusable").is_null()).then(0.0).otherwise(label)
     return joined.with_columns(
         excluded=pl.when(pl.col("id").is_duplicated()).then(pl.lit(DUPLICATE_ID)).otherwise(_with_example(joined)),
         label=label.cast(pl.Int8) if task == "binary" else label,

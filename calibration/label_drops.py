@@ -110,7 +110,7 @@ def measure(rng: np.random.Generator, world: World, positives: int, runs: int) -
     for run in range(runs):
         e, selected, audit = _one_year(rng, world, positives)
         unchecked[run] = (e >= threshold)[3:].any()
-        allowed = (e >= threshold) & (selected <= 0) & (audit <= 0)
+        allowed = (e >= threshold) & (selected <= 0) & (audit <= math.log(2))
         shipped[run] = allowed[3 + _LATE_WEEKS :].any()
         invalid[run] = (np.maximum(selected, audit) >= math.log(20)).any()
     name = f"{world.name}, {positives} positives a week"
@@ -140,10 +140,10 @@ LABEL_DROPS = Table(
 100 positives a week among 2,000 rows; the models disagree on a tenth of the positives and a hundredth of the negatives. Of each kind
 of disagreement the share named is labelled when the batch closes; the rest come two weeks later, or never. "{_UNCHECKED}" is what a test
 of the labelled rows would do. The shipped rule promotes nobody while an e-process points at labels that follow the decisions
-(E above 1), nor before the late labels of four batches were looked at, and calls the judgement invalid from E = 20 on. Positives that
-are late whatever the models say are no reason for either. The other conditions of a promotion (guardrails, batches, tests of one look)
-are left out here: they only make promotions rarer. "Never" is what the data can hardly tell: it stands here as a warning, and has no
-bound where it has none.
+(E above 1, or above 2 for those that came late), nor before the late labels of four batches were looked at, and calls the judgement
+invalid from E = 20 on. Positives that are late whatever the models say are no reason for either. The other conditions of a promotion
+(guardrails, batches, tests of one look) are left out here: they only make promotions rarer. "Never" is what the data can hardly tell:
+it stands here as a warning, and has no bound.
 """,
     _parts,
 )

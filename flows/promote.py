@@ -30,7 +30,7 @@ def promote(project: str, decision: str, author: str | None = None, reason: str 
     settings = load_project(project)
     if author is None and waits_for_approval(settings, decision):
         approval = suspend_flow_run(wait_for_input=Approval.with_initial_data(description=asked(settings, decision)))
-        if not approval.approve:
+        if not approval.approve and waits_for_approval(settings, decision):
             return f"Of {project}, {deny_step(settings, decision, approval.author, approval.reason)}."
         author, reason = approval.author, approval.reason
 

@@ -64,7 +64,8 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
-    given = allowances(registrations(_by_date(closed)), project.policy, reign, reigns(store, project))
+    known = _known(_latest_basis(store, project, reign), reign)
+    given = allowances(registrations(_by_date(closed), known), project.policy, reign, reigns(store, project))
     own = {v: given[c.digest] for v, c in contenders.items()}
     left = [(c, given[c.digest]) for c in _departed(scored, contenders, champion)]
     basis = _basis(project, reign, champion, list(contenders.values()), batches, own, left)
@@ -186,16 +187,36 @@ def _values(project: Project) -> dict[str, Any] | None:
     return None if project.labels is None else project.labels.model_dump(mode="json")
 
 
+def _latest_basis(store: Store, project: Project, reign: Reign) -> dict[str, Any] | None:
+    """What the decision of the latest day of this reign rests on: the longest of them, as days come first in their ids."""
+    latest: dict[str, Any] | None = None
+    day = ""
+    for decision_id in reversed(decision_ids(store, project)):
+        if latest and decision_id[: len(day)] != day:
+            break
+        basis = read_decision(store, project, decision_id)["basis"]
+        if basis["reign"] == reign.number and (latest is None or len(basis["batches"]) > len(latest["batches"])):
+            latest, day = basis, decision_id[:10]
+    return latest
+
+
+def _known(basis: dict[str, Any] | None, reign: Reign) -> dict[tuple[int, str], Allowance]:
+    """What the contenders of the reign have been given before: a batch that is scored late changes nothing of it."""
+    if basis is None:
+        return {}
+    given = {c["digest"]: basis["allowances"][c["version"]] for c in basis["challengers"]}
+    given |= {d["contender"]["digest"]: d["allowance"] for d in basis.get("departed", ())}
+    return {(reign.number, digest_of_it): Allowance(**a) for digest_of_it, a in given.items()}
+
+
 def _in_order_of_use(store: Store, project: Project, reign: Reign, batches: list[ClosedBatch]) -> list[ClosedBatch]:
     """As the newest decision of the reign has them; then, by date, those that no decision has used yet.
 
     A batch that is scored late may be older than others that were looked at already. In front of them it would change their evidence in
     hindsight.
     """
-    kept = set(decision_ids(store, project))
-    records = (read_decision(store, project, e.decision) for e in newest_first(store, project) if e.decision in kept)
-    last = next((r["basis"] for r in records if r["basis"]["reign"] <= reign.number), None)
-    used = [b["batch"] for b in last["batches"]] if last and last["reign"] == reign.number else []
+    basis = _latest_basis(store, project, reign)
+    used = [b["batch"] for b in basis["batches"]] if basis else []
     position = {batch: i for i, batch in enumerate(used)}
     return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))
 
@@ -217,7 +238,8 @@ def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
     if basis is None or basis["reign"] != reign.number:  # the log grows by decisions of the newest reign alone
         return []
     own = {
-        name: basis.get(name) for name in ("maturity_days", "labels", "absent")
+        "absent": "missing",
+        **{name: basis[name] for name in ("maturity_days", "labels", "absent") if name in basis},
     }  # the first decisions have but one of them
     old = _settings({**basis["policy"], **own})
     now = {"maturity_days": project.maturity_days, "labels": _values(project), "absent": project.absent}

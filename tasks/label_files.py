@@ -108,7 +108,8 @@ def _decoded(project: Project, schema: pl.Schema) -> tuple[pl.Expr, pl.Expr]:
     """A label as a number, NaN where it is none, and why the project file's own values make it unusable."""
     name = project.columns.label
     present = pl.col(name).is_not_null()
-    number = pl.col(name).cast(pl.Float64, strict=False)
+    text = schema[name] in (pl.Categorical, pl.Enum)
+    number = (pl.col(name).cast(pl.String) if text else pl.col(name)).cast(pl.Float64, strict=False)
     plain = pl.when(present & number.is_null()).then(float("nan")).otherwise(number)
     values = project.labels
     if values is None:

@@ -100,6 +100,10 @@ def promote(
     done = next((r for r in reigns(store, project) if r.decision == decision_id), None)
     if done:
         return done
+    denial = denied(store, project, decision_id)
+    if denial:
+        msg = f"{denial}; what is denied stays so, and a later decision asks again"
+        raise NotApprovedError(msg)
     if _needs_approval(decision) and not (author and reason):
         msg = (
             f"decision {decision_id} promotes version {version} once somebody approves it: "
@@ -107,10 +111,6 @@ def promote(
         )
         raise NotApprovedError(msg)
     _require_same_champion(decision, newest)
-    denial = denied(store, project, decision_id)
-    if denial:
-        msg = f"{denial}; what is denied stays so, and a later decision asks again"
-        raise NotApprovedError(msg)
     changed = input_faults(store, decision)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.budget import Allowance, allowance
@@ -26,14 +26,19 @@ class Registration:
     order: int
 
 
-def registrations(scored: Sequence[Manifest]) -> list[Registration]:
+def registrations(
+    scored: Sequence[Manifest], known: Mapping[tuple[int, str], Allowance] | None = None
+) -> list[Registration]:
     """Every challenge that these manifests, in the order of their dates, have seen begin.
 
     The same model with another threshold is another contender. Versions that first appear in the same batch count in
-    the order of their numbers.
+    the order of their numbers. ``known`` are those by reign and digest that a decision has given a wave to: they keep it.
     """
+    given = known or {}
     found: dict[tuple[int, str], Registration] = {}
     waves: dict[int, int] = {}
+    for (reign, _), a in given.items():
+        waves[reign] = max(waves.get(reign, 0), a.wave)
     for manifest in scored:
         wave = waves.get(manifest.reign, 0) + 1
         for s in sorted(manifest.scored, key=lambda s: int(s.version)):
@@ -41,8 +46,9 @@ def registrations(scored: Sequence[Manifest]) -> list[Registration]:
                 continue
             key = manifest.reign, s.contender.digest
             if key not in found:
-                waves[manifest.reign] = wave
-                found[key] = Registration(*key, wave, len(found) + 1)
+                own = given[key].wave if key in given else wave
+                waves[manifest.reign] = max(waves.get(manifest.reign, 0), own)
+                found[key] = Registration(*key, own, len(found) + 1)
     return list(found.values())
 
 

@@ -15,7 +15,17 @@ from tasks.errors import DethroneError, first_line
 from tasks.project import Project
 from tasks.store import Store
 
-__all__ = ["CHUNK_ROWS", "BatchError", "BatchRows", "RowDigest", "batch_date", "batches_in", "is_dated", "open_batch"]
+__all__ = [
+    "CHUNK_ROWS",
+    "BatchError",
+    "BatchRows",
+    "RowDigest",
+    "batch_date",
+    "batches_in",
+    "first_day",
+    "is_dated",
+    "open_batch",
+]
 
 CHUNK_ROWS = 131_072
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})")
@@ -44,6 +54,12 @@ def batch_date(batch: str, given: date | None = None) -> date:
         msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated"
         raise BatchError(msg)
     return found
+
+
+def first_day(batch: str, dated: date) -> date:
+    """The first day that a label of the batch can be from: a week's Monday, else the date of its last row."""
+    week = _WEEK.fullmatch(batch)
+    return date.fromisocalendar(int(week[1]), int(week[2]), 1) if week else dated
 
 
 def is_dated(batch: str) -> bool:

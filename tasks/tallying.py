@@ -20,6 +20,7 @@ from tasks.errors import DethroneError
 from tasks.label_files import BatchLabels, LabelError, example_of_a_label_id, read_labels
 from tasks.predictions import DamagedError, Manifest, manifest_bytes, manifest_key, manifests, read_parts
 from tasks.project import Absent, Project
+from tasks.rows import first_day
 from tasks.store import AlreadyThereError, NotThereError, Store
 
 log = logging.getLogger("dethrone")
@@ -74,19 +75,23 @@ def _ids(store: Store, manifest: Manifest) -> pl.Series:
 
 
 def _recurring(
-    store: Store, project: Project, manifest: Manifest, ids: pl.Series, scored: Sequence[Manifest]
-) -> pl.Series:
-    """The ids that another batch has too, whose labels come in the same time. Raises LabelError if they are most of the rows."""
-    if project.columns.period:
-        return ids.clear()
-    window = timedelta(days=project.maturity_days)
-    near = [m for m in scored if m.batch != manifest.batch and abs(m.date - manifest.date) <= window]
+    store: Store, project: Project, manifest: Manifest, ids: pl.Series, scored: Sequence[Manifest], deadline: date
+) -> tuple[pl.Series, str]:
+    """The ids that a batch has too whose labels can come in the same time, and the last such batch."""
     found, where = ids.clear(), ""
-    for other in near:
-        shared = ids.filter(ids.is_in(_ids(store, other).implode()))
-        if len(shared):
-            found, where = found.append(shared), other.batch
-    recurring = found.unique()
+    if project.columns.period:
+        return found, where
+    earliest = manifest.date - (audit_date(manifest.date, project.maturity_days) - manifest.date)
+    for other in scored:
+        if other.batch != manifest.batch and earliest <= other.date <= deadline:
+            shared = ids.filter(ids.is_in(_ids(store, other).implode()))
+            if len(shared):
+                found, where = found.append(shared), other.batch
+    return found.unique(), where
+
+
+def _refuse_most(manifest: Manifest, ids: pl.Series, recurring: pl.Series, where: str) -> None:
+    """Raise LabelError where the ids that recur are most of the rows."""
     if 2 * len(recurring) > ids.n_unique():
         msg = (
             f"batch {manifest.batch}: {len(recurring)} of its {ids.n_unique()} ids, such as '{min(recurring)}', are ids of another batch "
@@ -94,7 +99,6 @@ def _recurring(
             "of the labels that says which batch they belong to: columns.period"
         )
         raise LabelError(msg)
-    return recurring
 
 
 def _close(
@@ -148,6 +152,8 @@ def _late(
     in_time, later = (_joined(store, project, manifest, scored, day, absent="missing") for day in (deadline, looked_at))
     before = in_time.filter(pl.col("label").is_not_null()).select("id")
     late = later.filter(pl.col("label").is_not_null() & pl.col("excluded").is_null()).join(before, on="id", how="anti")
+    if project.absent == "negative":  # of those that silence made negatives, only positives tell something
+        late = late.filter(pl.col("label") == 1)
     data = _parquet(count_rows(late, task=project.task))
     return _keep(store, key, data) if keep else data
 
@@ -211,13 +217,16 @@ def _joined(
             rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
     rows = rows.with_columns(pl.col("id").cast(pl.String))
     labels = _labels_of(store, project, manifest, rows["id"], deadline)
+    recurring, where = _recurring(store, project, manifest, rows["id"], scored, deadline)
+    if deadline == closing_date(manifest.date, project.maturity_days):  # what has closed stays, whatever came later
+        _refuse_most(manifest, rows["id"], recurring, where)
     joined = join_labels(
         rows,
         labels.frame,
         task=project.task,
-        dated=manifest.date,
+        begins=first_day(manifest.batch, manifest.date),
         absent_is_negative=absent == "negative",
-        recurring=_recurring(store, project, manifest, rows["id"], scored),
+        recurring=recurring,
     )
     if labels.matched or absent == "negative":
         return joined

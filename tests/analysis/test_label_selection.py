@@ -74,6 +74,9 @@ def test_large_batches_are_summed_around_the_mode_as_if_over_all_of_the_support(
 def test_tables_that_cannot_vary_say_nothing() -> None:
     for split in ((0, 0, 5, 9), (5, 9, 0, 0), (0, 4, 0, 9), (4, 0, 9, 0)):
         assert log_ratios(split, 1).tolist() == [0.0] * 9
+    assert log_e_selection({"0": [(5, 40, 300, 100)], "1": [(5, 40, 0, 0)]}) < 0, (
+        "all that is missing may be of the class without labels"
+    )
     assert log_e_selection({}) == log_e_selection({"0": [], "1": [(9, 1, 0, 0)]}) == log_e_audit({}) == 0
 
 
@@ -153,7 +156,8 @@ class TestClasses:
         labelled = [
             (("a", "a", "b"), 60),
             (("b", "a", "b"), 50),
-            (("c", "a", "b"), 9),
+            (("c", "a", "b"), 90),
+            (("c", "b", "a"), 88),
             (("a", "b", "a"), 58),
             (("b", "b", "a"), 52),
         ]

@@ -110,6 +110,37 @@ class TestReign:
         assert one.log_e_adjusted < one.measured.log_e, "averaged with the e-value that version 3 left with"
         assert verify_all(store, project) == []
 
+    def test_a_batch_that_is_scored_late_changes_nobodys_wave(
+        self, store: Store, registry: Registry, project: Project, register: Register
+    ) -> None:
+        for column in ("x1", "x2"):
+            register(column)
+        found(store, registry, project)
+        play_week(store, registry, project, 0, BETTER)
+        register("x2", threshold="0.4")
+        play_week(store, registry, project, 2, BETTER)
+        before = look(store, project, 4).record["basis"]["allowances"]
+        assert {v: a["wave"] for v, a in before.items()} == {"2": 1, "3": 2}
+        register("x2", threshold="0.3")
+        for number in (1, 3):
+            play_week(store, registry, project, number, BETTER)
+        after = look(store, project, 5).record["basis"]["allowances"]
+        assert {v: a["wave"] for v, a in after.items()} == {"2": 1, "3": 2, "4": 3}
+        assert {v: after[v] for v in before} == before
+
+    def test_a_look_back_that_is_recorded_does_not_reorder_what_was_used(
+        self, store: Store, registry: Registry, project: Project, register: Register
+    ) -> None:
+        for column in ("x1", "x2"):
+            register(column)
+        found(store, registry, project)
+        for number in (0, 2, 1):
+            play_week(store, registry, project, number, BETTER)
+            look(store, project, 4)
+        look(store, project, 2)
+        taken = look(store, project, 5)
+        assert [b["batch"] for b in taken.record["basis"]["batches"]] == [str(week(n)) for n in (0, 2, 1)]
+
 
 def test_a_decision_names_its_rules_and_what_computed_it(
     store: Store, registry: Registry, project: Project, two: None

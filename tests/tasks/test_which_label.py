@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 from closing import DEADLINE, IDS, ROWS, close, labelled
-from parcels import put_frame, put_labels
+from parcels import put_batch, put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
 from analysis.row_labels import (
@@ -22,6 +22,8 @@ from analysis.row_labels import (
 from analysis.tally import UNLABELLED, pair_counts, pair_exclusions
 from tasks.project import Columns, LabelValues, Project
 from tasks.registry import Registry
+from tasks.reigns import head
+from tasks.scoring import score_batch
 from tasks.store import Store
 from tasks.tallying import LabelError, close_batches
 
@@ -98,6 +100,24 @@ class TestValues:
         assert excluded(store, named) == {LABEL_IGNORED: 1}
         assert labelled(close(store, named)) == [1, 1, 0, 3]
 
+    def test_a_positive_from_before_its_batch_is_no_negative(
+        self, store: Store, make_project: Make, project: Project
+    ) -> None:
+        named = make_project(model=project.model, absent="negative")
+        put_labels(store, named, ["a"], [1], BEGIN - timedelta(days=1))
+        assert excluded(store, named) == {BEFORE_ITS_BATCH: 1}
+
+
+def test_a_label_from_within_its_week_belongs_to_it(store: Store, registry: Registry, project: Project) -> None:
+    """The batch of a week is dated by its Sunday; a label of the Thursday before is of this week."""
+    put_batch(store, project, "2024-W10", ROWS)
+    sunday = date(2024, 3, 10)
+    score_batch(store, registry, project, head(store, project), "2024-W10", sunday)
+    put_labels(store, project, ["a", "b"], [1, 1], sunday - timedelta(days=3), name="within")
+    put_labels(store, project, ["c"], [1], sunday - timedelta(days=7), name="before")
+    (batch,) = close_batches(store, project, sunday + timedelta(days=14)).batches
+    assert pair_exclusions(batch.tally.frame, "1", "2") == {BEFORE_ITS_BATCH: 1, UNLABELLED: 3}
+
 
 class TestOwnBatch:
     """A label belongs to one row of one batch."""
@@ -152,13 +172,27 @@ class TestOwnBatch:
         for batch in close_batches(store, project, week(3)).batches:
             assert pair_exclusions(batch.tally.frame, "1", "2") == {ID_RECURS: 2}
 
+    def test_a_late_label_is_not_taken_for_two_rows(
+        self, store: Store, registry: Registry, make_project: Make, project: Project
+    ) -> None:
+        """The batch closes after three days, and its late labels are looked at a week later: the next one has the same ids."""
+        quick = make_project(model=project.model, maturity_days=3)
+        other = pl.Series(["a", "b", "u", "v", "w", "x"])
+        score_rows(store, registry, quick, ROWS, week(0))
+        score_rows(store, registry, quick, ROWS.with_columns(id=other), week(1))
+        put_labels(store, quick, ["a"], [1], week(1) + timedelta(days=1))
+        first, second = close_batches(store, quick, week(3)).batches
+        assert first.tally.late is not None
+        assert first.tally.late.height == 0
+        assert pair_exclusions(second.tally.frame, "1", "2") == {ID_RECURS: 2, UNLABELLED: 4}
+
     def test_ids_that_come_again_long_after_are_other_rows(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
-        for number in (0, 3):
+        for number in (0, 5):
             score_rows(store, registry, project, ROWS, week(number))
-            put_labels(store, project, IDS, [number // 3] * 6, week(number + 1), name=str(number))
-        first, second = close_batches(store, project, week(6)).batches
+            put_labels(store, project, IDS, [number // 5] * 6, week(number + 1), name=str(number))
+        first, second = close_batches(store, project, week(8)).batches
         assert [labelled(first), labelled(second)] == [[0, 3, 0, 3], [3, 0, 3, 0]]
 
     @pytest.mark.usefixtures("scored")
