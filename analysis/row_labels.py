@@ -21,6 +21,7 @@ __all__ = [
     "LARGEST_NUMBER",
     "NO_ID_MATCHES",
     "base_reason",
+    "id_occurs_once",
     "join_labels",
 ]
 
@@ -110,6 +111,11 @@ def _with_example(joined: pl.DataFrame) -> pl.Expr:
         if raw is not None:
             found = pl.when(reason == name).then(pl.lit(f"{name}{_SUCH_AS}{raw[:_SHOWN]}")).otherwise(found)
     return found
+
+
+def id_occurs_once() -> pl.Expr:
+    """Whether a row of a tally can count for anything; any other reason in ``excluded`` is that of a missing label."""
+    return pl.col("excluded").ne_missing(DUPLICATE_ID)
 
 
 def base_reason(reason: str) -> str:

@@ -18,7 +18,7 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, PairedCounts
 from analysis.measures import Task
-from analysis.row_labels import DUPLICATE_ID, join_labels
+from analysis.row_labels import id_occurs_once, join_labels
 
 __all__ = [
     "ENTITY",
@@ -142,8 +142,7 @@ def _pair_cells(
 
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
     """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
-    counts = pl.col("excluded").is_null() | (pl.col("excluded") != DUPLICATE_ID)
-    usable = frame.lazy().filter(counts & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    usable = frame.lazy().filter(id_occurs_once() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
     return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
 
 

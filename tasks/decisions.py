@@ -55,7 +55,8 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     The same evidence under the same policy is not a new look: the decision that exists is found again, with its id.
     Nothing is written.
     """
-    batches = _in_order_of_use(store, project, reign, [b for b in closed.batches if b.manifest.reign == reign.number])
+    latest = _latest_basis(store, project, reign)
+    batches = _in_order_of_use(latest, [b for b in closed.batches if b.manifest.reign == reign.number])
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not batches:
         return None
@@ -64,7 +65,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
-    known = _known(_latest_basis(store, project, reign), reign)
+    known = _known(latest, reign)
     given = allowances(registrations(_by_date(closed), known), project.policy, reign, reigns(store, project))
     own = {v: given[c.digest] for v, c in contenders.items()}
     left = [(c, given[c.digest]) for c in _departed(scored, contenders, champion)]
@@ -209,13 +210,12 @@ def _known(basis: dict[str, Any] | None, reign: Reign) -> dict[tuple[int, str], 
     return {(reign.number, digest_of_it): Allowance(**a) for digest_of_it, a in given.items()}
 
 
-def _in_order_of_use(store: Store, project: Project, reign: Reign, batches: list[ClosedBatch]) -> list[ClosedBatch]:
-    """As the newest decision of the reign has them; then, by date, those that no decision has used yet.
+def _in_order_of_use(basis: dict[str, Any] | None, batches: list[ClosedBatch]) -> list[ClosedBatch]:
+    """As the latest decision of the reign, which rests on ``basis``, has them; then, by date, those that no decision has used yet.
 
     A batch that is scored late may be older than others that were looked at already. In front of them it would change their evidence in
     hindsight.
     """
-    basis = _latest_basis(store, project, reign)
     used = [b["batch"] for b in basis["batches"]] if basis else []
     position = {batch: i for i, batch in enumerate(used)}
     return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))

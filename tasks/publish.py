@@ -53,9 +53,8 @@ def publish(
     prefix = f"{project.name}/reports/{look.id}"
     files = {f"{name}.svg": data for name, data in drawn.items()}
     files["report.json"] = canonical_json(look.record)
-    files["report.md"] = render(
-        project, look, reigns, {name: f"{name}.svg" for name in drawn}, denials(store, project)
-    ).encode()
+    refused = denials(store, project)
+    files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}, refused).encode()
     if f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():
             if name != "report.md":
@@ -63,7 +62,7 @@ def publish(
         missing = _log_to_mlflow(registry, look, files)
         store.write(f"{prefix}/report.md", files["report.md"])  # last, so its presence means that all is there
     inline = {name: f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}" for name, data in drawn.items()}
-    return render(project, look, reigns, inline, denials(store, project)), missing
+    return render(project, look, reigns, inline, refused), missing
 
 
 def _log_to_mlflow(registry: Registry, look: Look, files: dict[str, bytes]) -> list[str]:

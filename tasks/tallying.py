@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from io import BytesIO
+from typing import NamedTuple
 
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
 from analysis.measures import Task
-from analysis.row_labels import DUPLICATE_ID, NO_ID_MATCHES, join_labels
+from analysis.row_labels import NO_ID_MATCHES, id_occurs_once, join_labels
 from analysis.score_tally import score_tally
 from analysis.tally import ENTITY, count_rows, decision_column, score_column, segment_column
 from tasks.errors import DethroneError
-from tasks.label_files import BatchLabels, LabelError, example_of_a_label_id, read_labels
+from tasks.label_files import LabelError, example_of_a_label_id, read_labels
 from tasks.predictions import DamagedError, Manifest, manifest_bytes, manifest_key, manifests, read_parts
 from tasks.project import Absent, Project
 from tasks.rows import first_day
@@ -66,10 +67,6 @@ def audit_date(batch_date: date, maturity_days: int) -> date:
     return closing_date(batch_date, maturity_days) + timedelta(days=min(max(maturity_days, 7), 28))
 
 
-def _labels_of(store: Store, project: Project, manifest: Manifest, ids: pl.Series, deadline: date) -> BatchLabels:
-    return read_labels(store, project, ids, batch=manifest.batch, dated=manifest.date, deadline=deadline)
-
-
 def _ids(store: Store, manifest: Manifest) -> pl.Series:
     return read_parts(store, manifest.parts)["id"].cast(pl.String)
 
@@ -90,8 +87,9 @@ def _recurring(
     return found.unique(), where
 
 
-def _refuse_most(manifest: Manifest, ids: pl.Series, recurring: pl.Series, where: str) -> None:
-    """Raise LabelError where the ids that recur are most of the rows."""
+def _refuse_most(manifest: Manifest, ids: pl.Series, found: _Labelled) -> None:
+    """Raise LabelError where the ids that recur are most of the rows; what has closed stays, whatever comes later."""
+    recurring, where = found.recurring, found.where
     if 2 * len(recurring) > ids.n_unique():
         msg = (
             f"batch {manifest.batch}: {len(recurring)} of its {ids.n_unique()} ids, such as '{min(recurring)}', are ids of another batch "
@@ -111,7 +109,14 @@ def _close(
         kept = {beside: store.read(beside), key: store.read(key)}
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
-        joined = _joined(store, project, manifest, scored, deadline, absent=project.absent)
+        rows = _scored_rows(store, project, manifest)
+        found = _labelled(store, project, manifest, rows, scored, deadline, absent=project.absent)
+        _refuse_most(manifest, rows["id"], found)
+        joined = (
+            found.rows
+            if found.matched or project.absent == "negative"
+            else _unmatched(store, project, manifest, found.rows)
+        )
         made = {
             beside: _parquet(score_tally(joined, project.policy)),
             key: _parquet(count_rows(joined, task=project.task)),
@@ -136,8 +141,7 @@ def _close(
 
 
 def _lacks_labels(frame: pl.DataFrame) -> bool:
-    counts = pl.col("label").is_null() & pl.col("excluded").ne_missing(DUPLICATE_ID)
-    return not frame.filter(counts).is_empty()
+    return not frame.filter(pl.col("label").is_null() & id_occurs_once()).is_empty()
 
 
 def _late(
@@ -149,7 +153,10 @@ def _late(
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
     looked_at = audit_date(manifest.date, project.maturity_days)
-    in_time, later = (_joined(store, project, manifest, scored, day, absent="missing") for day in (deadline, looked_at))
+    rows = _scored_rows(store, project, manifest)
+    in_time, later = (
+        _labelled(store, project, manifest, rows, scored, day, absent="missing").rows for day in (deadline, looked_at)
+    )
     before = in_time.filter(pl.col("label").is_not_null()).select("id")
     late = later.filter(pl.col("label").is_not_null() & pl.col("excluded").is_null()).join(before, on="id", how="anti")
     if project.absent == "negative":  # of those that silence made negatives, only positives tell something
@@ -195,10 +202,8 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _joined(
-    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], deadline: date, *, absent: Absent
-) -> pl.DataFrame:
-    """The rows with the labels that were observed by the deadline.
+def _scored_rows(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
+    """The rows with what each version said of them.
 
     All file sets of a batch hold its rows in one order, so decisions and scores stand side by side without a join.
     """
@@ -215,11 +220,26 @@ def _joined(
                 rows = rows.with_columns(predictions["score"].alias(score_column(one.version)))
         else:
             rows = rows.with_columns(pl.lit(None, dtype=kind).alias(name))
-    rows = rows.with_columns(pl.col("id").cast(pl.String))
-    labels = _labels_of(store, project, manifest, rows["id"], deadline)
-    recurring, where = _recurring(store, project, manifest, rows["id"], scored, deadline)
-    if deadline == closing_date(manifest.date, project.maturity_days):  # what has closed stays, whatever came later
-        _refuse_most(manifest, rows["id"], recurring, where)
+    return rows.with_columns(pl.col("id").cast(pl.String))
+
+
+class _Labelled(NamedTuple):
+    """Rows with their labels, the ids that ``where`` has too, and how many labels there are of these rows at any time."""
+
+    rows: pl.DataFrame
+    recurring: pl.Series
+    where: str
+    matched: int
+
+
+def _labelled(
+    store: Store, project: Project, manifest: Manifest, rows: pl.DataFrame, scored: Sequence[Manifest], deadline: date,
+    *, absent: Absent,
+) -> _Labelled:  # fmt: skip
+    """The rows with the labels that were observed by the deadline."""
+    ids = rows["id"]
+    labels = read_labels(store, project, ids, batch=manifest.batch, dated=manifest.date, deadline=deadline)
+    recurring, where = _recurring(store, project, manifest, ids, scored, deadline)
     joined = join_labels(
         rows,
         labels.frame,
@@ -228,20 +248,19 @@ def _joined(
         absent_is_negative=absent == "negative",
         recurring=recurring,
     )
-    if labels.matched or absent == "negative":
-        return joined
-    other = example_of_a_label_id(store, project)
+    return _Labelled(joined, recurring, where, labels.matched)
+
+
+def _unmatched(store: Store, project: Project, manifest: Manifest, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a batch none of whose ids is among the labels, with an example of both sides as the reason, if there are labels."""
+    own, other = rows["id"][0], example_of_a_label_id(store, project)
     if other is None:
-        return joined
+        return rows
     log.warning(
-        "batch %s: %s: the batch has ids such as %s, the labels such as %s",
-        manifest.batch,
-        NO_ID_MATCHES,
-        rows["id"][0],
-        other,
+        "batch %s: %s: the batch has ids such as %s, the labels such as %s", manifest.batch, NO_ID_MATCHES, own, other
     )
-    reason = f"{NO_ID_MATCHES}, such as {rows['id'][0]}; the labels have ids such as {other}"
-    return joined.with_columns(excluded=pl.coalesce("excluded", pl.lit(reason)))
+    reason = f"{NO_ID_MATCHES}, such as {own}; the labels have ids such as {other}"
+    return rows.with_columns(excluded=pl.coalesce("excluded", pl.lit(reason)))
 
 
 def _task_of(predictions: pl.DataFrame) -> Task:
