@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from analysis.batch_unit import Overdispersion
 from analysis.bootstrap import Bootstrap, bootstrap
@@ -27,6 +28,7 @@ from analysis.measures import (
     REGRESSION_LOSSES,
     LinearMetric,
     Measure,
+    gain_sign,
     is_linear,
     is_regression_loss,
     is_score_measure,
@@ -37,6 +39,7 @@ from analysis.planned import PlannedLook, planned_look
 from analysis.policy import Policy
 from analysis.process import Method
 from analysis.proof import as_assumed, batch_process, process, total_outcomes, unevenness, varies
+from analysis.sampled_bootstrap import sampled_bootstrap
 from analysis.score_sums import merge_losses
 from analysis.segments import Reversal, Segment, homogeneity_p_value, paired_interval, reversals, segment_forest
 
@@ -93,7 +96,8 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     level = 1 - 2 * policy.alpha
     found = process(given, primary, policy)
     batches = batch_process(given, primary, policy)
-    segments = {} if policy.task == "regression" else evidence.segments
+    sampled = policy.sampling is not None
+    segments = {} if policy.task == "regression" or sampled else evidence.segments
     forest = segment_forest(segments, shown, confidence_level=level)
     losses = _losses(evidence, policy)
     return Measured(
@@ -103,8 +107,12 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         log_e=0.0 if isinstance(found, Undefined) else found.log_e(policy.min_gain),
         interval=found if isinstance(found, Undefined) else found.interval(policy.alpha),
         planned=planned_look(evidence.outcomes(shown), policy.horizon, alpha=policy.alpha) if policy.horizon else None,
-        mcnemar={name: mcnemar(total_outcomes(evidence, name)) for name in LINEAR if name in MEASURES[policy.task]},
-        paired_interval=_interval_at_one_look(counts, losses, policy),
+        mcnemar={
+            name: mcnemar(total_outcomes(evidence, name))
+            for name in LINEAR
+            if name in MEASURES[policy.task] and not sampled
+        },
+        paired_interval=_interval_at_one_look(evidence, losses, policy),
         metrics={name: total_difference(evidence, name, policy) for name in _shown_metrics(evidence, policy)},
         recent=total_difference(replace(evidence, batches=_newest(evidence)), primary, policy),
         bootstrap=_bootstrap(evidence, policy, rng),
@@ -135,12 +143,24 @@ def shown_metric(policy: Policy) -> LinearMetric:
 
 
 def _interval_at_one_look(
-    counts: PairedCounts, losses: Mapping[RegressionLoss, PairedT | Undefined], policy: Policy
+    evidence: Evidence, losses: Mapping[RegressionLoss, PairedT | Undefined], policy: Policy
 ) -> Interval | Undefined:
+    if policy.sampling:
+        return _sampled_interval(evidence, policy)
     if is_regression_loss(policy.primary):
         found = losses[policy.primary]
         return found if isinstance(found, Undefined) else found.interval
-    return paired_interval(counts, shown_metric(policy), confidence_level=1 - 2 * policy.alpha)
+    return paired_interval(evidence.counts, shown_metric(policy), confidence_level=1 - 2 * policy.alpha)
+
+
+def _sampled_interval(evidence: Evidence, policy: Policy) -> Interval | Undefined:
+    """The normal interval of the weighted gain; Newcombe's is for rows that count alike."""
+    found = total_difference(evidence, policy.primary, policy)
+    if isinstance(found, Undefined):
+        return found
+    half = float(stats.norm.isf(policy.alpha)) * found.standard_error
+    gain = gain_sign(policy.primary) * found.value
+    return Interval(gain - half, gain + half, 1 - 2 * policy.alpha)
 
 
 def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> dict[Measure, Bootstrap | Undefined]:
@@ -149,6 +169,9 @@ def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> 
     if policy.task == "multiclass":
         by_name = class_bootstrap(evidence.classes, CLASS_MEASURES, rng=rng, confidence_level=level, n_resamples=n)
         return {name: by_name[name] for name in CLASS_MEASURES}
+    if policy.sampling:
+        drawn_weighted = sampled_bootstrap(evidence.sampled, METRICS, rng=rng, confidence_level=level, n_resamples=n)
+        return {name: drawn_weighted[name] for name in METRICS}
     if policy.task == "binary":
         drawn = begg_greenes if is_corrected(evidence.batches, policy) else bootstrap
         found = drawn(evidence.counts, METRICS, rng=rng, confidence_level=level, n_resamples=n)
@@ -167,6 +190,8 @@ def _shown_metrics(evidence: Evidence, policy: Policy) -> list[Measure]:
     """All metrics of the tallies, the scores that lie beside them or are asked for, and cost where it has a price."""
     if policy.task != "binary":
         return list(MEASURES[policy.task])
+    if policy.sampling:
+        return [*METRICS, "cost"] if policy.costs else [*METRICS]
     asked = {name for name in (policy.primary, *policy.guardrails) if is_score_measure(name)}
     scores = sorted(asked.union(*(b.scores for b in evidence.batches)))
     cost: list[Measure] = ["cost"] if policy.costs else []

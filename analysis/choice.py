@@ -9,7 +9,7 @@ from scipy import stats
 
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
-from analysis.gains import is_corrected, total_difference
+from analysis.gains import rows_count_alike, total_difference
 from analysis.mcnemar import mcnemar
 from analysis.measures import is_linear
 from analysis.policy import Policy
@@ -67,7 +67,7 @@ def choose(
 
 def _p_value(evidence: Evidence, policy: Policy) -> float:
     """Two-sided, of any difference in the primary metric."""
-    if is_linear(policy.primary) and not is_corrected(evidence.batches, policy):
+    if is_linear(policy.primary) and rows_count_alike(evidence.batches, policy):
         return mcnemar(total_outcomes(evidence, policy.primary), alternative="two-sided").p_value
     found = total_difference(evidence, policy.primary, policy)
     if isinstance(found, Undefined) or found.standard_error == 0:

@@ -42,9 +42,15 @@ class CostMatrix:
         """The most that two decisions on one row can differ by."""
         return max(abs(self.tp - self.fn), abs(self.fp - self.tn))
 
+    def by_cell(self) -> tuple[Floats, Floats]:
+        """Cost under the champion and under the challenger for each of the eight cells (4 label + 2 champion + challenger)."""
+        champion = np.array([self.of(j >> 2, (j >> 1) & 1) for j in range(8)])
+        return champion, np.array([self.of(j >> 2, j & 1) for j in range(8)])
+
     def saved(self) -> Floats:
-        """Cost under the champion minus cost under the challenger for each of the eight cells (4 label + 2 champion + challenger)."""
-        return np.array([self.of(j >> 2, (j >> 1) & 1) - self.of(j >> 2, j & 1) for j in range(8)])
+        """What the challenger saves in each of these cells."""
+        champion, challenger = self.by_cell()
+        return champion - challenger
 
 
 def expected_cost(counts: PairedCounts, costs: CostMatrix) -> Difference | Undefined:

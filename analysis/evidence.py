@@ -14,16 +14,18 @@ from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.entities import EntityEvidence, entity_evidence
 from analysis.measures import LinearMetric, Measure, is_regression_loss, loss_bound
 from analysis.missing_labels import worst_case
-from analysis.policy import Unlabelled
+from analysis.policy import Policy
 from analysis.row_labels import base_reason
+from analysis.sampled import SampledCounts
 from analysis.score_sums import ScoreSums, pair_sums
-from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, segment_counts
+from analysis.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, pair_sampled, segment_counts
 
 __all__ = [
     "ANOTHER_CLIP",
     "ANOTHER_CONTENDER",
     "BEFORE_TRAINED_THROUGH",
     "NOT_CLOSED",
+    "WITHOUT_PROBABILITIES",
     "BatchTally",
     "Contender",
     "Evidence",
@@ -38,6 +40,9 @@ BEFORE_TRAINED_THROUGH = "before trained_through"
 NOT_CLOSED = "batch not closed"
 ANOTHER_CONTENDER = "scored with another model or threshold"
 ANOTHER_CLIP = "closed under another largest_error"
+WITHOUT_PROBABILITIES = "closed without label probabilities"
+
+_USUAL = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,9 @@ class BatchTally:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair; ``classes`` where there are several.
+    """What one closed batch says about one pair; ``classes`` where there are several, ``sampled`` where labels have probabilities.
 
-    A record of it has no ``classes``: they are in the batch's tally, and hundreds of cells a batch would make megabytes of
+    A record of it has neither: they are in the batch's tally, and hundreds of cells a batch would make megabytes of
     every decision.
     """
 
@@ -81,6 +86,7 @@ class PairedBatch:
     classes: ClassCounts | None = field(default=None, metadata={"record": False})
     late: PairedCounts | None = None
     late_classes: ClassCounts | None = field(default=None, metadata={"record": False})
+    sampled: SampledCounts | None = field(default=None, metadata={"record": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,11 @@ class Evidence:
     def classes(self) -> ClassCounts:
         """The counts by class over all batches; empty where the task has no classes."""
         return sum_classes(self.batches)
+
+    @property
+    def sampled(self) -> SampledCounts:
+        """The labelled rows over all batches by the probability with which they were chosen; empty where none is known."""
+        return SampledCounts.of(part for b in self.batches if b.sampled for part in b.sampled.by_probability)
 
     @property
     def segments(self) -> dict[tuple[str, str], PairedCounts]:
@@ -168,17 +179,16 @@ def gather(
     closed: Sequence[BatchTally],
     open_rows: int = 0,
     *,
-    largest_error: float | None = None,
-    unlabelled: Unlabelled = "refuse",
+    policy: Policy = _USUAL,
 ) -> Evidence:
     """The evidence on one pair from the closed batches of a reign, in the order in which looks first used them.
 
     What depends on the order (scales, first appearances of entities, planned looks) then never changes what an earlier look saw.
     A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
     what they learned from. Neither does one that a version scored with another threshold than now: that was another
-    contender. Nor does one whose losses were clipped otherwise than at ``largest_error``. ``open_rows`` are the rows of
-    batches that are not closed yet. Batches without one labelled row of the pair do not become batches of evidence,
-    except where the worst is assumed of a row without a label on which the two disagree.
+    contender. Nor does one whose losses were clipped otherwise than the policy clips them, or that closed without the probabilities
+    that it weighs labels by. ``open_rows`` are the rows of batches that are not closed yet. Batches without one labelled row of
+    the pair do not become batches of evidence, except where the worst is assumed of a row without a label on which the two disagree.
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
@@ -193,15 +203,21 @@ def gather(
         pair = champion.version, challenger.version
         excluded.update(pair_exclusions(tally.frame, *pair))
         counts = pair_counts(tally.frame, *pair)
-        if counts.n or (unlabelled == "worst_case" and any(counts.unlabelled[1:3])):
+        if counts.n or (policy.unlabelled == "worst_case" and any(counts.unlabelled[1:3])):
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
-            if not _clipped_at(largest_error, scores):
+            if not _clipped_at(policy.largest_error, scores):
                 excluded[ANOTHER_CLIP] += counts.n
+                continue
+            sampled = pair_sampled(tally.frame, *pair) if policy.sampling else None
+            if policy.sampling and sampled is None:
+                excluded[WITHOUT_PROBABILITIES] += counts.n
                 continue
             segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
             late = None if tally.late is None else pair_counts(tally.late, *pair)
             late_classes = None if tally.late is None else pair_classes(tally.late, *pair)
-            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, classes, late, late_classes))
+            batches.append(
+                PairedBatch(tally.batch, tally.date, counts, segments, scores, classes, late, late_classes, sampled)
+            )
             frames.append(tally.frame)
     excluded = _by_base(excluded)
     if open_rows:

@@ -12,14 +12,30 @@ from analysis.metrics import Difference, difference
 from analysis.missing_labels import corrected_difference
 from analysis.multiclass import class_difference
 from analysis.policy import Policy
+from analysis.sampled import SampledCounts, sampled_difference, sampled_mean_difference
 from analysis.score_sums import merge
 
-__all__ = ["batch_differences", "is_corrected", "total_difference"]
+__all__ = ["batch_differences", "is_corrected", "rows_count_alike", "total_difference"]
 
 
 def is_corrected(batches: Sequence[PairedBatch], policy: Policy) -> bool:
     """Whether the policy corrects the counts of these batches for the rows without a label."""
     return policy.unlabelled == "begg_greenes" and any(any(b.counts.unlabelled) for b in batches)
+
+
+def _sampled(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -> Difference | Undefined:
+    """The same of all rows, from labelled ones that were chosen with known probabilities."""
+    counts = SampledCounts.of(part for b in batches if b.sampled for part in b.sampled.by_probability)
+    if name == "cost":
+        assert policy.costs is not None
+        return sampled_mean_difference(counts, *policy.costs.matrix.by_cell())
+    assert is_tally_metric(name)
+    return sampled_difference(counts, name)
+
+
+def rows_count_alike(batches: Sequence[PairedBatch], policy: Policy) -> bool:
+    """Whether every labelled row counts as one: the counts are neither corrected nor weighed."""
+    return not (policy.sampling or is_corrected(batches, policy))
 
 
 def total_difference(evidence: Evidence, name: Measure, policy: Policy) -> Difference | Undefined:
@@ -38,6 +54,8 @@ def _difference(batches: Sequence[PairedBatch], name: Measure, policy: Policy) -
         return merge(name, scores_of(batches, name))
     if policy.task == "multiclass" and is_class_measure(name):
         return class_difference(name, sum_classes(batches))
+    if policy.sampling:
+        return _sampled(batches, name, policy)
     counts = sum((b.counts for b in batches), PairedCounts())
     if name == "cost":
         assert policy.costs is not None

@@ -179,10 +179,16 @@ def _labels_follow(m: Measured, policy: Policy) -> list[str]:
     """Whether labels depend on what the models said, so that rows without one cannot be left out."""
     threshold, found = -math.log(CHECK_LEVEL), m.labels
     reasons = []
-    if policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold:
+    follow = policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold
+    if follow and policy.sampling:
+        reasons.append(
+            f"labels come more or less often than their probabilities say (E = {e_text(found.log_e)}); correct "  # type: ignore[arg-type]
+            "'columns.label_probability', which is the chance that a row has a label when its batch closes, or raise maturity_days"
+        )
+    elif follow:
         reasons.append(
             f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
-            f"(E = {e_text(found.log_e)}); {_CURE}"
+            f"(E = {e_text(found.log_e)}); {_CURE}"  # type: ignore[arg-type]
         )
     if policy.unlabelled != "worst_case" and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:
         reasons.append(

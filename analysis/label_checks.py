@@ -23,6 +23,7 @@ from analysis.label_selection import (
 from analysis.measures import LinearMetric, is_linear
 from analysis.policy import Policy
 from analysis.process import OutcomeProcess, Process
+from analysis.sampled import log_e_declared
 from analysis.score_sums import PREDICTED, PREDICTED_UNLABELLED
 
 __all__ = ["LabelChecks", "TippingPoint", "label_checks"]
@@ -83,6 +84,8 @@ def _differing(evidence: Evidence) -> int:
 def _selection(evidence: Evidence, policy: Policy) -> float | Undefined:
     if policy.task == "regression":
         return _selection_of_numbers(evidence)
+    if policy.sampling:
+        return log_e_declared(evidence.counts, evidence.sampled, heaviest=policy.sampling.heaviest, prior=policy.prior)
     if not sum(_missing(b) for b in evidence.batches):
         return Undefined("every row on which the two disagree is labelled")
     if policy.task == "binary":

@@ -75,17 +75,19 @@ def paired_metric(name: Metric, cells: Floats) -> tuple[Floats, Floats]:
     return metric_array(name, *champion), metric_array(name, *challenger)
 
 
-def paired_standard_error(name: Metric, cells: Floats) -> Floats:
+def paired_standard_error(name: Metric, cells: Floats, *, squares: Floats | None = None) -> Floats:
     """Delta-method standard error of challenger minus champion for each row of ``cells``; not-a-number where undefined.
 
     Every metric here is homogeneous of degree 0 in the counts, so with g_j = n d(theta)/dN_j the standard error is
-    sqrt(sum_j N_j g_j^2) / n over the eight cells. The gradients are closed forms of the cell counts.
+    sqrt(sum_j N_j g_j^2) / n over the eight cells. The gradients are closed forms of the cell counts. Where rows have weights,
+    ``cells`` are sums of the weights and ``squares`` those of their squares, in place of N_j under the root.
     """
+    squares = cells if squares is None else squares
     old, new = (_gradient(name, *confusion) for confusion in _confusions(cells))
     variance = np.zeros(len(cells))
     for cell in range(8):
         label, c, h = cell >> 2, (cell >> 1) & 1, cell & 1
-        variance += cells[:, cell] * (new[_outcome(label, h)] - old[_outcome(label, c)]) ** 2
+        variance += squares[:, cell] * (new[_outcome(label, h)] - old[_outcome(label, c)]) ** 2
     return np.sqrt(variance)
 
 

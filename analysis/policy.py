@@ -14,7 +14,7 @@ from analysis.group_sequential import Spending
 from analysis.measures import LINEAR, MEASURES, LinearMetric, Measure, Task, is_linear, span
 from analysis.metrics import METRICS
 
-__all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Unlabelled"]
+__all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Sampling", "Unlabelled"]
 
 ErrorBudget = Literal["family", "reign", "programme"]
 Unlabelled = Literal["refuse", "worst_case", "begg_greenes"]
@@ -56,6 +56,27 @@ class Horizon(_Strict):
         ge=20, description="The planned information: rows on which exactly one of the two is right."
     )
     spending: Spending = Field("obrien-fleming", description="How alpha is spent on the way.")
+
+
+class Sampling(_Strict):
+    """Lower bounds of the probabilities with which rows are chosen to be labelled: the higher, the faster the evidence comes."""
+
+    least: float = Field(gt=0, le=1, description="No row is labelled with a lower probability.")
+    disagreements: float | None = Field(
+        None, gt=0, le=1, description="Nor a row on which two of the models disagree with a lower one than this."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Sampling:
+        if self.disagreements is not None and self.disagreements < self.least:
+            msg = f"disagreements is {self.disagreements:g}, below least, which is {self.least:g}; it cannot be lower"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def heaviest(self) -> tuple[float, float]:
+        """The largest weights, 1 / probability, of rows on which two models agree and of those on which they disagree."""
+        return 1 / self.least, 1 / (self.disagreements or self.least)
 
 
 class Policy(_Strict):
@@ -103,6 +124,11 @@ class Policy(_Strict):
         description="Where labels depend on the decisions: refuse; prove what no missing label can undo (recall, specificity and "
         "accuracy only); or correct, taking labels as missing at random given both decisions.",
     )
+    sampling: Sampling | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="How low the known probabilities of being labelled are (`columns.label_probability`); fixed before the data are seen.",
+    )
     approval: Literal["automatic", "required"] = Field(
         "automatic", description="Whether a promotion waits until a person has approved it."
     )
@@ -121,7 +147,7 @@ class Policy(_Strict):
         share = given.get("planned_win_share")
         if isinstance(share, (int, float)) and 0.5 < share <= 1:
             filled.setdefault("prior", prior_for(share))
-        bounded = given.get("unlabelled") == "worst_case"
+        bounded = given.get("unlabelled") == "worst_case" or given.get("sampling") is not None
         usual = {m: v for m, v in _GUARDRAILS.get(task, {}).items() if not bounded or is_linear(m)}
         filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
         return filled
@@ -194,7 +220,25 @@ class Policy(_Strict):
             faults += self._faults_of_missing_labels(named)
         if self.horizon:
             faults += self._faults_of_horizon()
-        return faults
+        return faults + self._faults_of_sampling(named)
+
+    def _faults_of_sampling(self, named: Sequence[Measure]) -> list[str]:
+        if self.sampling is None:
+            return []
+        if self.task != "binary":
+            return [f"sampling needs decisions of 0 and 1; the task is {self.task}; remove it"]
+        covered = (*LINEAR, "cost")
+        faults = [
+            f"labels of rows that were chosen with known probabilities are judged by recall, specificity, accuracy and cost; remove {m}"
+            for m in named
+            if m not in covered
+        ]
+        others = {
+            "segment_guardrails": bool(self.segment_guardrails),
+            "horizon": self.horizon is not None,
+            f"unlabelled: {self.unlabelled}": self.unlabelled != "refuse",
+        }
+        return faults + [f"sampling does not go with {name}; remove one" for name, set_ in others.items() if set_]
 
     def _faults_of_the_task(self) -> list[str]:
         """What needs decisions of 0 and 1 where there are none."""

@@ -21,13 +21,14 @@ from analysis.intervals import Interval
 from analysis.losses import PairedLosses
 from analysis.metrics import Floats
 from analysis.precision import log_e_precision
+from analysis.sampled import SampledCounts, confidence_sequence_sampled, log_e_sampled
 
 __all__ = [
     "AsymptoticProcess", "BatchProcess", "CostProcess", "LossProcess", "Method", "OutcomeProcess", "PrecisionProcess",
-    "Process", "WorstCaseProcess",
+    "Process", "SampledProcess", "WorstCaseProcess",
 ]  # fmt: skip
 
-Method = Literal["rows", "entities", "precision", "cost", "losses", "asymptotic", "batches"]
+Method = Literal["rows", "entities", "precision", "cost", "losses", "asymptotic", "batches", "sampled"]
 
 
 class Process(Protocol):
@@ -135,6 +136,40 @@ class LossProcess:
 
     def interval(self, alpha: float) -> Interval:
         return confidence_sequence_of_loss(self.losses, bound=self.bound, alpha=alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class SampledProcess:
+    """Gains of rows that were chosen to be labelled with known probabilities: exact (``analysis.sampled``).
+
+    ``payoffs`` are the gains of the eight cells, up to ``span`` either way; ``heaviest`` are the largest weights of rows on which the
+    two agree and on which they disagree.
+    """
+
+    counts: SampledCounts
+    payoffs: tuple[float, ...]
+    span: float
+    heaviest: tuple[float, float]
+    prior: float
+    method: Method = "sampled"
+
+    def log_e(self, null_gain: float) -> float:
+        return self._log_e(1, null_gain)
+
+    def log_e_reverse(self, null_gain: float) -> float:
+        return self._log_e(-1, -null_gain)
+
+    def _log_e(self, sign: int, null_gain: float) -> float:
+        payoffs = sign * np.array(self.payoffs)
+        return log_e_sampled(
+            self.counts, payoffs, span=self.span, heaviest=self.heaviest, null_gain=null_gain, prior=self.prior
+        )
+
+    def interval(self, alpha: float) -> Interval:
+        payoffs = np.array(self.payoffs)
+        return confidence_sequence_sampled(
+            self.counts, payoffs, span=self.span, heaviest=self.heaviest, alpha=alpha, prior=self.prior
+        )
 
 
 @dataclass(frozen=True, slots=True)

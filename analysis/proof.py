@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from analysis.asymptotic import MIN_DISCORDANT
 from analysis.batch_unit import (
     BatchGains,
@@ -13,7 +15,7 @@ from analysis.batch_unit import (
 )
 from analysis.counts import PairedOutcomes, Undefined
 from analysis.evidence import Evidence, scores_of
-from analysis.gains import batch_differences, is_corrected, total_difference
+from analysis.gains import batch_differences, is_corrected, rows_count_alike, total_difference
 from analysis.measures import (
     RANK_MEASURES,
     LinearMetric,
@@ -34,8 +36,10 @@ from analysis.process import (
     OutcomeProcess,
     PrecisionProcess,
     Process,
+    SampledProcess,
     WorstCaseProcess,
 )
+from analysis.sampled import outcome_payoffs, sampled_gains
 from analysis.score_sums import merge_losses
 
 __all__ = [
@@ -62,7 +66,8 @@ def as_assumed(evidence: Evidence, policy: Policy) -> Evidence:
 def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Undefined:
     """The evidence process of the gain in ``name``.
 
-    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses. Batches as units where the
+    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses, labels of rows that
+    were chosen with known probabilities. Batches as units where the
     policy says so, for rank metrics, and for what is not a share of rows where rows share entities. Else asymptotic,
     which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels corrected by Begg and Greenes are asymptotic too.
     Where the policy assumes the worst, evidence for the challenger and against it is what no missing label could undo.
@@ -71,6 +76,8 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
         return WorstCaseProcess(*(_bounded(e, name, policy) for e in _both_ways(evidence, policy)))
     if policy.unit == "batch" or name in RANK_MEASURES or (evidence.entities and not is_linear(name)):
         return batch_process(evidence, name, policy)
+    if policy.sampling:
+        return _sampled(evidence, name, policy, policy.sampling.heaviest)
     if is_tally_metric(name) and is_corrected(evidence.batches, policy):
         return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
     if is_linear(name):
@@ -87,6 +94,15 @@ def process(evidence: Evidence, name: Measure, policy: Policy) -> Process | Unde
     if bound is not None:
         return LossProcess(merge_losses(scores_of(evidence.batches, name)), bound)
     return _asymptotic(evidence, total_difference(evidence, name, policy), name, policy)
+
+
+def _sampled(evidence: Evidence, name: Measure, policy: Policy, heaviest: tuple[float, float]) -> SampledProcess:
+    if name == "cost":
+        assert policy.costs is not None
+        costs = policy.costs.matrix
+        return SampledProcess(evidence.sampled, tuple(costs.saved().tolist()), costs.span, heaviest, policy.prior)
+    assert is_linear(name)
+    return SampledProcess(evidence.sampled, tuple(outcome_payoffs(name).tolist()), 1.0, heaviest, policy.prior)
 
 
 def _both_ways(evidence: Evidence, policy: Policy) -> tuple[Evidence, ...]:
@@ -133,7 +149,9 @@ def batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchPro
 
 
 def _batch_process(evidence: Evidence, name: Measure, policy: Policy) -> BatchProcess:
-    if is_linear(name) and not is_corrected(evidence.batches, policy):
+    if is_linear(name) and policy.sampling:
+        return BatchProcess(sampled_gains([b.sampled for b in evidence.batches if b.sampled], name))
+    if is_linear(name) and rows_count_alike(evidence.batches, policy):
         return BatchProcess(outcome_gains(evidence.outcomes(name)))
     sign = gain_sign(name)
     found = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
@@ -162,6 +180,10 @@ def varies(evidence: Evidence, name: Measure, policy: Policy) -> bool:
 
 def _effective(evidence: Evidence, name: Measure) -> float:
     """The number of equal batches that the disagreements of all batches are worth, or the rows where there are none to count."""
+    sampled = [b.sampled for b in evidence.batches if b.sampled]
+    if sampled:
+        differs = np.nan_to_num(outcome_payoffs(name if is_linear(name) else "accuracy")) != 0
+        return effective_batches([s.moment(1)[differs].sum() for s in sampled])
     if is_linear(name):
         return effective_batches([b.discordant for b in evidence.outcomes(name)])
     if is_score_measure(name):
@@ -170,7 +192,7 @@ def _effective(evidence: Evidence, name: Measure) -> float:
 
 
 def _unevenness(evidence: Evidence, name: Measure, policy: Policy) -> Overdispersion | Undefined:
-    if is_linear(name) and not is_corrected(evidence.batches, policy):
+    if is_linear(name) and rows_count_alike(evidence.batches, policy):
         return overdispersion(evidence.outcomes(name))
     return heterogeneity(batch_differences(evidence, name, policy))
 

@@ -66,6 +66,8 @@ def join_labels(
 
     Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
     at most ``LARGEST_NUMBER`` either way.
+
+    Where ``labels`` has ``probability``, that with which a row was chosen to be labelled, the labelled rows have it too.
     """
     usable, reason = _LABELS[task]
     given = labels.filter(pl.col("label").is_not_null())
@@ -73,11 +75,13 @@ def join_labels(
         pl.lit(None, dtype=pl.String).alias(c) for c in ("raw", "unusable") if c not in given.columns
     )
     early = pl.col("observed_at").cast(pl.Date) < begins if begins else pl.lit(value=False)
+    sampled = ["probability"] if "probability" in given.columns else []
+    told = pl.struct("label", *sampled)
     last = (
         given.filter(~early)
         .filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
         .group_by("id")
-        .agg(pl.col("label", "raw", "unusable").min(), (pl.col("label").n_unique() > 1).alias("conflict"))
+        .agg(pl.col("label", "raw", "unusable", *sampled).min(), (told.n_unique() > 1).alias("conflict"))
     )
     joined = (
         rows.join(last, on="id", how="left")

@@ -33,7 +33,7 @@ from analysis.measures import (
 )
 from analysis.metrics import Difference, difference, metric
 from analysis.multiclass import class_metric
-from analysis.policy import Policy, Unlabelled
+from analysis.policy import Policy
 from analysis.proof import process
 from analysis.score_sums import merge, merge_losses, version_value
 from analysis.tally import ENTITY, confusion, pair_classes
@@ -158,14 +158,12 @@ class Tape:
         closed: Sequence[BatchTally],
         looks: Sequence[date],
         maturity_days: int,
-        *,
-        largest_error: float | None = None,
-        unlabelled: Unlabelled = "refuse",
+        policy: Policy | None = None,
     ) -> None:
         self.closed = sorted(closed, key=lambda t: (t.date, t.batch))
         self.looks = looks
         self._maturity_days = maturity_days
-        self._largest_error, self._unlabelled = largest_error, unlabelled
+        self._policy = policy or Policy()
         self._counted = functools.cache(self._count)
 
     def _count(self, index: int, leader: str, version: str) -> Evidence:
@@ -173,7 +171,7 @@ class Tape:
 
     def _gather(self, closed: Sequence[BatchTally], leader: str, version: str) -> Evidence:
         pair = closed[-1].scored[leader], closed[-1].scored[version]
-        return gather(*pair, closed, largest_error=self._largest_error, unlabelled=self._unlabelled)
+        return gather(*pair, closed, policy=self._policy)
 
     def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence | None:
         """The evidence of those of these batches that both have scored, if there are any."""
@@ -230,7 +228,7 @@ class Tape:
             harms = [(_gain(rest, name, policy), margin) for name, margin in policy.guardrails.items()]
             broke += any(harm is not None and harm < -margin for harm, margin in harms)
         led = [(t, leader_on(t.date, switches, first)) for t in self.closed]
-        served = {name: _served(led, name, policy.task, self._largest_error) for name in _SERVED[policy.task]}
+        served = {name: _served(led, name, policy.task, self._policy.largest_error) for name in _SERVED[policy.task]}
         return Outcome(tuple(switches), not_better, broke, served)
 
 

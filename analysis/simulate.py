@@ -187,6 +187,9 @@ def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None =
     if policy.task != "binary":
         msg = f"only decisions of 0 and 1 are simulated; the task is {policy.task}"
         raise ValueError(msg)
+    if policy.sampling:
+        msg = "rows that are chosen to be labelled with known probabilities are not simulated"
+        raise ValueError(msg)
     for name in named:
         if name in SCORE_MEASURES:
             msg = f"only decisions are simulated, not scores, and the policy asks for proof about {name}"

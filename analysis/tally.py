@@ -2,8 +2,8 @@
 
 A tally is a polars frame with the columns ``excluded`` (why the rows count for nothing, null if they count), one
 ``segment.<column>`` for each segment column, ``entity`` where rows are known to share one, ``label`` (0, 1, or null
-where none arrived), one ``v<version>`` a version (0, 1, or null where it gave no decision) and ``n``. Its rows add up
-to all rows of the batch.
+where none arrived), ``probability`` where labelled rows were chosen with known ones, one ``v<version>`` a version (0, 1, or null
+where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
 
 Of several classes, ``label`` and ``v<version>`` are their names. Of numbers they are 1 where there is one: the tally
 counts rows, and their losses lie beside it (``analysis.score_tally``).
@@ -19,10 +19,12 @@ from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, PairedCounts
 from analysis.measures import Task
 from analysis.row_labels import id_occurs_once, join_labels
+from analysis.sampled import SampledCounts
 
 __all__ = [
     "ENTITY",
     "NOT_SCORED_BY_BOTH",
+    "PROBABILITY",
     "UNLABELLED",
     "add_tallies",
     "confusion",
@@ -31,6 +33,7 @@ __all__ = [
     "pair_classes",
     "pair_counts",
     "pair_exclusions",
+    "pair_sampled",
     "score_column",
     "segment_column",
     "segment_counts",
@@ -40,6 +43,7 @@ __all__ = [
 UNLABELLED = "unlabelled"
 NOT_SCORED_BY_BOTH = "not scored by both"
 ENTITY = "entity"
+PROBABILITY = "probability"
 _SEGMENT = "segment."
 
 
@@ -74,6 +78,7 @@ def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
         pl.col("excluded"),
         *(pl.col(s).cast(pl.String) for s in _segment_columns(joined)),
         *_entity(joined),
+        *_probability(joined),
         label,
         *(pl.col(v).cast(decision) for v in versions),
     ]
@@ -86,6 +91,14 @@ def _entity(rows: pl.DataFrame) -> list[pl.Expr]:
         return []
     counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
     return [pl.when(counts).then(pl.col(ENTITY).cast(pl.String)).alias(ENTITY)]
+
+
+def _probability(rows: pl.DataFrame) -> list[pl.Expr]:
+    """The probability of being labelled, of the rows that have a label that can be used."""
+    if PROBABILITY not in rows.columns:
+        return []
+    counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
+    return [pl.when(counts).then(pl.col(PROBABILITY)).alias(PROBABILITY)]
 
 
 def add_tallies(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -167,6 +180,21 @@ def pair_classes(frame: pl.DataFrame, champion: str, challenger: str) -> ClassCo
     cells = _usable(frame, c, h).select("label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n").rows()
     labelled = (((y, old, new), n) for y, old, new, n in cells if y is not None)
     return ClassCounts.of(labelled, (((old, new), n) for y, old, new, n in cells if y is None))
+
+
+def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> SampledCounts | None:
+    """The labelled rows of the pair by the probability with which they were chosen; None for a tally that knows of none."""
+    c, h = decision_column(champion), decision_column(challenger)
+    if PROBABILITY not in frame.columns:
+        return None
+    if c not in frame.columns or h not in frame.columns:
+        return SampledCounts()
+    cell = (4 * pl.col("label").cast(pl.Int64) + 2 * pl.col(c).cast(pl.Int64) + pl.col(h).cast(pl.Int64)).alias("cell")
+    rows = _usable(frame, c, h).filter(pl.col("label").is_not_null()).group_by(PROBABILITY, cell).agg(pl.col("n").sum())
+    found: dict[float, list[int]] = {}
+    for p, at, n in rows.iter_rows():
+        found.setdefault(p, [0] * 8)[at] += n
+    return SampledCounts.of((p, tuple(cells)) for p, cells in found.items())  # type: ignore[misc]
 
 
 def confusion(frame: pl.DataFrame, version: str) -> Confusion:

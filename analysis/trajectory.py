@@ -10,13 +10,14 @@ from analysis.cost import expected_cost
 from analysis.counts import Undefined
 from analysis.evidence import BatchTally, Evidence
 from analysis.measures import Measure, is_class_measure, is_score_measure, is_tally_metric, loss_bound
-from analysis.metrics import metric
+from analysis.metrics import Difference, metric
 from analysis.multiclass import class_metric
 from analysis.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
 from analysis.proof import batch_process, process
+from analysis.sampled import SampledCounts, sampled_difference, sampled_mean_difference
 from analysis.score_sums import version_value
-from analysis.tally import confusion, pair_classes, pair_counts
+from analysis.tally import confusion, pair_classes, pair_counts, pair_sampled
 
 __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
 
@@ -63,9 +64,21 @@ def _batch_value(tally: BatchTally, version: str, name: Measure, policy: Policy)
     classes = pair_classes(tally.frame, version, version)
     if classes is not None and is_class_measure(name):
         return class_metric(name, classes.champion)
+    sampled = pair_sampled(tally.frame, version, version)
+    if policy.sampling and sampled is not None:
+        return _weighted_value(sampled, name, policy)
     if name == "cost" and policy.costs:
         found_cost = expected_cost(pair_counts(tally.frame, version, version), policy.costs.matrix)
         return found_cost if isinstance(found_cost, Undefined) else found_cost.champion
     if is_tally_metric(name):
         return metric(name, confusion(tally.frame, version))
     return Undefined(f"{name} is not a metric of a tally of decisions")
+
+
+def _weighted_value(sampled: SampledCounts, name: Measure, policy: Policy) -> float | Undefined:
+    found: Difference | Undefined = Undefined(f"{name} is not a metric of a tally of decisions")
+    if name == "cost" and policy.costs:
+        found = sampled_mean_difference(sampled, *policy.costs.matrix.by_cell())
+    elif is_tally_metric(name):
+        found = sampled_difference(sampled, name)
+    return found if isinstance(found, Undefined) else found.champion

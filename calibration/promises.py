@@ -22,6 +22,7 @@ from calibration import (
     label_drops,
     looks,
     precision,
+    sampled_labels,
     shocks,
 )
 from calibration import paired_intervals as paired
@@ -82,6 +83,9 @@ BOUNDS: tuple[Bound, ...] = (
         {label_drops.SHIPPED: (0.05, "found; by both e-processes of labels")},
     ),
     *_bounds("label_drops", label_drops.INVALID, "at most", {label_drops.SHIPPED: (0.05, _VILLE)}),
+    *_bounds("sampled_labels", sampled_labels.FALSE, "at most", {sampled_labels.SHIPPED: (0.05, _VILLE)}),
+    *_bounds("sampled_labels", sampled_labels.INVALID, "at most", {sampled_labels.SHIPPED: (0.05, _VILLE)}),
+    *_bounds("sampled_labels", sampled_labels.PROMOTED, "at least", {sampled_labels.SHIPPED: (0.9, "found")}),
     *_bounds("label_drops", label_drops.PROMOTED, "at least", {label_drops.SHIPPED: (0.9, "found")}),
     *_bounds(
         "batch_margins",

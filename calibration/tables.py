@@ -17,6 +17,7 @@ from calibration.looks import LOOKS
 from calibration.paired_intervals import PAIRED_INTERVALS
 from calibration.power import POWER
 from calibration.precision import PRECISION
+from calibration.sampled_labels import SAMPLED_LABELS
 from calibration.shocks import SHOCKS
 
 __all__ = ["TABLES"]
@@ -29,6 +30,7 @@ TABLES: tuple[Table, ...] = (
     FEW_BATCHES,
     GUARDRAIL_SHOCKS,
     LABEL_DROPS,
+    SAMPLED_LABELS,
     CLUSTERS,
     CHALLENGERS,
     CONFIDENCE_SEQUENCES,

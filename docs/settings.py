@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from analysis.policy import Costs, Horizon, Policy
+from analysis.policy import Costs, Horizon, Policy, Sampling
 from tasks.markdown import table
 from tasks.project import Columns, LabelValues, Project
 
@@ -20,6 +20,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "policy": Policy,
     "policy.costs": Costs,
     "policy.horizon": Horizon,
+    "policy.sampling": Sampling,
 }
 _NOT_KEYS = {("The file", "name"), ("policy", "task")}  # the file's own name; the task stands at the top
 

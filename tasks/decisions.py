@@ -121,20 +121,14 @@ def judge_all(
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
     by_version = {c.version: c for c in challengers}
-    clip, assumed = policy.largest_error, policy.unlabelled
-    evidence = tuple(
-        gather(champion, c, tallies, open_rows, largest_error=clip, unlabelled=assumed) for c in challengers
-    )
+    evidence = tuple(gather(champion, c, tallies, open_rows, policy=policy) for c in challengers)
     judgement = judge(
         evidence,
         policy,
         seed=seed,
         allowances=allowances,
-        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, largest_error=clip, unlabelled=assumed),
-        departed=[
-            (gather(champion, c, tallies, largest_error=clip, unlabelled=assumed), allowance)
-            for c, allowance in departed
-        ],
+        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, policy=policy),
+        departed=[(gather(champion, c, tallies, policy=policy), allowance) for c, allowance in departed],
     )
     return evidence, judgement
 

@@ -25,7 +25,7 @@ class BatchLabels:
     """The labels of one batch's ids that were observed by its deadline; ``matched``: how many there are, observed whenever.
 
     The frame has ``id``, ``label``, ``observed_at``, ``raw`` (the label as it stands in the file, as text) and ``unusable`` (why it
-    cannot be used, where the project file says so; else null).
+    cannot be used, where the project file says so; else null), and ``probability`` where the project file names a column for it.
     """
 
     frame: pl.DataFrame
@@ -45,7 +45,24 @@ def read_labels(
         msg = f"{store.uri}: the labels below {project.name}/labels/ cannot be read; write them anew ({first_line(error)})"
         raise LabelError(msg) from error
     in_time = whole.filter(pl.col("observed_at").cast(pl.Date) <= deadline)
+    if project.policy.sampling:
+        _require_probabilities(in_time, project, project.policy.sampling.least)
     return BatchLabels(in_time, whole.height)
+
+
+def _require_probabilities(labels: pl.DataFrame, project: Project, least: float) -> None:
+    """Every label has the probability that its row was chosen with: one that has none cannot be weighed, and is not left out either."""
+    p = pl.col("probability")
+    wrong = labels.filter(pl.col("label").is_not_null() & ~p.is_between(least, 1).fill_null(value=False)).sort(
+        "file", "id"
+    )
+    for row in wrong.head(1).iter_rows(named=True):
+        found = "no number" if row["probability"] is None else f"{row['probability']:g}"
+        msg = (
+            f"{row['file']}: the label of '{row['id']}' has {found} in '{project.columns.label_probability}' ({wrong.height} such labels); "
+            f"it must lie between policy.sampling.least, which is {least:g}, and 1"
+        )
+        raise LabelError(msg)
 
 
 def example_of_a_label_id(store: Store, project: Project) -> str | None:
@@ -97,7 +114,15 @@ def _labels_in(store: Store, project: Project, key: str, batch: str, dated: date
         observed_at=observed.cast(pl.Datetime("us")),
         raw=class_names(pl.col(names.label), schema[names.label]),
         unusable=unusable,
+        **_probability(names.label_probability, key),
     )
+
+
+def _probability(column: str | None, key: str) -> dict[str, pl.Expr]:
+    """The probability, and the file for what is to be said about it."""
+    if column is None:
+        return {}
+    return {"probability": pl.col(column).cast(pl.Float64, strict=False), "file": pl.lit(key)}
 
 
 def _none() -> pl.Expr:
@@ -147,7 +172,7 @@ def _is_of(period: str, schema: pl.Schema, batch: str, dated: date) -> pl.Expr:
 
 def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
     observed_at = names.observed_at
-    needed = (names.id, names.label, observed_at, *([names.period] if names.period else []))
+    needed = [names.id, names.label, observed_at, *(c for c in (names.period, names.label_probability) if c)]
     missing = [repr(c) for c in needed if c not in schema]
     if missing:
         msg = (
@@ -157,6 +182,10 @@ def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
         raise LabelError(msg)
     if schema[names.id].is_float():
         msg = f"{key}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
+        raise LabelError(msg)
+    probability = names.label_probability
+    if probability and not (schema[probability].is_numeric() or schema[probability] == pl.Null):
+        msg = f"{key}: the column '{probability}' is {schema[probability]}; probabilities are numbers between 0 and 1"
         raise LabelError(msg)
     if schema[observed_at] not in (pl.Date, pl.Datetime):
         msg = f"{key}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"

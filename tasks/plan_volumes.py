@@ -133,7 +133,7 @@ def _seen(store: Store, project: Project, as_of: date) -> _Seen:
         "recall": _assumed("recall", tp / (tp + fn), pooled),
         "fpr": _assumed("fpr", fp / (fp + tn), pooled),
     }
-    rivals = _rivals(batches, champion)
+    rivals = _rivals(batches, champion, project.policy)
     if rivals:
         source = f"median of {len(rivals)} challenger{'s' if len(rivals) > 1 else ''}"
         outcomes = {
@@ -145,11 +145,11 @@ def _seen(store: Store, project: Project, as_of: date) -> _Seen:
     return _Seen(found, tuple(e.challenger.version for e in rivals if _varies(e, project.policy)))
 
 
-def _rivals(batches: Sequence[ClosedBatch], champion: str) -> list[Evidence]:
+def _rivals(batches: Sequence[ClosedBatch], champion: str, policy: Policy) -> list[Evidence]:
     """The evidence on every challenger as it last scored, where it has labels of both classes."""
     tallies = [b.tally for b in batches]
     contenders = {v: (t.scored[champion], c) for t in tallies for v, c in t.scored.items() if v != champion}
-    found = [gather(*contenders[v], tallies) for v in sorted(contenders, key=int)]
+    found = [gather(*contenders[v], tallies, policy=policy) for v in sorted(contenders, key=int)]
     return [e for e in found if e.counts.positives and e.counts.negatives]
 
 

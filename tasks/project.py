@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from analysis.measures import Task
-from analysis.policy import Costs, Horizon, Policy
+from analysis.policy import Costs, Horizon, Policy, Sampling
 from tasks.errors import DethroneError
 
 __all__ = ["Absent", "Columns", "LabelValue", "LabelValues", "Project", "ProjectFileError", "load_project"]
@@ -39,6 +39,11 @@ class Columns(BaseModel):
     period: str | None = Field(
         None,
         description="Which batch a label belongs to, in the labels: the id of the batch or its date; needed where ids recur.",
+    )
+    label_probability: str | None = Field(
+        None,
+        description="Where rows are chosen at random to be labelled, the chance that a row has a label when its batch closes, in the "
+        "labels: each label then counts for the rows that it stands for. `policy.sampling` says how low it gets.",
     )
 
 
@@ -160,6 +165,21 @@ class Project(BaseModel):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _sampling_goes_with_its_column(self) -> Project:
+        column, bounds = self.columns.label_probability, self.policy.sampling
+        if (column is None) != (bounds is None):
+            msg = (
+                "columns.label_probability names the chance that a row is labelled, and policy.sampling how low it gets; "
+                f"give both or neither ({'columns.label_probability' if column is None else 'policy.sampling'} is missing)"
+            )
+            raise ValueError(msg)
+        if column and (self.columns.entity or self.absent == "negative"):
+            other = "columns.entity" if self.columns.entity else "absent: negative"
+            msg = f"columns.label_probability does not go with {other}; remove one"
+            raise ValueError(msg)
+        return self
+
     @field_validator("name")
     @classmethod
     def _plain_name(cls, value: str) -> str:
@@ -191,6 +211,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "policy": Policy,
     "costs": Costs,
     "horizon": Horizon,
+    "sampling": Sampling,
 }
 
 

@@ -160,6 +160,10 @@ def _policy(policy: Policy, look: Look) -> list[list[str]]:
         rows.append(["errors clipped at", f"{policy.largest_error:g}"])
     if policy.unit == "batch":
         rows.append(["unit of evidence", "the batch"])
+    if policy.sampling:
+        heaviest = policy.sampling.heaviest
+        weights = f"each counts 1 / its probability rows, at most {heaviest[0]:.6g}, or {heaviest[1]:.6g} where models disagree"
+        rows.append(["sampled labels", weights])
     if policy.unlabelled != "refuse":
         rows.append(["missing labels", _MISSING[policy.unlabelled]])
     return rows

@@ -31,6 +31,7 @@ _METHODS: dict[Method, str] = {
     "losses": "the exact process of clipped losses",
     "asymptotic": "an asymptotic process, valid in the limit of many rows",
     "batches": "batches as units",
+    "sampled": "the exact process of labelled rows, each weighed by 1 / its probability of being labelled",
 }
 
 
@@ -56,9 +57,12 @@ def _labels(a: Assessment, policy: Policy) -> str:
     if not found.missing and (policy.task != "regression" or isinstance(found.log_e, Undefined)):
         return ""
     invalid, covered = "20 or more makes the judgement invalid", "covered by the setting `unlabelled`"
+    missing = "missing at one rate, whichever model alone flagged, within each class"
     rows = [
         [
-            "missing at one rate, whichever model alone flagged, within each class",
+            "labelled as often as the probabilities say, in all four pairs of decisions"
+            if policy.sampling
+            else missing,
             _against(found.log_e),
             invalid if policy.unlabelled == "refuse" else covered,
         ],
@@ -68,7 +72,7 @@ def _labels(a: Assessment, policy: Policy) -> str:
             invalid if policy.unlabelled != "worst_case" else covered,
         ],
     ]
-    if policy.task == "binary":
+    if policy.task == "binary" and not policy.sampling:
         share = label_share_p_value(counts)
         harmless = "a small p may be harmless: what both flag may have another base rate, and be looked into more often"
         rows.append(["labelled equally often in all four pairs of decisions", _tested(share), harmless])
@@ -79,6 +83,8 @@ def _labels(a: Assessment, policy: Policy) -> str:
 def _what_it_rests_on(found: LabelChecks, policy: Policy) -> str:
     """The assumption about labels that never came, and how many of them would overturn the proof."""
     said = f"{found.missing:,} of the {found.disagreements:,} rows on which the two disagree have no label"
+    if policy.sampling:
+        return f"{said}, by design. A label counts for 1 / its probability rows; what that rests on is that the probabilities are right."
     if policy.unlabelled == "worst_case":
         return f"{said}. Whatever they are, the verdict stands: they count for the other side."
     assumed = f"{said}. The verdict takes it that within each class they went missing whatever the models said"
@@ -139,7 +145,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         else m.interval.reason
     )
     single = (
-        f"{_limits(primary, m.paired_interval)} ({'paired t' if is_regression_loss(primary) else 'Newcombe'})"
+        f"{_limits(primary, m.paired_interval)} ({_interval_method(policy)})"
         if isinstance(m.paired_interval, Interval)
         else m.paired_interval.reason
     )
@@ -163,6 +169,12 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ],
     ]
     return table(["repeated looks", ""], rows)
+
+
+def _interval_method(policy: Policy) -> str:
+    if policy.sampling:
+        return "normal, of weighted rows"
+    return "paired t" if is_regression_loss(policy.primary) else "Newcombe"
 
 
 def _limits(name: Measure, interval: Interval) -> str:

@@ -25,19 +25,25 @@ _MARGINALS: dict[Marginal, str] = {
     "bhapkar": "the same (Bhapkar)",
 }
 
+_WEIGHED = (
+    "These are labelled rows, counted as they are. Every rate, difference, interval and e-value below weighs each by 1 / the probability "
+    "with which it was chosen to be labelled."
+)
+
 
 def numbers(a: Assessment, policy: Policy) -> list[str]:
     """The tables, and how their intervals were made."""
     m, level = a.measured, level_text(1 - 2 * a.alpha)
     if policy.task == "regression":
         return [_losses(m), f"Intervals: {level}, Student's paired t, one look. {_ABOUT_LOSSES}"]
-    counts = [_two_by_two(m.counts)] if policy.task == "binary" else [_by_class(m), _marginals(m)]
+    weighed = [_WEIGHED] if policy.sampling else []
+    counts = [_two_by_two(m.counts), *weighed] if policy.task == "binary" else [_by_class(m), _marginals(m)]
     made = f"Intervals: {level} percentile bootstrap from {policy.n_resamples:,} {_drawn(m)} draws, one look."
     return [*counts, _metrics(a), made]
 
 
 def _drawn(m: Measured) -> str:
-    """How the bootstrap draws: labels are corrected on resampled rows, else the cells are smoothed."""
+    """How the bootstrap draws: rows that are corrected or weighed are resampled, else the cells are smoothed."""
     corrected = any(isinstance(b, Bootstrap) and b.method == "multinomial" for b in m.bootstrap.values())
     return "multinomial" if corrected else "Dirichlet-½"
 

@@ -79,13 +79,7 @@ def tell(store: Store, project: Project) -> str:
         Switch(after.since, before.version, after.version, after.reason)
         for before, after in itertools.pairwise(entries)
     ]
-    tape = Tape(
-        closed,
-        days,
-        project.maturity_days,
-        largest_error=project.policy.largest_error,
-        unlabelled=project.policy.unlabelled,
-    )
+    tape = Tape(closed, days, project.maturity_days, project.policy)
     rules = naive_rules(project.policy)
     courses = {name: tape.replay(versions, rule, first=first) for name, rule in rules.items()} | {DETHRONE: actual}
     outcomes = {name: tape.outcome(course, project.policy, first=first) for name, course in courses.items()}

@@ -16,7 +16,7 @@ from analysis.evidence import BatchTally, closing_date
 from analysis.measures import Task
 from analysis.row_labels import NO_ID_MATCHES, id_occurs_once, join_labels
 from analysis.score_tally import score_tally
-from analysis.tally import ENTITY, count_rows, decision_column, score_column, segment_column
+from analysis.tally import ENTITY, PROBABILITY, count_rows, decision_column, score_column, segment_column
 from tasks.errors import DethroneError
 from tasks.label_files import LabelError, example_of_a_label_id, read_labels
 from tasks.predictions import DamagedError, Manifest, manifest_bytes, manifest_key, manifests, read_parts
@@ -99,6 +99,25 @@ def _refuse_most(manifest: Manifest, ids: pl.Series, found: _Labelled) -> None:
         raise LabelError(msg)
 
 
+def _refuse_rare(project: Project, manifest: Manifest, rows: pl.DataFrame) -> None:
+    """Raise LabelError for a row on which two models disagree whose probability of being labelled is below the bound for such rows."""
+    sampling = project.policy.sampling
+    if sampling is None or sampling.disagreements is None:
+        return
+    decisions = [pl.col(decision_column(s.version)) for s in manifest.scored]
+    rare = (pl.max_horizontal(decisions) != pl.min_horizontal(decisions)) & (
+        pl.col("probability") < sampling.disagreements
+    )
+    found = rows.filter(rare & pl.col("label").is_not_null()).sort("id")
+    for row in found.head(1).iter_rows(named=True):
+        msg = (
+            f"batch {manifest.batch}: the models disagree on '{row['id']}', which was labelled with probability {row['probability']:g} "
+            f"({found.height} rows are so); policy.sampling.disagreements says at least {sampling.disagreements:g}; "
+            "lower it, or correct the labels"
+        )
+        raise LabelError(msg)
+
+
 def _close(
     store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], as_of: date, *, keep: bool
 ) -> ClosedBatch:
@@ -112,6 +131,7 @@ def _close(
         rows = _scored_rows(store, project, manifest)
         found = _labelled(store, project, manifest, rows, scored, deadline, absent=project.absent)
         _refuse_most(manifest, rows["id"], found)
+        _refuse_rare(project, manifest, found.rows)
         joined = (
             found.rows
             if found.matched or project.absent == "negative"
@@ -186,7 +206,9 @@ def _require_versions(store: Store, key: str, frame: pl.DataFrame, manifest: Man
     """A tally has one column for each version of the manifest, those that failed included."""
     known = {decision_column(s.version) for s in manifest.scored}
     found = {
-        c for c in frame.columns if c not in ("excluded", "label", "n", ENTITY) and not c.startswith(segment_column(""))
+        c
+        for c in frame.columns
+        if c not in ("excluded", "label", "n", ENTITY, PROBABILITY) and not c.startswith(segment_column(""))
     }
     if found != known:
         msg = (

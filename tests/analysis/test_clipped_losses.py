@@ -86,7 +86,7 @@ def test_batches_that_were_clipped_elsewhere_or_not_at_all_count_for_nothing() -
         frame = tally_frame({(1, 1, 1): len(y)})
         tallies.append(BatchTally(f"b{i}", day, frame, both, summed(y, c, h, policy=policy)))
     for i, clip in enumerate((3, 4, None)):
-        found = gather(both["1"], both["2"], tallies, largest_error=clip)
+        found = gather(both["1"], both["2"], tallies, policy=Policy(task="regression", largest_error=clip))
         assert [b.batch for b in found.batches] == [f"b{i}"]
         assert found.excluded == {ANOTHER_CLIP: 60 - 10 * (i + 1)}
 

@@ -115,6 +115,8 @@ def test_losses_that_were_clipped_elsewhere_are_not_averaged_with_the_others() -
         for d, (y, c, h), p in zip((day(0), day(7)), weeks, (Policy(task="regression"), clipped), strict=True)
     ]
     for clip, (y, c, _) in zip((None, 1), weeks, strict=True):
-        played = Tape(closed, [day(30)], MATURITY, largest_error=clip).outcome([], clipped, first="1")
+        played = Tape(closed, [day(30)], MATURITY, Policy(task="regression", largest_error=clip)).outcome(
+            [], clipped, first="1"
+        )
         each = np.abs(c - y) if clip is None else np.minimum(np.abs(c - y), 1)
         assert played.served["absolute_error"] == pytest.approx(each.mean())

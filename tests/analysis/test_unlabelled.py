@@ -148,12 +148,12 @@ def test_a_batch_without_any_label_counts_for_the_champion_where_the_two_disagre
     agreed = batch_tally(FIRST_DAY + timedelta(weeks=2), {(None, 1, 1): 9})
     one_way = [batch_tally(FIRST_DAY, {(None, *d): 4}) for d in ((0, 1), (1, 0))]
     pair = contender("1"), contender("2")
-    assert all(len(gather(*pair, [t], unlabelled="worst_case").batches) == 1 for t in one_way)
-    kept = gather(*pair, [labelled, silent, agreed], unlabelled="worst_case")
+    assert all(len(gather(*pair, [t], policy=WORST).batches) == 1 for t in one_way)
+    kept = gather(*pair, [labelled, silent, agreed], policy=WORST)
     assert [b.counts.unlabelled for b in kept.batches] == [(0, 0, 0, 0), (0, 20, 30, 9)]
     assert process(kept, "recall", WORST).log_e(0.0) < 0  # type: ignore[union-attr]
-    for policy in ("refuse", "begg_greenes"):
-        assert len(gather(*pair, [labelled, silent, agreed], unlabelled=policy).batches) == 1  # type: ignore[arg-type]
+    for policy in (Policy(), Policy(unlabelled="begg_greenes", guardrails={})):
+        assert len(gather(*pair, [labelled, silent, agreed], policy=policy).batches) == 1
 
 
 def test_a_forecast_counts_ties_that_may_come_to_light_against_a_gain_that_matters() -> None:

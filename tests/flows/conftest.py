@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from feeds import Feed
 from parcels import decisions_frame, put_batch, put_labels, register_version
 from spoilt import NEVER, World, make_template, make_world
 
@@ -71,3 +72,9 @@ def world(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made = make_world(template, tmp_path)
     monkeypatch.setenv("DETHRONE_PROJECTS", str(made.folder))
     return made
+
+
+@pytest.fixture
+def feed(project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feed:
+    monkeypatch.setenv("DETHRONE_PROJECTS", str(tmp_path))
+    return Feed(project, store, tmp_path)

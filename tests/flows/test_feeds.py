@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import mlflow
 import numpy as np
 import polars as pl
 import pytest
-import yaml
+from feeds import BETTER, EQUAL, FIRST, LATER, WEEKS, Feed, Spoil
 from parcels import Echo, decisions_frame, put_batch, put_frame, register_version
 
 from flows.enthrone import enthrone
@@ -23,60 +21,6 @@ from tasks.reigns import reigns
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-FIRST, LATER = date(2024, 1, 7), date(2024, 6, 1)
-WEEKS = 8
-EQUAL = {
-    (1, 0, 1): 20,
-    (1, 1, 0): 20,
-    (1, 1, 1): 20,
-    (1, 0, 0): 10,
-    (0, 0, 1): 10,
-    (0, 1, 0): 10,
-    (0, 0, 0): 200,
-    (0, 1, 1): 10,
-}
-BETTER = {**EQUAL, (1, 0, 1): 32, (1, 1, 0): 8, (0, 0, 1): 8, (0, 1, 0): 12}
-Spoil = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-class World:
-    """Eight weeks of two models; of the rows that ``reviewed`` picks the labels come as a feed of its own kind brings them."""
-
-    def __init__(self, project: Project, store: Store, folder: Path) -> None:
-        self.project, self.store, self.folder = project, store, folder
-
-    def settings(self, **changes: Any) -> None:
-        p = self.project
-        content = {"store": p.store, "mlflow": p.mlflow, "model": p.model, "maturity_days": 14}
-        policy = {"n_resamples": 1000, **changes.pop("policy", {})}
-        (self.folder / "parcels.yaml").write_text(yaml.safe_dump({**content, "policy": policy, **changes}))
-
-    def play(self, counts: dict[tuple[int, ...], int], feed: Spoil, **settings: Any) -> None:
-        for column in ("x1", "x2"):
-            register_version(self.project, column)
-        for week in range(WEEKS):
-            day = FIRST + timedelta(weeks=week)
-            frame = decisions_frame(counts, prefix=f"{day}-").with_columns(observed_at=pl.lit(day + timedelta(days=7)))
-            put_batch(self.store, self.project, str(day), frame.drop("label", "observed_at"))
-            put_frame(self.store, f"parcels/labels/{day}.parquet", feed(frame).select("id", "label", "observed_at"))
-        self.settings(**settings)
-        enthrone("parcels", "1", author="test", as_of=FIRST)
-        score("parcels", as_of=LATER)
-
-    def verdict(self) -> tuple[str, str]:
-        """The verdict on version 2 and its first reason, as recorded."""
-        judge("parcels", as_of=LATER)
-        (decision,) = decisions(self.store, self.project)
-        (assessment,) = decision["judgement"]["assessments"]
-        return assessment["verdict"], assessment["reasons"][0]
-
-
-@pytest.fixture
-def world(project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("DETHRONE_PROJECTS", str(tmp_path))
-    return World(project, store, tmp_path)
-
 
 ALERTS = (pl.col("x1") > 0) & (pl.int_range(pl.len()) % 10 < 7)
 """Seven in ten of the champion's own alerts are reviewed by hand."""
@@ -116,24 +60,22 @@ FEEDS = [as_nan, as_code, as_null, as_conflict, as_absence, too_late, as_word]
 
 @pytest.mark.parametrize("labels", FEEDS, ids=lambda f: f.__name__)
 def test_equal_models_are_invalid_where_only_the_champions_alerts_have_no_label_that_can_be_used(
-    world: World, labels: Spoil
+    feed: Feed, labels: Spoil
 ) -> None:
-    world.play(EQUAL, labels)
-    verdict, reason = world.verdict()
+    feed.play(EQUAL, labels)
+    verdict, reason = feed.verdict()
     assert verdict == "INVALID"
     assert reason.startswith(
         "labels depend on the decisions: rows flagged by one model alone lack a label at different rates"
     )
-    assert len(reigns(world.store, world.project)) == 1
+    assert len(reigns(feed.store, feed.project)) == 1
 
 
 @pytest.mark.parametrize("labels", [as_code, as_conflict], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("unlabelled", ["worst_case", "begg_greenes"])
-def test_nor_are_they_promoted_where_the_policy_bounds_or_corrects(
-    world: World, labels: Spoil, unlabelled: str
-) -> None:
-    world.play(EQUAL, labels, policy={"unlabelled": unlabelled})
-    assert world.verdict()[0] == "WAIT"
+def test_nor_are_they_promoted_where_the_policy_bounds_or_corrects(feed: Feed, labels: Spoil, unlabelled: str) -> None:
+    feed.play(EQUAL, labels, policy={"unlabelled": unlabelled})
+    assert feed.verdict()[0] == "WAIT"
 
 
 def positives_late(frame: pl.DataFrame) -> pl.DataFrame:
@@ -144,12 +86,12 @@ def positives_late(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def test_positives_that_come_later_than_negatives_keep_no_winner_from_its_promotion(world: World) -> None:
-    world.play(BETTER, positives_late)
-    verdict, reason = world.verdict()
+def test_positives_that_come_later_than_negatives_keep_no_winner_from_its_promotion(feed: Feed) -> None:
+    feed.play(BETTER, positives_late)
+    verdict, reason = feed.verdict()
     assert (verdict, "closed batches" in reason) == ("PROMOTE", True)
-    (decision,) = decisions(world.store, world.project)
-    report = world.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
+    (decision,) = decisions(feed.store, feed.project)
+    report = feed.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     assert (
         "have no label. The verdict takes it that within each class they went missing whatever the models said"
         in report
@@ -160,15 +102,15 @@ def positives_only(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("label") == 1)
 
 
-def test_a_feed_of_positives_alone_is_judged_once_absence_is_declared_a_negative(world: World) -> None:
-    world.play(BETTER, positives_only, absent="negative")
-    assert world.verdict()[0] == "PROMOTE"
+def test_a_feed_of_positives_alone_is_judged_once_absence_is_declared_a_negative(feed: Feed) -> None:
+    feed.play(BETTER, positives_only, absent="negative")
+    assert feed.verdict()[0] == "PROMOTE"
 
 
-def test_and_refused_where_it_is_not(world: World) -> None:
-    world.play(BETTER, positives_only)
-    assert world.verdict()[0] == "INVALID"
-    (decision,) = decisions(world.store, world.project)
+def test_and_refused_where_it_is_not(feed: Feed) -> None:
+    feed.play(BETTER, positives_only)
+    assert feed.verdict()[0] == "INVALID"
+    (decision,) = decisions(feed.store, feed.project)
     assert "are of one class" in decision["judgement"]["assessments"][0]["reasons"][-1]
 
 
@@ -176,18 +118,18 @@ def in_words(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(label=pl.when(pl.col("label") == 1).then(pl.lit("fraud")).otherwise(pl.lit("legit")))
 
 
-def test_words_are_labels_once_they_are_named(world: World) -> None:
-    world.play(BETTER, in_words, labels={"positive": ["fraud"], "negative": ["legit"]})
-    assert world.verdict()[0] == "PROMOTE"
+def test_words_are_labels_once_they_are_named(feed: Feed) -> None:
+    feed.play(BETTER, in_words, labels={"positive": ["fraud"], "negative": ["legit"]})
+    assert feed.verdict()[0] == "PROMOTE"
 
 
 def of_other_rows(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(id=pl.format("claim {}", "id"))
 
 
-def test_labels_that_match_no_id_are_said_with_an_example_of_each(world: World) -> None:
-    world.play(BETTER, of_other_rows)
-    verdict, reason = world.verdict()
+def test_labels_that_match_no_id_are_said_with_an_example_of_each(feed: Feed) -> None:
+    feed.play(BETTER, of_other_rows)
+    verdict, reason = feed.verdict()
     assert verdict == "INVALID"
     assert reason.startswith("no label has an id of this batch, such as 2024-0")
     assert "; the labels have ids such as claim 2024-0" in reason
@@ -197,10 +139,10 @@ def last_months(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(observed_at=pl.col("observed_at").dt.offset_by("-30d"))
 
 
-def test_labels_from_before_their_batch_are_never_taken(world: World) -> None:
-    world.play(BETTER, last_months)
-    verdict, _ = world.verdict()
-    (decision,) = decisions(world.store, world.project)
+def test_labels_from_before_their_batch_are_never_taken(feed: Feed) -> None:
+    feed.play(BETTER, last_months)
+    verdict, _ = feed.verdict()
+    (decision,) = decisions(feed.store, feed.project)
     (assessment,) = decision["judgement"]["assessments"]
     rows = sum(BETTER.values()) * WEEKS
     assert (verdict, assessment["evidence"]["excluded"]) == ("WAIT", {"label observed before its batch": rows})
@@ -208,7 +150,7 @@ def test_labels_from_before_their_batch_are_never_taken(world: World) -> None:
 
 @pytest.mark.parametrize(("task", "word"), [("multiclass", ""), ("regression", None)])
 def test_the_same_holds_for_classes_and_for_numbers(
-    world: World, project: Project, store: Store, task: str, word: str | None
+    feed: Feed, project: Project, store: Store, task: str, word: str | None
 ) -> None:
     """Two models that are equally good; where the champion says much, or the first class, the label is no label."""
     example: Any = "a" if task == "multiclass" else 0.5
@@ -233,10 +175,10 @@ def test_the_same_holds_for_classes_and_for_numbers(
             f"parcels/labels/{day}.parquet",
             pl.DataFrame({"id": ids, "label": label, "observed_at": [day] * 400}),
         )
-    world.settings(task=task)
+    feed.settings(task=task)
     enthrone("parcels", "1", author="test", as_of=FIRST)
     score("parcels", as_of=LATER)
-    verdict, reason = world.verdict()
+    verdict, reason = feed.verdict()
     assert verdict == "INVALID"
     assert reason.startswith("labels depend on the decisions: rows on which the two ")
 
@@ -253,14 +195,14 @@ class Flags(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
 
 def test_a_threshold_without_effect_and_constant_scores_are_said_by_score_and_in_the_report(
-    world: World, project: Project, store: Store
+    feed: Feed, project: Project, store: Store
 ) -> None:
     for model in (None, Flags(), Flags(0.7)):
         register_version(project, "x1", model=model, threshold="0.3")
     frame = decisions_frame(EQUAL)
     put_batch(store, project, str(FIRST), frame.drop("label"))
     put_frame(store, "parcels/labels/all.parquet", frame.select("id", "label").with_columns(observed_at=pl.lit(FIRST)))
-    world.settings()
+    feed.settings()
     enthrone("parcels", "1", author="test", as_of=FIRST)
     effect = "Version 2 gave only 0 and 1, so its threshold of 0.3 has no effect: log it so that it gives probabilities"
     constant = "Version 3 gave every row the same number, 0.7"
