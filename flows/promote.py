@@ -31,7 +31,9 @@ def promote(project: str, decision: str, author: str | None = None, reason: str 
     if author is None and waits_for_approval(settings, decision):
         approval = suspend_flow_run(wait_for_input=Approval.with_initial_data(description=asked(settings, decision)))
         if not approval.approve and waits_for_approval(settings, decision):
-            return f"Of {project}, {deny_step(settings, decision, approval.author, approval.reason)}."
+            denial = deny_step(settings, decision, approval.author, approval.reason)
+            heal_step(settings)  # the page of the reigns shows denials too
+            return f"Of {project}, {denial}."
         author, reason = approval.author, approval.reason
 
     reign = promote_step(settings, decision, author, reason)

@@ -116,6 +116,7 @@ def ask_for_approval(project: Project, decision_id: str) -> str:
         waiting = run_deployment(
             f"promote/{project.name}",
             parameters={"project": project.name, "decision": decision_id},
+            flow_run_name=f"promote {decision_id}",  # as it names itself once it runs, so that the sentence below leads to it
             idempotency_key=f"approve-{project.name}-{decision_id}",
             timeout=0,
             as_subflow=False,

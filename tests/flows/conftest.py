@@ -13,6 +13,7 @@ import pytest
 import yaml
 from feeds import Feed
 from parcels import decisions_frame, put_batch, put_labels, register_version
+from prefect_server import PrefectServer
 from spoilt import NEVER, World, make_template, make_world
 
 from tasks.project import Project
@@ -58,6 +59,18 @@ def command(parcels: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str
         )
 
     return start
+
+
+@pytest.fixture
+def prefect(tmp_path: Path, parcels: Path) -> Iterator[PrefectServer]:
+    """A real server that knows the project of ``parcels``."""
+    home = tmp_path / "prefect"
+    home.mkdir()
+    running = PrefectServer(home, {"DETHRONE_PROJECTS": str(parcels)})
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

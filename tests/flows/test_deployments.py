@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
 from prefect_server import ROOT, PrefectServer
 
 from tasks.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
-
-
-@pytest.fixture
-def prefect(tmp_path: Path, parcels: Path) -> Iterator[PrefectServer]:
-    home = tmp_path / "prefect"
-    home.mkdir()
-    running = PrefectServer(home, {"DETHRONE_PROJECTS": str(parcels)})
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 def test_every_deployment_is_one_of_a_flow_file_with_the_flows_name() -> None:
