@@ -109,7 +109,8 @@ SAMPLED_LABELS = Table(
 2,000 rows a week, 100 of them positive; the models disagree on a tenth of the positives and a hundredth of the negatives. Rows are
 labelled with a known probability that depends on who flagged them, as fraud and credit teams review alerts and audit a sample of
 the rest. "{_RAW}" is what a test of the labelled rows would do: it cannot see a gain in rows that are rarely looked
-into. The shipped rule weighs each label by 1 / its probability, and calls the judgement invalid where labels come more or less often than their probabilities say.
+into. The shipped rule weighs each label by 1 / its probability, and calls the judgement
+invalid where labels come more or less often than their probabilities say.
 The other conditions of a promotion are left out here: they only make promotions rarer.
 """,
     _parts,
