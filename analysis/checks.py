@@ -16,7 +16,7 @@ from analysis.evidence import Evidence
 from analysis.gains import rows_count_alike
 from analysis.guardrails import Guardrail
 from analysis.intervals import Interval
-from analysis.measures import LinearMetric, Measure, amount, gain_sign, is_linear
+from analysis.measures import MIXES_CLASSES, LinearMetric, Measure, amount, gain_sign, is_linear
 from analysis.policy import Policy
 
 __all__ = ["Check", "checks", "e_text", "needed", "p_text"]
@@ -42,7 +42,8 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
             f"{batches} closed batches with evidence ({policy.min_batches} needed)",
         ),
         *_disagreement(evidence, m, policy),
-        *_labels(m, adjusted, policy),
+        *_scores(evidence),
+        *_labels(evidence, m, adjusted, policy),
         _evidence(m, adjusted, policy),
         *_one_look(evidence, m, policy),
         *(_guardrail(g, policy) for g in m.guardrails),
@@ -85,10 +86,11 @@ _OF_ENTITIES = " (as a share of entities: those on which it is right more often,
 _MANY_MISSING = 0.05
 
 
-def _labels(m: Measured, adjusted: float, policy: Policy) -> list[Check]:
+def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> list[Check]:
     """Nothing may point at labels that follow the decisions, long before it is proven that they do.
 
-    Where labels are missing that could overturn a proof, those that came late are looked at before anybody is promoted.
+    Where labels are missing that could overturn a proof, are corrected, or where silence is a negative, those that came late are
+    looked at before anybody is promoted.
     """
     checks, found = [], m.labels
     asked = (("labels", found.log_e, 1), ("labels that came late", found.log_e_audit, 2))
@@ -102,15 +104,39 @@ def _labels(m: Measured, adjusted: float, policy: Policy) -> list[Check]:
     many = found.missing > _MANY_MISSING * found.disagreements
     alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
     safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
-    if policy.sampling:  # labels are missing by design, in numbers that are tested
-        return checks
-    if policy.unlabelled == "refuse" and policy.task != "regression" and many and not safe:
+    by_class = policy.task == "binary" and policy.primary in MIXES_CLASSES
+    if by_class and policy.unlabelled == "refuse" and not policy.sampling and many and not safe:
         finding = (
-            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and the labels that came late were "
-            f"looked at in {found.audited} batches ({policy.min_batches} needed)"
+            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label; if it is one class that lacks more of "
+            f"them, {policy.primary} is wrong and nothing shows it (at most {_MANY_MISSING:.0%} allowed): say what holds by unlabelled: "
+            "worst_case or begg_greenes, or judge by recall or specificity"
+        )
+        checks.append(Check("labels of both classes", passed=False, finding=finding))
+    unsafe = policy.unlabelled == "refuse" and not policy.sampling and many and not safe
+    silence = evidence.feed is not None and evidence.feed.absent_is_negative
+    if policy.task == "regression":
+        return checks
+    if unsafe or silence or found.corrected:
+        finding = (
+            f"labels that came late or were corrected were looked at in {found.audited} batches ({policy.min_batches} needed), as of "
+            f"{found.disagreements} rows on which the two disagree {found.missing} have none and {found.corrected} another one than before"
         )
         checks.append(Check("late labels", found.audited >= policy.min_batches, finding))
+    elif evidence.feed is not None and not evidence.feed.looked_again:
+        finding = "no batch is old enough yet to be looked at again, for labels that come late or are corrected"
+        checks.append(Check("late labels", passed=False, finding=finding))
     return checks
+
+
+def _scores(evidence: Evidence) -> list[Check]:
+    """Nobody takes over who could not score the newest batches."""
+    if evidence.feed is None:
+        return []
+    failed = evidence.feed.failed_lately.get(evidence.challenger.version, ())
+    finding = (
+        f"it failed in {', '.join(failed)} of the newest batches" if failed else "it has scored the newest batches"
+    )
+    return [Check("scores", not failed, finding)]
 
 
 def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:

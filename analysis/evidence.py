@@ -29,6 +29,7 @@ __all__ = [
     "BatchTally",
     "Contender",
     "Evidence",
+    "Feed",
     "PairedBatch",
     "closing_date",
     "gather",
@@ -59,7 +60,7 @@ class Contender:
 class BatchTally:
     """The tally of one closed batch, and the contenders as they were when it was scored.
 
-    ``late`` is the tally of those of its rows without a label whose label came after it had closed, once that was looked at.
+    ``settled`` is the tally with the labels as they were some time after it had closed, once that was looked at.
     """
 
     batch: str
@@ -67,7 +68,7 @@ class BatchTally:
     frame: pl.DataFrame
     scored: Mapping[str, Contender]
     scores: pl.DataFrame | None = None
-    late: pl.DataFrame | None = None
+    settled: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +85,31 @@ class PairedBatch:
     segments: Mapping[tuple[str, str], PairedCounts]
     scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
     classes: ClassCounts | None = field(default=None, metadata={"record": False})
-    late: PairedCounts | None = None
-    late_classes: ClassCounts | None = field(default=None, metadata={"record": False})
+    settled: PairedCounts | None = None
+    settled_classes: ClassCounts | None = field(default=None, metadata={"record": False})
     sampled: SampledCounts | None = field(default=None, metadata={"record": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How labels and scores come: what a verdict has to know of them beside the counts.
+
+    ``silent``: for each batch that is due and has no label that can be used, why, and of how many rows. ``absent_is_negative``: rows of
+    which no label came were taken for negatives. ``failed_lately``: the newest batches in which a version failed, by version.
+    ``looked_again``: one closed batch at least was looked at again, for labels that came late or were corrected.
+    """
+
+    silent: tuple[Mapping[str, int], ...] = ()
+    absent_is_negative: bool = False
+    failed_lately: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    looked_again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out.
 
-    Where rows share entities, ``entities`` holds the outcomes whose unit is the entity.
+    Where rows share entities, ``entities`` holds the outcomes whose unit is the entity. ``feed`` is None where labels are taken as given.
     """
 
     champion: Contender
@@ -101,6 +117,7 @@ class Evidence:
     batches: tuple[PairedBatch, ...]
     excluded: Mapping[str, int] = field(default_factory=dict)
     entities: EntityEvidence | None = None
+    feed: Feed | None = None
 
     @property
     def counts(self) -> PairedCounts:
@@ -180,6 +197,7 @@ def gather(
     open_rows: int = 0,
     *,
     policy: Policy = _USUAL,
+    feed: Feed | None = None,
 ) -> Evidence:
     """The evidence on one pair from the closed batches of a reign, in the order in which looks first used them.
 
@@ -187,8 +205,9 @@ def gather(
     A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
     what they learned from. Neither does one that a version scored with another threshold than now: that was another
     contender. Nor does one whose losses were clipped otherwise than the policy clips them, or that closed without the probabilities
-    that it weighs labels by. ``open_rows`` are the rows of batches that are not closed yet. Batches without one labelled row of
-    the pair do not become batches of evidence, except where the worst is assumed of a row without a label on which the two disagree.
+    that it weighs labels by. Batches without one labelled row of the pair do not become batches of evidence, except where the worst is
+    assumed of a row without a label on which the two disagree. ``open_rows`` are the rows of batches that are not due yet; of
+    ``feed`` see there.
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
@@ -213,17 +232,22 @@ def gather(
                 excluded[WITHOUT_PROBABILITIES] += counts.n
                 continue
             segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
-            late = None if tally.late is None else pair_counts(tally.late, *pair)
-            late_classes = None if tally.late is None else pair_classes(tally.late, *pair)
+            settled = None if tally.settled is None else pair_counts(tally.settled, *pair)
+            settled_classes = None if tally.settled is None else pair_classes(tally.settled, *pair)
             batches.append(
-                PairedBatch(tally.batch, tally.date, counts, segments, scores, classes, late, late_classes, sampled)
+                PairedBatch(
+                    tally.batch, tally.date, counts, segments, scores, classes, settled, settled_classes, sampled
+                )
             )
             frames.append(tally.frame)
+    for reasons in feed.silent if feed else ():
+        excluded.update(reasons)
     excluded = _by_base(excluded)
     if open_rows:
         excluded[NOT_CLOSED] = open_rows
     entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
-    return Evidence(champion, challenger, tuple(batches), dict(sorted(excluded.items())), entities)
+    left_out = dict(sorted(excluded.items()))
+    return Evidence(champion, challenger, tuple(batches), left_out, entities, feed)
 
 
 def _by_base(excluded: Mapping[str, int]) -> Counter[str]:

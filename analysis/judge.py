@@ -17,14 +17,13 @@ from analysis.choice import Candidate, Choice, choose
 from analysis.counts import Undefined
 from analysis.evidence import Evidence
 from analysis.forecast import Forecast
-from analysis.guardrails import CHECK_LEVEL
 from analysis.intervals import Interval
-from analysis.measures import Task, amount
+from analysis.measures import amount
 from analysis.multiplicity import e_closure_by_wave
 from analysis.outlook import outlook_of
 from analysis.policy import Policy
 from analysis.proof import process
-from analysis.row_labels import NO_ID_MATCHES, base_reason
+from analysis.validity import reasons_against
 
 __all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy"]
 
@@ -136,7 +135,7 @@ def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Poli
 def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator) -> Assessment:
     conditions = checks(evidence, m, adjusted, policy)
     outlook = outlook_of(evidence, m, adjusted, policy, rng)
-    invalid, retire = _invalid(evidence, m, policy), _retire(evidence, m, policy)
+    invalid, retire = reasons_against(evidence, m, policy), _retire(evidence, m, policy)
     failed = tuple(c.finding for c in conditions if not c.passed)
     if invalid:
         verdict, reasons = Verdict.INVALID, invalid
@@ -147,61 +146,6 @@ def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rn
     else:
         verdict, reasons = Verdict.PROMOTE, tuple(c.finding for c in conditions)
     return Assessment(evidence, policy.alpha, m, adjusted, outlook, conditions, verdict, reasons)
-
-
-def _invalid(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
-    """Why the data cannot carry a judgement at all."""
-    reasons = []
-    if evidence.champion.digest == evidence.challenger.digest:
-        threshold = " with the champion's own threshold" if policy.task == "binary" else ""
-        reasons.append(f"the challenger is the champion's own model{threshold}")
-    reasons += _labels_follow(m, policy)
-    alien = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
-    if alien and not m.counts.n:
-        reasons.append(
-            f"{alien}; if labels of these batches are there, write ids alike, or correct 'columns' in the project file"
-        )
-    enough = len(evidence.batches) >= policy.min_batches
-    if enough and _of_one_class(evidence, m, policy):
-        reasons.append(f"all {m.counts.n} labels are of one class")
-    return tuple(reasons)
-
-
-_DIFFERING: Mapping[Task, str] = {
-    "binary": "rows flagged by one model alone",
-    "multiclass": "rows on which the two name different classes",
-    "regression": "rows on which the two predict different numbers",
-}
-_CURE = "label them alike, or set 'unlabelled' in the policy"
-
-
-def _labels_follow(m: Measured, policy: Policy) -> list[str]:
-    """Whether labels depend on what the models said, so that rows without one cannot be left out."""
-    threshold, found = -math.log(CHECK_LEVEL), m.labels
-    reasons = []
-    follow = policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold
-    if follow and policy.sampling:
-        reasons.append(
-            f"labels come more or less often than their probabilities say (E = {e_text(found.log_e)}); correct "  # type: ignore[arg-type]
-            "'columns.label_probability', which is the chance that a row has a label when its batch closes, or raise maturity_days"
-        )
-    elif follow:
-        reasons.append(
-            f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
-            f"(E = {e_text(found.log_e)}); {_CURE}"  # type: ignore[arg-type]
-        )
-    if policy.unlabelled != "worst_case" and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:
-        reasons.append(
-            f"labels depend on the decisions: of one class, {_DIFFERING[policy.task]} get their label late at different rates "
-            f"(E = {e_text(found.log_e_audit)}); raise maturity_days, or set 'unlabelled: worst_case' in the policy"
-        )
-    return reasons
-
-
-def _of_one_class(evidence: Evidence, m: Measured, policy: Policy) -> bool:
-    if policy.task == "multiclass":
-        return len(evidence.classes.labels) == 1
-    return policy.task == "binary" and not (m.counts.positives and m.counts.negatives)
 
 
 def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:

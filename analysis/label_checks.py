@@ -43,15 +43,16 @@ class TippingPoint:
 class LabelChecks:
     """Log e-values against labels that do not depend on the decisions, and what missing labels could do.
 
-    ``missing`` of the ``disagreements`` have no label; ``audited``: batches whose late labels have been looked at, or that
-    have no row without a label. ``tipping_point`` is None where nothing is proven, where no missing label could overturn it, or
-    where that is not known.
+    ``missing`` of the ``disagreements`` have no label, and at least ``corrected`` had another one when their batch closed; ``audited``:
+    batches whose late and corrected labels have been looked at. ``tipping_point`` is None where nothing is proven, where no missing
+    label could overturn it, or where that is not known.
     """
 
     log_e: float | Undefined
     log_e_audit: float | Undefined
     audited: int
     missing: int
+    corrected: int
     disagreements: int
     tipping_point: TippingPoint | None
 
@@ -64,8 +65,9 @@ def label_checks(evidence: Evidence, found: Process | Undefined, policy: Policy)
     return LabelChecks(
         _selection(evidence, policy),
         _audit(batches, policy),
-        sum(b.late is not None or not any(b.counts.unlabelled) for b in batches),
+        sum(b.settled is not None for b in batches),
         missing,
+        sum(_corrected(b) for b in batches),
         differing + missing,
         _tipping_point(evidence, found, policy),
     )
@@ -75,6 +77,17 @@ def _missing(batch: PairedBatch) -> int:
     if batch.classes is not None:
         return sum(n for (c, h), n in batch.classes.unlabelled if c != h)
     return sum(batch.counts.unlabelled[1:3])
+
+
+def _corrected(batch: PairedBatch) -> int:
+    """Rows on which the two disagree that are not any more of the class that they had when the batch closed."""
+    if batch.settled is None:
+        return 0
+    if batch.classes is not None:
+        after = dict((batch.settled_classes or ClassCounts()).labelled)
+        return sum(max(0, n - after.get(key, 0)) for key, n in batch.classes.labelled if key[1] != key[2])
+    pairs = zip(batch.counts.labelled, batch.settled.labelled, strict=True)
+    return sum(max(0, before - after) for j, (before, after) in enumerate(pairs) if (j & 3) in (1, 2))
 
 
 def _differing(evidence: Evidence) -> int:
@@ -114,12 +127,13 @@ def _selection_of_numbers(evidence: Evidence) -> float | Undefined:
 
 
 def _audit(batches: tuple[PairedBatch, ...], policy: Policy) -> float | Undefined:
-    late = [b for b in batches if b.late is not None]
-    if policy.task == "regression" or not late:
+    settled = [b for b in batches if b.settled is not None]
+    if policy.task == "regression" or not settled:
         return Undefined("no batch is old enough for its late labels to be looked at")
     if policy.task == "multiclass":
-        return log_e_audit(class_audit([(b.classes or ClassCounts(), b.late_classes or ClassCounts()) for b in late]))
-    return log_e_audit(binary_audit((b.counts, b.late or PairedCounts()) for b in late))
+        pairs = [(b.classes or ClassCounts(), b.settled_classes or ClassCounts()) for b in settled]
+        return log_e_audit(class_audit(pairs))
+    return log_e_audit(binary_audit((b.counts, b.settled or PairedCounts()) for b in settled))
 
 
 def _tipping_point(evidence: Evidence, found: Process | Undefined, policy: Policy) -> TippingPoint | None:

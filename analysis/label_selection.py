@@ -57,8 +57,8 @@ def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
 def log_e_audit(splits: Mapping[str, Sequence[Split]]) -> float:
     """Log of the e-value against H0: of each class, rows that either model alone flagged get their label late equally often.
 
-    ``splits`` has for each class, batch by batch, the rows whose label came after the batch had closed and those whose label came in
-    time. The mean over classes and directions.
+    ``splits`` has for each class, batch by batch, the rows whose label came, or was corrected to this class, after the batch had closed
+    and those whose label was right in time. The mean over classes and directions.
     """
     each = [_log_e(s, sign) for s in splits.values() for sign in (1, -1)]
     return float(special.logsumexp(each) - math.log(len(each))) if each else 0.0
@@ -75,13 +75,22 @@ def binary_splits(batches: Iterable[PairedCounts]) -> dict[str, list[Split]]:
 
 
 def binary_audit(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[str, list[Split]]:
-    """Labels of each class that came late against those in time, of pairs (in time, late)."""
+    """Labels of each class that came late against those in time, of pairs (when the batch closed, settled).
+
+    Both are told by counts alone: what a label says of when it was observed need not be when it came.
+    """
     found: dict[str, list[Split]] = {"0": [], "1": []}
-    for in_time, late in batches:
+    for closed, settled in batches:
         for label in (0, 1):
             c, h = 4 * label + 2, 4 * label + 1
-            found[str(label)].append((late.labelled[c], late.labelled[h], in_time.labelled[c], in_time.labelled[h]))
+            found[str(label)].append(_late_and_in_time(*((b.labelled[c], b.labelled[h]) for b in (closed, settled))))
     return found
+
+
+def _late_and_in_time(closed: tuple[int, int], settled: tuple[int, int]) -> Split:
+    """Rows of one class, (champion alone, challenger alone): those that are of it since, then those that were of it all along."""
+    c, h = (min(a, b) for a, b in zip(closed, settled, strict=True))
+    return settled[0] - c, settled[1] - h, c, h
 
 
 def class_splits(batches: Sequence[ClassCounts]) -> dict[tuple[str, str], dict[str, list[Split]]]:
@@ -107,10 +116,10 @@ def class_audit(batches: Sequence[tuple[ClassCounts, ClassCounts]]) -> dict[str,
     """Labels of each class that came late against those in time, where the champion alone and the challenger alone is right."""
     names = sorted({y for pair in batches for b in pair for y in b.labels})
     found: dict[str, list[Split]] = {name: [] for name in names}
-    for in_time, late in batches:
+    for pair in batches:
         for name, splits in found.items():
-            before, after = in_time.outcomes_of(name), late.outcomes_of(name)
-            splits.append((after.losses, after.wins, before.losses, before.wins))
+            closed, settled = (b.outcomes_of(name) for b in pair)
+            splits.append(_late_and_in_time((closed.losses, closed.wins), (settled.losses, settled.wins)))
     return found
 
 

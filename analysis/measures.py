@@ -10,8 +10,8 @@ from analysis.losses import RegressionLoss
 from analysis.metrics import METRICS, Metric
 
 __all__ = [
-    "CLASS_MEASURES", "LINEAR", "LOSSES", "MEASURES", "RANK_MEASURES", "REGRESSION_LOSSES", "SCORE_MEASURES", "ClassMeasure",
-    "LinearMetric", "Measure", "Task", "amount", "gain_sign", "is_class_measure", "is_linear", "is_regression_loss",
+    "CLASS_MEASURES", "LINEAR", "LOSSES", "MEASURES", "MIXES_CLASSES", "RANK_MEASURES", "REGRESSION_LOSSES", "SCORE_MEASURES",
+    "ClassMeasure", "LinearMetric", "Measure", "Task", "amount", "gain_sign", "is_class_measure", "is_linear", "is_regression_loss",
     "is_score_measure", "is_tally_metric", "loss_bound", "span",
 ]  # fmt: skip
 
@@ -42,6 +42,11 @@ MEASURES: dict[Task, tuple[Measure, ...]] = {
     "regression": REGRESSION_LOSSES,
 }
 """What can be a primary metric or a guardrail. The alert rate cannot: neither direction of it is better."""
+
+MIXES_CLASSES: frozenset[Measure] = frozenset(
+    {"accuracy", "precision", "npv", "f1", "mcc", "cost", "brier", "log_loss", "average_precision"}
+)
+"""Of decisions of 0 and 1: what depends on how many rows of each class there are."""
 
 LOSSES: frozenset[Measure] = frozenset({"cost", "brier", "log_loss", *REGRESSION_LOSSES})
 """Lower is better."""

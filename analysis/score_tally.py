@@ -15,7 +15,6 @@ from analysis.losses import RegressionLoss, paired_losses, regression_losses
 from analysis.measures import REGRESSION_LOSSES, Measure, loss_bound
 from analysis.metrics import Floats
 from analysis.policy import Policy
-from analysis.row_labels import id_occurs_once
 from analysis.score_sums import PREDICTED, PREDICTED_UNLABELLED, ScoreSums, sums_frame
 from analysis.scores import auc_covariance, row_losses
 
@@ -47,7 +46,7 @@ def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         return sums_frame([])
     y = usable["label"].to_numpy().astype(np.float64)
     if policy.task == "regression":
-        missing = _scores(joined.filter(pl.col("label").is_null() & id_occurs_once()))
+        missing = _scores(joined.filter(pl.col("label").is_null()))
         gaps = (
             [*_predicted(PREDICTED, scores), *_predicted(PREDICTED_UNLABELLED, missing)]
             if len(missing[min(missing)])

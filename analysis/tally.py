@@ -18,7 +18,7 @@ import polars as pl
 from analysis.class_counts import ClassCounts
 from analysis.counts import Confusion, PairedCounts
 from analysis.measures import Task
-from analysis.row_labels import id_occurs_once, join_labels
+from analysis.row_labels import join_labels
 from analysis.sampled import SampledCounts
 
 __all__ = [
@@ -112,7 +112,7 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
-    """The counts of the rows that a judgement of the pair may use: scored by both, and their id occurs once.
+    """The counts of the rows that a judgement of the pair may use: those scored by both.
 
     Of several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
     unlabelled row is one that neither flags. Of numbers, all are 1.
@@ -155,7 +155,7 @@ def _pair_cells(
 
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
     """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
-    usable = frame.lazy().filter(id_occurs_once() & pl.col(c).is_not_null() & pl.col(h).is_not_null())
+    usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())
     return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
 
 

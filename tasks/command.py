@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -86,5 +87,25 @@ def unwatched() -> Iterator[None]:
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         PREFECT_LOGGING_TO_API_ENABLED: False,
     }
-    with temporary_settings(updates={} if PREFECT_API_URL.value() else settings):
+    temporary = not PREFECT_API_URL.value()
+    with temporary_settings(updates=settings if temporary else {}):
+        if temporary:
+            _start_first_server()
         yield
+
+
+def _start_first_server() -> None:
+    """Start the temporary server; the first ones of a Prefect home one after the other, as two that make its database collide."""
+    from prefect import __version__
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_HOME
+
+    home = PREFECT_HOME.value()
+    started = home / f".dethrone-{__version__}"  # an upgrade changes the database
+    if started.exists():
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(home / ".dethrone.lock", timeout=600, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")  # a lock that goes with the process, on every system
+        SubprocessASGIServer().start()
+        started.touch()

@@ -9,21 +9,31 @@ from datetime import date
 from typing import Any
 
 from analysis.budget import Allowance
-from analysis.evidence import BatchTally, Contender, Evidence, gather
+from analysis.evidence import BatchTally, Contender, Evidence, Feed, gather
 from analysis.judge import Judgement, judge
 from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
-from analysis.rules import RULES
+from tasks.basis import (
+    by_date,
+    contenders_of,
+    departed_of,
+    feed_basis,
+    feed_of,
+    in_order_of_use,
+    known_allowances,
+    label_values,
+    make_basis,
+)
 from tasks.decision_log import decision_ids, decision_key, enter, newest_first
 from tasks.errors import DethroneError
 from tasks.failures import failures, notes
-from tasks.predictions import DamagedError, Manifest
+from tasks.predictions import DamagedError
 from tasks.project import Project
 from tasks.registrations import allowances, alpha_spent, registrations
 from tasks.reigns import Reign, reigns
 from tasks.software import software
 from tasks.store import AlreadyThereError, NotThereError, Store
-from tasks.tallying import Closed, ClosedBatch
+from tasks.tallying import Closed
 
 __all__ = ["Look", "UnknownDecisionError", "decisions", "judge_all", "look", "read_decision", "record"]
 
@@ -56,20 +66,22 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     Nothing is written.
     """
     latest = _latest_basis(store, project, reign)
-    batches = _in_order_of_use(latest, [b for b in closed.batches if b.manifest.reign == reign.number])
+    own_batches = [b for b in closed.batches if b.manifest.reign == reign.number]
+    batches = in_order_of_use(latest, [b for b in own_batches if b.silent is None])
     waiting = [m for m in closed.waiting if m.reign == reign.number]
-    if not batches:
+    if not own_batches:
         return None
-    scored = [m for m in _by_date(closed) if m.reign == reign.number]
-    contenders = _contenders(scored)
+    scored = [m for m in by_date(closed) if m.reign == reign.number]
+    contenders = contenders_of(scored)
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
-    known = _known(latest, reign)
-    given = allowances(registrations(_by_date(closed), known), project.policy, reign, reigns(store, project))
+    known = known_allowances(latest, reign)
+    given = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project))
     own = {v: given[c.digest] for v, c in contenders.items()}
-    left = [(c, given[c.digest]) for c in _departed(scored, contenders, champion)]
-    basis = _basis(project, reign, champion, list(contenders.values()), batches, own, left)
+    left = [(c, given[c.digest]) for c in departed_of(scored, contenders, champion)]
+    basis = make_basis(project, reign, champion, list(contenders.values()), batches, own, left)
+    basis |= feed_basis(project, own_batches, scored, contenders, closed.settled)
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
     tallies = [b.tally for b in batches]
@@ -83,6 +95,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         seed=seed,
         allowances=own,
         departed=left,
+        feed=feed_of(basis),
     )
     found = _find(store, project, evidence_digest)
     if found:
@@ -118,10 +131,11 @@ def judge_all(
     seed: int,
     allowances: Mapping[str, Allowance],
     departed: Sequence[tuple[Contender, Allowance]] = (),
+    feed: Feed | None = None,
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
     by_version = {c.version: c for c in challengers}
-    evidence = tuple(gather(champion, c, tallies, open_rows, policy=policy) for c in challengers)
+    evidence = tuple(gather(champion, c, tallies, open_rows, policy=policy, feed=feed) for c in challengers)
     judgement = judge(
         evidence,
         policy,
@@ -164,24 +178,6 @@ def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
     return sorted(found, key=lambda d: (d["as_of"], d["basis"]["reign"]))
 
 
-def _by_date(closed: Closed) -> list[Manifest]:
-    """The manifests of all batches, closed or not, oldest first."""
-    return sorted([*(b.manifest for b in closed.batches), *closed.waiting], key=lambda m: (m.date, m.batch))
-
-
-def _contenders(scored: list[Manifest]) -> dict[str, Contender]:
-    """The contenders of the last batch, as they were when they last scored; one that failed there still competes."""
-    found: dict[str, Contender] = {}
-    for manifest in scored:
-        found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
-    live = {s.version for s in scored[-1].scored}
-    return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
-
-
-def _values(project: Project) -> dict[str, Any] | None:
-    return None if project.labels is None else project.labels.model_dump(mode="json")
-
-
 def _latest_basis(store: Store, project: Project, reign: Reign) -> dict[str, Any] | None:
     """What the decision of the latest day of this reign rests on: the longest of them, as days come first in their ids."""
     latest: dict[str, Any] | None = None
@@ -193,35 +189,6 @@ def _latest_basis(store: Store, project: Project, reign: Reign) -> dict[str, Any
         if basis["reign"] == reign.number and (latest is None or len(basis["batches"]) > len(latest["batches"])):
             latest, day = basis, decision_id[:10]
     return latest
-
-
-def _known(basis: dict[str, Any] | None, reign: Reign) -> dict[tuple[int, str], Allowance]:
-    """What the contenders of the reign have been given before: a batch that is scored late changes nothing of it."""
-    if basis is None:
-        return {}
-    given = {c["digest"]: basis["allowances"][c["version"]] for c in basis["challengers"]}
-    given |= {d["contender"]["digest"]: d["allowance"] for d in basis.get("departed", ())}
-    return {(reign.number, digest_of_it): Allowance(**a) for digest_of_it, a in given.items()}
-
-
-def _in_order_of_use(basis: dict[str, Any] | None, batches: list[ClosedBatch]) -> list[ClosedBatch]:
-    """As the latest decision of the reign, which rests on ``basis``, has them; then, by date, those that no decision has used yet.
-
-    A batch that is scored late may be older than others that were looked at already. In front of them it would change their evidence in
-    hindsight.
-    """
-    used = [b["batch"] for b in basis["batches"]] if basis else []
-    position = {batch: i for i, batch in enumerate(used)}
-    return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))
-
-
-def _departed(scored: list[Manifest], live: Mapping[str, Contender], champion: Contender) -> list[Contender]:
-    """Who has challenged in these batches and does not compete any more: retired, or another contender by now."""
-    known = {c.digest for c in (champion, *live.values())}
-    found = {
-        s.contender.digest: s.contender for m in scored for s in m.scored if s.contender and s.version != m.champion
-    }
-    return [c for digest_of_it, c in found.items() if digest_of_it not in known]
 
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
@@ -236,7 +203,7 @@ def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
         **{name: basis[name] for name in ("maturity_days", "labels", "absent") if name in basis},
     }  # the first decisions have but one of them
     old = _settings({**basis["policy"], **own})
-    now = {"maturity_days": project.maturity_days, "labels": _values(project), "absent": project.absent}
+    now = {"maturity_days": project.maturity_days, "labels": label_values(project), "absent": project.absent}
     new = _settings({**plain(project.policy.model_dump(mode="json")), **now})
     return [f"{k}: {old.get(k, 'none')} -> {new.get(k, 'none')}" for k in sorted(old | new) if old.get(k) != new.get(k)]
 
@@ -248,35 +215,6 @@ def _settings(policy: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         inner = _settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
         found.update({k: v for k, v in inner.items() if v not in (None, [])})
     return found
-
-
-def _basis(
-    project: Project,
-    reign: Reign,
-    champion: Contender,
-    challengers: list[Contender],
-    batches: list[ClosedBatch],
-    allowances: Mapping[str, Allowance],
-    departed: Sequence[tuple[Contender, Allowance]],
-) -> dict[str, Any]:
-    """All that a judgement is a function of."""
-    value = plain(
-        {
-            "rules": RULES,
-            "reign": reign.number,
-            "champion": champion,
-            "challengers": challengers,
-            "policy": project.policy.model_dump(mode="json"),
-            "allowances": allowances,
-            "departed": [{"contender": c, "allowance": a} for c, a in departed],
-            "maturity_days": project.maturity_days,
-            "labels": _values(project),
-            "absent": project.absent,
-            "batches": [{"batch": b.manifest.batch, "date": b.manifest.date, "files": b.files} for b in batches],
-        }
-    )
-    assert isinstance(value, dict)
-    return value
 
 
 def _find(store: Store, project: Project, evidence_digest: str) -> str | None:

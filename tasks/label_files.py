@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -13,41 +12,59 @@ from tasks.errors import DethroneError, first_line
 from tasks.project import Columns, LabelValue, LabelValues, Project
 from tasks.store import Store
 
-__all__ = ["BatchLabels", "LabelError", "example_of_a_label_id", "read_labels"]
+__all__ = ["LabelError", "example_of_a_label_id", "observed_between", "periods_of", "read_labels"]
 
 
 class LabelError(DethroneError):
     """The labels cannot be read, or cannot be told to belong to the rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLabels:
-    """The labels of one batch's ids that were observed by its deadline; ``matched``: how many there are, observed whenever.
+def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, dated: date) -> pl.DataFrame:
+    """The labels of these ids, observed whenever. Raises LabelError.
 
-    The frame has ``id``, ``label``, ``observed_at``, ``raw`` (the label as it stands in the file, as text) and ``unusable`` (why it
-    cannot be used, where the project file says so; else null), and ``probability`` where the project file names a column for it.
+    It has ``id``, ``label``, ``observed_at``, ``raw`` (the label as it stands in the file, as text), ``unusable`` (why it cannot be used,
+    where the project file says so; else null), ``of_batch`` where labels have a period (whether it names the batch by its id) and
+    ``probability`` where the project file names a column for it.
     """
-
-    frame: pl.DataFrame
-    matched: int
-
-
-def read_labels(
-    store: Store, project: Project, ids: pl.Series, *, batch: str, dated: date, deadline: date
-) -> BatchLabels:
-    """The labels of these ids. Raises LabelError."""
-    keys = _keys(store, project)
     wanted = ids.unique().to_frame("id").lazy()
-    found = [_labels_in(store, project, key, batch, dated).join(wanted, on="id", how="semi") for key in keys]
+    found = [frame.join(wanted, on="id", how="semi") for frame in _all_labels(store, project, batch, dated)]
+    labels = _collected(store, project, pl.concat(found))
+    if project.policy.sampling:
+        _require_probabilities(labels, project, project.policy.sampling.least)
+    return labels
+
+
+def observed_between(store: Store, project: Project, first: date, last: date) -> pl.DataFrame:
+    """The ids of all labels that were observed on these days, of whatever rows, each once, in the column ``id``. Raises LabelError."""
+    day = pl.col("observed_at").cast(pl.Date)
+    came = day.is_between(first, last) & pl.col("label").is_not_null()
+    found = [frame.filter(came) for frame in _all_labels(store, project, None, first)]
+    return _collected(store, project, pl.concat(found).select("id").unique())
+
+
+def periods_of(store: Store, project: Project, ids: pl.Series) -> list[str]:
+    """Which periods the labels of these ids name, as text, a few of them; none where labels have no period, or no label these ids."""
+    period = project.columns.period
+    if period is None:
+        return []
+    wanted = ids.unique().to_frame("id").lazy()
+    frames = [
+        store.scan_parquet([key])
+        .select(pl.col(project.columns.id).cast(pl.String).alias("id"), pl.col(period).cast(pl.String).alias("period"))
+        .join(wanted, on="id", how="semi")
+        for key in _keys(store, project)
+    ]
+    return _collected(store, project, pl.concat(frames).select("period").unique().sort("period").head(3))[
+        "period"
+    ].to_list()
+
+
+def _collected(store: Store, project: Project, frame: pl.LazyFrame) -> pl.DataFrame:
     try:
-        whole = pl.concat(found).collect()
+        return frame.collect()
     except pl.exceptions.PolarsError as error:
         msg = f"{store.uri}: the labels below {project.name}/labels/ cannot be read; write them anew ({first_line(error)})"
         raise LabelError(msg) from error
-    in_time = whole.filter(pl.col("observed_at").cast(pl.Date) <= deadline)
-    if project.policy.sampling:
-        _require_probabilities(in_time, project, project.policy.sampling.least)
-    return BatchLabels(in_time, whole.height)
 
 
 def _require_probabilities(labels: pl.DataFrame, project: Project, least: float) -> None:
@@ -83,8 +100,13 @@ def _keys(store: Store, project: Project) -> list[str]:
     return keys
 
 
-def _labels_in(store: Store, project: Project, key: str, batch: str, dated: date) -> pl.LazyFrame:
-    """The labels of one file, of one type each column, whatever types the file has."""
+def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> list[pl.LazyFrame]:
+    """The labels of every file, of the batch or of all."""
+    return [_labels_in(store, project, key, batch, dated) for key in _keys(store, project)]
+
+
+def _labels_in(store: Store, project: Project, key: str, batch: str | None, dated: date) -> pl.LazyFrame:
+    """The labels of one file, of the batch or of all, of one type each column, whatever types the file has."""
     names, task = project.columns, project.task
     frame = store.scan_parquet([key])
     try:
@@ -92,11 +114,16 @@ def _labels_in(store: Store, project: Project, key: str, batch: str, dated: date
     except pl.exceptions.PolarsError as error:
         msg = f"{store.uri}: {key} cannot be read as Parquet; write it anew ({first_line(error)})"
         raise LabelError(msg) from error
+    if pl.Null in schema.values() and not frame.head(1).collect().height:  # what is empty need not have types
+        untyped = [c for c, kind in schema.items() if kind == pl.Null]
+        types = {names.observed_at: pl.Date, names.label_probability: pl.Float64}
+        frame = frame.with_columns(pl.col(c).cast(types.get(c, pl.String)) for c in untyped)
+        schema = frame.collect_schema()
     _check_schema(schema, names, key)
     if not is_class_type(schema[names.label]):
         msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
         raise LabelError(msg)
-    if names.period:
+    if names.period and batch is not None:
         frame = frame.filter(_is_of(names.period, schema, batch, dated))
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
@@ -114,8 +141,14 @@ def _labels_in(store: Store, project: Project, key: str, batch: str, dated: date
         observed_at=observed.cast(pl.Datetime("us")),
         raw=class_names(pl.col(names.label), schema[names.label]),
         unusable=unusable,
+        **_names_batch(names.period, batch),
         **_probability(names.label_probability, key),
     )
+
+
+def _names_batch(period: str | None, batch: str | None) -> dict[str, pl.Expr]:
+    """Whether the period is the batch's own id; its date may be that of other batches too."""
+    return {} if period is None else {"of_batch": pl.col(period).cast(pl.String) == batch}
 
 
 def _probability(column: str | None, key: str) -> dict[str, pl.Expr]:
@@ -151,7 +184,7 @@ def _decoded(project: Project, schema: pl.Schema) -> tuple[pl.Expr, pl.Expr]:
 def _is_one_of(values: tuple[LabelValue, ...], name: str, schema: pl.Schema) -> pl.Expr:
     """Whether the label is one of these: as a number where the column holds numbers, else letter by letter."""
     if schema[name].is_numeric() or schema[name] == pl.Boolean:
-        numbers = [float(v) for v in values if isinstance(v, (bool, int, float))]
+        numbers = [n for v in values if (n := LabelValues.number(v)) is not None]
         return pl.col(name).cast(pl.Float64).is_in(numbers).fill_null(value=False)
     words = [w for v in values for w in LabelValues.spellings(v)]
     return pl.col(name).cast(pl.String).is_in(words).fill_null(value=False)

@@ -20,13 +20,17 @@ from tasks.project import Project
 from tasks.store import NotThereError, Store
 
 __all__ = [
-    "DamagedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_bytes",
+    "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_bytes",
     "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts",
 ]  # fmt: skip
 
 
 class DamagedError(DethroneError):
     """A stored object is not what the manifest says it is."""
+
+
+class DeletedError(DamagedError):
+    """A stored object that the manifest names is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:
             data = store.read(part.key)
         except NotThereError:
             msg = f"{store.uri}: {part.key} was deleted after it was scored; restore it from a backup"
-            raise DamagedError(msg) from None
+            raise DeletedError(msg) from None
         if hashlib.sha256(data).hexdigest() != part.sha256:
             msg = f"{store.uri}: {part.key} was changed after it was scored; restore it from a backup"
             raise DamagedError(msg)

@@ -82,12 +82,24 @@ class LabelValues(BaseModel):
 
     @staticmethod
     def spellings(value: LabelValue) -> tuple[str, ...]:
-        """How a column of text may spell it."""
+        """How a column of text may spell it; YAML reads yes, on and true alike as true."""
         if isinstance(value, bool):
-            return (str(value), str(value).lower())
+            words = ("true", "yes", "on") if value else ("false", "no", "off")
+            return tuple(w for word in words for w in (word, word.title(), word.upper()))
         if isinstance(value, float) and value.is_integer():
             return (str(value), str(int(value)))
         return (str(value),)
+
+    @staticmethod
+    def number(value: LabelValue) -> float | None:
+        """The number that it is in a column of numbers, or of true and false; None where it is none."""
+        word = str(value).strip().lower()
+        if word in ("true", "false"):
+            return float(word == "true")
+        try:
+            return float(word)
+        except ValueError:
+            return None
 
 
 class Project(BaseModel):

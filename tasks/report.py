@@ -108,11 +108,10 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
         ],
         ["registered model", escape(project.model)],
         *_policy(project.policy, look),
-        [
-            "closed batches",
-            f"{len(basis['batches'])}: {min(b['date'] for b in basis['batches'])} to {max(b['date'] for b in basis['batches'])}",
-        ],
-        ["maturity window", f"{basis['maturity_days']} days"],
+        ["closed batches", _span(basis["batches"])],
+        *([["due, without any label", _span(basis["silent"])]] if basis["silent"] else []),
+        ["maturity window", f"{basis['maturity_days']} days; a day ends at midnight UTC"],
+        *([["silence", "rows of which no label came are negatives"]] if basis["absent"] == "negative" else []),
     ]
     people = [
         [
@@ -133,6 +132,12 @@ def _identity(project: Project, look: Look, reigns: Sequence[Reign]) -> str:
     threshold = ["threshold"] if project.task == "binary" else []
     header = ["model", "role", *threshold, "trained through", "digest"]
     return table(["", ""], rows) + _changed(look) + "\n\n" + table(header, people) + warning
+
+
+def _span(batches: Sequence[Mapping[str, str]]) -> str:
+    if not batches:
+        return "none"
+    return f"{len(batches)}: {min(b['date'] for b in batches)} to {max(b['date'] for b in batches)}"
 
 
 def _changed(look: Look) -> str:

@@ -67,7 +67,7 @@ def _labels(a: Assessment, policy: Policy) -> str:
             invalid if policy.unlabelled == "refuse" else covered,
         ],
         [
-            f"late at one rate, within each class, in {found.audited} batches",
+            f"late, or corrected late, at one rate, within each class, in {found.audited} batches",
             _against(found.log_e_audit),
             invalid if policy.unlabelled != "worst_case" else covered,
         ],

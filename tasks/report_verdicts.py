@@ -33,7 +33,11 @@ def sentence(project: Project, look: Look) -> str:
     failed = {f["version"]: f"failed in {_how_often(f)}" for f in look.record["failures"]}
     if chosen:
         also = "; ".join(f"version {v}: {said}" for v, said in failed.items())
-        takes_over = f"Version {look.promote} takes over from version {champion} in {project.name}"
+        asks = project.policy.approval == "required"
+        takes_over = (
+            f"Version {look.promote} {'is to take' if asks else 'takes'} over from version {champion} in {project.name}"
+        )
+        takes_over += ", once that is approved" if asks else ""
         return f"{takes_over}: {why(chosen, project.policy)}{f' ({also})' if also else ''}."
     each_verdict = {a.evidence.challenger.version: a.verdict.value for a in look.judgement.assessments}
     each = (

@@ -16,6 +16,7 @@ from analysis.evidence import BatchTally
 from analysis.policy import Policy
 from analysis.record import canonical_json, digest, plain
 from analysis.rules import FIRST_RULES, RULES
+from tasks.basis import feed_of
 from tasks.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
 from tasks.decisions import UnknownDecisionError, judge_all, read_decision
 from tasks.errors import DethroneError
@@ -130,7 +131,8 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
         Policy.model_validate(basis["policy"]),
         seed=record["seed"],
         allowances={v: Allowance(**a) for v, a in basis["allowances"].items()},
-        departed=[(contender_of(d["contender"]), Allowance(**d["allowance"])) for d in basis.get("departed", ())],
+        departed=[(contender_of(d["contender"]), Allowance(**d["allowance"])) for d in basis["departed"]],
+        feed=feed_of(basis),
     )
     value: dict[str, Any] = plain(judgement)
     return value
@@ -143,13 +145,13 @@ def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
     scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
     frames = {kind: pl.read_parquet(BytesIO(store.read(key))) for kind, key in by_kind.items() if kind != "manifest"}
     day = date.fromisoformat(batch["date"])
-    return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("late"))
+    return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("settled"))
 
 
 def _kind(key: str) -> str:
     if key.endswith(".json"):
         return "manifest"
-    return next((kind for kind in ("scores", "late") if key.endswith(f".{kind}.parquet")), "tally")
+    return next((kind for kind in ("scores", "settled") if key.endswith(f".{kind}.parquet")), "tally")
 
 
 def _reign_faults(store: Store, project: Project) -> Iterator[str]:

@@ -25,8 +25,8 @@ MUTANTS = [
     Mutant(
         "rows not scored by both do not count",
         "analysis/tally.py",
-        "usable = frame.lazy().filter(id_occurs_once() & pl.col(c).is_not_null() & pl.col(h).is_not_null())",
-        "usable = frame.lazy().filter(id_occurs_once()).with_columns(pl.col(c, h).fill_null(0))",
+        "usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())",
+        "usable = frame.lazy().with_columns(pl.col(c, h).fill_null(0))",
     ),
     Mutant(
         "unlabelled rows do not count",
@@ -75,7 +75,7 @@ MUTANTS = [
     ),
     Mutant(
         "the champion's own model is never promoted",
-        "analysis/judge.py",
+        "analysis/validity.py",
         "if evidence.champion.digest == evidence.challenger.digest:",
         "if False:",
     ),

@@ -59,7 +59,7 @@ def test_there_is_none_where_nothing_is_proven_and_where_no_missing_label_could_
 
 def late(counts: PairedCounts, came: PairedCounts, batches: int = 6) -> Evidence:
     e = evidence(*[counts] * batches)
-    return replace(e, batches=tuple(replace(b, late=came) for b in e.batches))
+    return replace(e, batches=tuple(replace(b, settled=b.counts + came) for b in e.batches))
 
 
 def test_late_labels_that_follow_the_decisions_are_invalid_unless_the_worst_is_assumed() -> None:
@@ -67,7 +67,9 @@ def test_late_labels_that_follow_the_decisions_are_invalid_unless_the_worst_is_a
     for policy, verdict in ((Policy(), Verdict.INVALID), (Policy(unlabelled="worst_case"), Verdict.WAIT)):
         (assessment,) = judge([e], policy, seed=0).assessments
         assert assessment.verdict is verdict
-        said = "of one class, rows flagged by one model alone get their label late at different rates"
+        said = (
+            "of one class, rows flagged by one model alone get their label, or its correction, late at different rates"
+        )
         assert any(said in r for r in assessment.reasons) == (verdict is Verdict.INVALID)
 
 
@@ -76,9 +78,9 @@ def test_late_labels_of_classes_are_compared_by_class() -> None:
     classes = ClassCounts.of(labelled, [(("a", "b"), 30)])
     counts = PairedCounts((0, 0, 0, 0, 0, 110, 110, 0), (30, 0, 0, 0))
     e = evidence(*[counts] * 3)
-    one_way = ClassCounts.of([(("a", "a", "b"), 30)])
+    settled = ClassCounts.of([*labelled, (("a", "a", "b"), 30)])
     e = replace(
-        e, batches=tuple(replace(b, classes=classes, late=PairedCounts(), late_classes=one_way) for b in e.batches)
+        e, batches=tuple(replace(b, classes=classes, settled=counts, settled_classes=settled) for b in e.batches)
     )
     said = label_checks(e, Undefined("no process"), Policy(task="multiclass"))
     assert isinstance(said.log_e_audit, float)

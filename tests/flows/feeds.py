@@ -48,14 +48,24 @@ class Feed:
         policy = {"n_resamples": 1000, **changes.pop("policy", {})}
         (self.folder / "parcels.yaml").write_text(yaml.safe_dump({**content, "policy": policy, **changes}))
 
-    def play(self, counts: dict[tuple[int, ...], int], feed: Spoil, **settings: Any) -> None:
+    def play(
+        self,
+        counts: dict[tuple[int, ...], int],
+        feed: Spoil,
+        *,
+        weeks: int = WEEKS,
+        rows: Spoil = lambda frame: frame,
+        **settings: Any,
+    ) -> None:
+        """Lay down the weeks and score them; ``rows`` spoils a batch, ``feed`` its labels."""
         for column in ("x1", "x2"):
             register_version(self.project, column)
-        for week in range(WEEKS):
+        for week in range(weeks):
             day = FIRST + timedelta(weeks=week)
             frame = decisions_frame(counts, prefix=f"{day}-").with_columns(observed_at=pl.lit(day + timedelta(days=7)))
-            put_batch(self.store, self.project, str(day), frame.drop("label", "observed_at"))
-            put_frame(self.store, f"parcels/labels/{day}.parquet", feed(frame).drop("region", "x1", "x2"))
+            put_batch(self.store, self.project, str(day), rows(frame).drop("label", "observed_at"))
+            labels = feed(frame).drop("region", "x1", "x2", strict=False)
+            put_frame(self.store, f"parcels/labels/{day}.parquet", labels)
         self.settings(**settings)
         enthrone("parcels", "1", author="test", as_of=FIRST)
         score("parcels", as_of=LATER)

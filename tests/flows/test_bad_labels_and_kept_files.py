@@ -12,7 +12,7 @@ from spoilt import FIRST, LATER, Row, World, bytes_in, cut, nothing
 from flows.judge import judge
 from flows.promote import promote
 from tasks.decisions import UnknownDecisionError
-from tasks.predictions import DamagedError
+from tasks.predictions import DamagedError, DeletedError
 from tasks.reigns import LogError, commit, following, head
 from tasks.tallying import LabelError, close_batches
 
@@ -128,7 +128,7 @@ BY_WHAT_IS_KEPT = (
         "predictions deleted",
         a_part_is_gone,
         look_at_it,
-        DamagedError,
+        DeletedError,
         r"\S+: parcels/predictions/2024-01-07/2/part-\S+.parquet was deleted after it was scored; restore it from a backup",
     ),
     Row(

@@ -17,6 +17,7 @@ from tasks.promotion import NotApprovedError, promote, waits_for_approval
 from tasks.registry import Registry
 from tasks.reigns import reigns
 from tasks.report import render
+from tasks.report_verdicts import sentence
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("two")
@@ -32,6 +33,9 @@ def test_the_first_denial_stands_and_nobody_can_promote_by_it(
     store: Store, registry: Registry, project: Project
 ) -> None:
     taken = judged(store, registry, project, BETTER)
+    assert sentence(project, taken).startswith(
+        "Version 2 is to take over from version 1 in parcels, once that is approved: its recall"
+    )
     assert waits_for_approval(store, project, taken.id)
     first = deny(store, project, taken.id, "rita", "the drop in precision\nis not explained")
     assert deny(store, project, taken.id, "bob", "me too") == first == denied(store, project, taken.id)

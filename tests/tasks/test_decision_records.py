@@ -53,7 +53,11 @@ class TestSameEvidence:
         assert later.id == first.id == f"{week(5)}-{first.record['evidence_digest'][:12]}"
         assert canonical_json(later.record) == canonical_json(first.record)
         assert record(store, project, later) is False
-        assert everything(store, project) == before
+        after = everything(store, project)
+        assert {k: v for k, v in after.items() if k in before} == before
+        assert all(k.endswith(".settled.parquet") for k in after if k not in before), (
+            "second looks that say nothing new"
+        )
 
     def test_with_new_batches_on_their_way_it_is_still_the_same_decision(
         self, store: Store, registry: Registry, project: Project
@@ -129,8 +133,9 @@ class TestRecord:
         assert basis["champion"] == plain(taken.evidence[0].champion)
         assert basis["challengers"] == [plain(taken.evidence[0].challenger)]
         assert [b["date"] for b in basis["batches"]] == [str(week(n)) for n in range(4)]
+        assert [len(b["files"]) for b in basis["batches"]] == [3] * 4
+        assert (basis["silent"], basis["failed_lately"], basis["looked_again"]) == ([], {}, True)
         for batch in basis["batches"]:
-            assert len(batch["files"]) == 3
             for key, sha256 in batch["files"].items():
                 assert hashlib.sha256(store.read(key)).hexdigest() == sha256
         assert kept["evidence_digest"] == digest(basis)

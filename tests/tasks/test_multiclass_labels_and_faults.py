@@ -18,7 +18,7 @@ from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 from analysis.measures import Task
 from analysis.policy import Policy
 from analysis.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
-from analysis.tally import UNLABELLED, pair_counts, pair_exclusions
+from analysis.tally import UNLABELLED, pair_counts
 from tasks.project import Project
 from tasks.registry import Registry
 from tasks.reigns import reigns
@@ -74,8 +74,7 @@ class TestLabels:
         play_rows(store, registry, project, 0, FEW.with_columns(label=pl.Series(["1", "", None])))
         put_labels(store, project, ["a", "a"], [1.0, float("nan")], week(1), name="again")
         (batch,) = close_batches(store, project, week(2)).batches
-        excluded = {CONFLICTING_LABELS: 1, LABEL_NOT_A_CLASS: 1, UNLABELLED: 1}
-        assert pair_exclusions(batch.tally.frame, "1", "2") == excluded
+        assert batch.silent == {CONFLICTING_LABELS: 1, LABEL_NOT_A_CLASS: 1, UNLABELLED: 1}
 
     def test_a_date_is_no_class_and_the_file_is_named(self, store: Store, registry: Registry, project: Project) -> None:
         play_rows(store, registry, project, 0, FEW.with_columns(label=pl.lit(BEGIN)))

@@ -168,15 +168,15 @@ def test_late_labels_are_looked_at_once_and_for_good(
     score_batch(store, registry, project, head(store, project), str(week(0)), week(0))
 
     early = look(store, project, 3)
-    assert early.evidence[0].batches[0].late is None
+    assert early.evidence[0].batches[0].settled is None
     audited = look(store, project, 4)
-    late = audited.evidence[0].batches[0].late
-    assert late is not None
-    assert (late.labelled, late.unlabelled) == ((0, 0, 0, 0, 0, 2, 4, 0), (0, 0, 0, 0))
-    kept = store.read("parcels/tallies/2024-01-07.late.parquet")
+    settled = audited.evidence[0].batches[0].settled
+    assert settled is not None
+    assert (settled.labelled, settled.unlabelled) == ((0, 0, 0, 0, 0, 10, 6, 0), (20, 0, 4, 0))
+    kept = store.read("parcels/tallies/2024-01-07.settled.parquet")
     again = look(store, project, 9)
     assert again.id == audited.id
-    assert store.read("parcels/tallies/2024-01-07.late.parquet") == kept
+    assert store.read("parcels/tallies/2024-01-07.settled.parquet") == kept
     assert verify_all(store, project) == []
     before = look_on(store, project, week(3) + timedelta(days=6))
     assert before is not None

@@ -116,7 +116,7 @@ class TestFaults:
             ({"columns": {"lable": "late"}}, "unknown key 'columns.lable'; did you mean 'label'?"),
             (
                 {"columns": {"zzz": "late"}},
-                "unknown key 'columns.zzz'; known are: id, label, observed_at, entity, period",
+                "unknown key 'columns.zzz'; known are: id, label, observed_at, entity, period, label_probability",
             ),
         ],
         ids=str,

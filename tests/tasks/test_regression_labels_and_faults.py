@@ -18,7 +18,7 @@ from analysis.measures import Task
 from analysis.policy import Policy
 from analysis.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER
 from analysis.score_sums import pair_sums
-from analysis.tally import UNLABELLED, pair_exclusions
+from analysis.tally import UNLABELLED
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry
@@ -65,8 +65,7 @@ class TestLabels:
         play_rows(store, registry, project, 0, rows.with_columns(label=labels))
         put_labels(store, project, ["f"], [6.0], week(1), name="again")
         (batch,) = close_batches(store, project, week(2)).batches
-        excluded = {f"{LABEL_NOT_A_NUMBER}, such as 1e61": 4, CONFLICTING_LABELS: 1, UNLABELLED: 1}
-        assert pair_exclusions(batch.tally.frame, "1", "2") == excluded
+        assert batch.silent == {f"{LABEL_NOT_A_NUMBER}, such as 1e61": 4, CONFLICTING_LABELS: 1, UNLABELLED: 1}
 
     def test_a_date_is_no_number_and_the_file_is_named(
         self, store: Store, registry: Registry, project: Project

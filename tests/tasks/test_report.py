@@ -136,7 +136,7 @@ class TestPage:
         assert row(markdown, "reign")[1] == "1, of version 1, since 2024-01-07"
         assert row(markdown, "registered model")[1] == escape(project.model)
         assert row(markdown, "closed batches")[1] == "4: 2024-01-07 to 2024-01-28"
-        assert row(markdown, "maturity window")[1] == "14 days"
+        assert row(markdown, "maturity window")[1] == "14 days; a day ends at midnight UTC"
         assert row(markdown, "has to be proven")[1] == "recall better by more than 0"
         assert set(row(markdown, "guardrails")[1].split(", ")) == {
             "accuracy not worse by 0.005",

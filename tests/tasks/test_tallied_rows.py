@@ -11,7 +11,7 @@ from parcels import put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
 from analysis.evidence import gather
-from analysis.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
+from analysis.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
 from analysis.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
 from tasks.predictions import Manifest
 from tasks.project import Columns, Project
@@ -59,9 +59,18 @@ class TestEveryRow:
         put_labels(store, project, ["g"], [0.0], DEADLINE + DAY, name="3")
         batch = close(store, project).tally
         evidence = gather(batch.scored["1"], batch.scored["2"], [batch])
-        expected = {CONFLICTING_LABELS: 1, DUPLICATE_ID: 2, f"{LABEL_NOT_BINARY}, such as 2": 2, UNLABELLED: 2}
+        too_late = f"{AFTER_CLOSING}, such as {DEADLINE + DAY}"
+        expected = {
+            CONFLICTING_LABELS: 1,
+            DUPLICATE_ID: 2,
+            f"{LABEL_NOT_BINARY}, such as 2": 2,
+            UNLABELLED: 1,
+            too_late: 1,
+        }
         assert evidence.excluded == expected
-        assert evidence.counts.n == 1
+        assert (evidence.counts.n, sum(evidence.counts.unlabelled)) == (1, 7), (
+            "whatever it is, it is a row without a label"
+        )
         assert batch.frame["n"].sum() == 8 == evidence.counts.n + sum(expected.values())
 
     def test_rows_that_the_challenger_failed_on_are_left_out_for_that(

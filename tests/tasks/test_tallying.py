@@ -50,11 +50,17 @@ class TestCalendar:
         assert close_batches(store, project, BEGIN).waiting == (scored,)
 
     @pytest.mark.usefixtures("scored")
-    def test_a_batch_without_a_single_label_closes_on_its_day(self, store: Store, project: Project) -> None:
+    def test_a_batch_without_a_single_label_closes_and_is_made_anew_once_it_has_some(
+        self, store: Store, project: Project
+    ) -> None:
         put_labels(store, project, ["of another batch"], [1], BEGIN)
-        frame = close(store, project).tally.frame
-        assert (frame["label"].null_count(), frame["n"].sum()) == (frame.height, 6)
-        assert set(frame["excluded"]) == {f"{NO_ID_MATCHES}, such as a; the labels have ids such as of another batch"}
+        closed = close_batches(store, project, DEADLINE)
+        (batch,) = closed.batches
+        assert batch.silent == {f"{NO_ID_MATCHES}, such as 'a'; the labels have ids such as 'of another batch'": 6}
+        assert batch.tally.frame["label"].null_count() == batch.tally.frame.height
+        assert (closed.waiting, store.keys("parcels/tallies")) == ((), [])
+        put_labels(store, project, IDS, [1] * 6, BEGIN, name="mended")
+        assert labelled(close(store, project, DEADLINE + 30 * DAY)) == [3, 0, 3, 0]
 
     @pytest.mark.usefixtures("scored")
     def test_batches_after_the_day_are_not_there_yet(self, store: Store, project: Project) -> None:
@@ -102,7 +108,7 @@ class TestForGood:
         put_labels(store, project, IDS, [0] * 6, BEGIN, name="2")
         again = close(store, project, DEADLINE + 30 * DAY)
         assert labelled(again) == labelled(first) == [1, 0, 0, 0]
-        late = "parcels/tallies/2024-01-07.late.parquet"
+        late = "parcels/tallies/2024-01-07.settled.parquet"
         assert {k: v for k, v in again.files.items() if k != late} == first.files
         assert {k: v for k, v in everything(store, project).items() if k in before} == before
 

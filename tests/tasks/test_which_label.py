@@ -104,7 +104,8 @@ class TestValues:
         self, store: Store, make_project: Make, project: Project
     ) -> None:
         named = make_project(model=project.model, absent="negative")
-        put_labels(store, named, ["a"], [1], BEGIN - timedelta(days=1))
+        put_labels(store, named, ["a"], [1], BEGIN - timedelta(days=1), name="before")
+        put_labels(store, named, ["b"], [1], BEGIN)
         assert excluded(store, named) == {BEFORE_ITS_BATCH: 1}
 
 
@@ -150,7 +151,8 @@ class TestOwnBatch:
         assert str(caught.value) == (
             "batch 2024-01-07: 6 of its 6 ids, such as 'a', are ids of another batch too (of 2024-01-14), so a label cannot be told to "
             "belong to one of them; give every row an id of its own, or name the column of the labels that says which batch they belong "
-            "to: columns.period"
+            "to: columns.period; if one of the two is a copy that should not have been scored, delete it below parcels/batches/ and "
+            "parcels/predictions/"
         )
         assert store.keys("parcels/tallies") == []
 
@@ -180,11 +182,13 @@ class TestOwnBatch:
         other = pl.Series(["a", "b", "u", "v", "w", "x"])
         score_rows(store, registry, quick, ROWS, week(0))
         score_rows(store, registry, quick, ROWS.with_columns(id=other), week(1))
+        put_labels(store, quick, ["c"], [1], BEGIN, name="in time")
+        put_labels(store, quick, ["u"], [1], week(1), name="of the second")
         put_labels(store, quick, ["a"], [1], week(1) + timedelta(days=1))
         first, second = close_batches(store, quick, week(3)).batches
-        assert first.tally.late is not None
-        assert first.tally.late.height == 0
-        assert pair_exclusions(second.tally.frame, "1", "2") == {ID_RECURS: 2, UNLABELLED: 4}
+        assert first.tally.settled is not None
+        assert pair_counts(first.tally.settled, "1", "2").n == 1
+        assert pair_exclusions(second.tally.frame, "1", "2") == {ID_RECURS: 2, UNLABELLED: 3}
 
     def test_ids_that_come_again_long_after_are_other_rows(
         self, store: Store, registry: Registry, project: Project
