@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 from sklearn.utils import resample
 
-from analysis.bootstrap import bootstrap
-from analysis.bootstrap_intervals import IntervalKind
-from analysis.counts import PairedCounts
 from analysis.evidence import Contender, Evidence, PairedBatch
-from analysis.judge import judge
-from analysis.metrics import Metric
+from analysis.one_look.bootstrap import bootstrap
+from analysis.one_look.bootstrap_intervals import IntervalKind
 from analysis.policy import Policy
+from analysis.tables.counts import PairedCounts
+from analysis.tables.metrics import Metric
+from analysis.verdict.judge import judge
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 B = 10_000

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from analysis.batch_unit import log_e_batch_unit
-from analysis.counts import PairedOutcomes
+from analysis.any_look.batch_unit import log_e_batch_unit
+from analysis.tables.counts import PairedOutcomes
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import WEEKS, Ints
 from calibration.rules import ALPHA, Bools, batches_reached, sampled_looks

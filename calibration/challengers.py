@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counts import PairedOutcomes
-from analysis.eprocess import log_e, log_e_array
-from analysis.mcnemar import mcnemar
-from analysis.multiplicity import e_closure, holm, westfall_young
+from analysis.any_look.eprocess import log_e, log_e_array
+from analysis.one_look.mcnemar import mcnemar
+from analysis.one_look.multiplicity import e_closure, holm, westfall_young
+from analysis.tables.counts import PairedOutcomes
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
 from calibration.records import WEEKS, Ints
 from calibration.rules import ALPHA, Bools, mid_p, reached

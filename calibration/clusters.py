@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.batch_unit import log_e_symmetric
-from analysis.clusters import ClusteredTest, ClusterMethod, clustered_test, entity_outcomes
-from analysis.eprocess import log_e
+from analysis.any_look.batch_unit import log_e_symmetric
+from analysis.any_look.eprocess import log_e
+from analysis.one_look.clusters import ClusteredTest, ClusterMethod, clustered_test, entity_outcomes
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
 from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import WEEKS, Ints

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.bootstrap import Bootstrap, Resampling, bootstrap
-from analysis.bootstrap_intervals import IntervalKind
-from analysis.metrics import Difference, Metric, difference, paired_metric
+from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap
+from analysis.one_look.bootstrap_intervals import IntervalKind
+from analysis.tables.metrics import Difference, Metric, difference, paired_metric
 from calibration.cells import Cell, Part, Table, share, sized
 from calibration.weekly_tables import cell_shares, counts_of
 

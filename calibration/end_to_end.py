@@ -8,12 +8,12 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from analysis.eprocess import log_e_array
+from analysis.any_look.eprocess import log_e_array
+from analysis.any_look.precision import log_e_precision
 from analysis.evidence import Contender, Evidence, PairedBatch
-from analysis.judge import Verdict, judge
-from analysis.metrics import Metric
 from analysis.policy import Policy
-from analysis.precision import log_e_precision
+from analysis.tables.metrics import Metric
+from analysis.verdict.judge import Verdict, judge
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
 from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import Ints

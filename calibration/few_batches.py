@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from analysis.budget import allowance
-from analysis.metrics import Floats
+from analysis.policy.budget import allowance
+from analysis.tables.metrics import Floats
 from calibration.cells import Cell, Part, Table, share, sized
 from calibration.records import WEEKS, Ints, Record
 from calibration.rules import ALPHA, Bools, e_process, reached_at

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
+from analysis.any_look.process import OutcomeProcess
 from analysis.evidence import Evidence
-from analysis.guardrails import guardrail
 from analysis.policy import Policy
-from analysis.process import OutcomeProcess
-from analysis.proof import total_outcomes
-from analysis.simulate import evidence_of
+from analysis.seasons.simulate import evidence_of
+from analysis.verdict.guardrails import guardrail
+from analysis.verdict.proof import total_outcomes
 from calibration.cells import Cell, Part, Table, share, sized
 
 __all__ = ["GUARDRAIL_SHOCKS", "HELD", "SHIPPED"]

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from scipy import stats
 
-from analysis.group_sequential import Spending, boundaries, spent
-from analysis.planned import planned_look
+from analysis.any_look.group_sequential import Spending, boundaries, spent
 from analysis.policy import Horizon
+from analysis.policy.planned import planned_look
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import Record, constant, play
 from calibration.rules import ALPHA

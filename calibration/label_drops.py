@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.budget import allowance
-from analysis.eprocess import log_e_array
-from analysis.label_selection import Split, log_e_audit, log_e_selection, log_ratios
-from analysis.metrics import Floats
+from analysis.any_look.eprocess import log_e_array
+from analysis.any_look.label_selection import Split, log_e_audit, log_e_selection, log_ratios
+from analysis.policy.budget import allowance
+from analysis.tables.metrics import Floats
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import WEEKS
 from calibration.rules import ALPHA

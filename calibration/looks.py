@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.bootstrap import Bootstrap, bootstrap
+from analysis.one_look.bootstrap import Bootstrap, bootstrap
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import WEEKS, Record, World, constant, play
 from calibration.rules import (

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from analysis.bootstrap import Bootstrap, Resampling, bootstrap
-from analysis.counts import PairedOutcomes
-from analysis.intervals import Interval, IntervalMethod, newcombe, paired_difference
+from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap
+from analysis.tables.counts import PairedOutcomes
+from analysis.tables.intervals import Interval, IntervalMethod, newcombe, paired_difference
 from calibration.cells import Cell, Part, Table, agree, exact
 from calibration.rules import ALPHA, mid_p, positives_only
 

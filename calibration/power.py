@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.eprocess import prior_for
+from analysis.any_look.eprocess import prior_for
 from calibration.cells import Cell, Part, Table, mean, share, sized
 from calibration.records import WEEKS, World, constant, play
 from calibration.rules import (

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from analysis.asymptotic import MIN_DISCORDANT
-from analysis.precision import log_e_precision
+from analysis.any_look.asymptotic import MIN_DISCORDANT
+from analysis.any_look.precision import log_e_precision
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
 from calibration.records import WEEKS, Ints
 from calibration.rules import ALPHA, Bools, asymptotic_reached, first_look

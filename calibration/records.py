@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counts import PairedOutcomes
+from analysis.tables.counts import PairedOutcomes
 
 __all__ = ["WEEKS", "Ints", "Record", "World", "constant", "play"]
 

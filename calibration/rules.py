@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.asymptotic import MIN_DISCORDANT, log_e_asymptotic, rho_squared
-from analysis.batch_unit import effective_batches, log_e_batch_unit, log_e_cosh, overdispersion, scale_free
-from analysis.counts import PairedCounts, PairedOutcomes, Undefined
-from analysis.eprocess import log_e, log_e_array
-from analysis.group_sequential import Spending, boundaries
-from analysis.mcnemar import mcnemar
-from analysis.metrics import Difference, Floats, difference
-from analysis.process import AsymptoticProcess
-from analysis.proof import LOOKS_UNTIL_TIGHTEST, UNEVEN_LEVEL
+from analysis.any_look.asymptotic import MIN_DISCORDANT, log_e_asymptotic, rho_squared
+from analysis.any_look.batch_unit import effective_batches, log_e_batch_unit, log_e_cosh, overdispersion, scale_free
+from analysis.any_look.eprocess import log_e, log_e_array
+from analysis.any_look.group_sequential import Spending, boundaries
+from analysis.any_look.process import AsymptoticProcess
+from analysis.one_look.mcnemar import mcnemar
+from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
+from analysis.tables.metrics import Difference, Floats, difference
+from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, UNEVEN_LEVEL
 from calibration.cells import agree
 from calibration.records import Ints, Record
 

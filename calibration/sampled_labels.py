@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.budget import allowance
-from analysis.counts import PairedCounts
-from analysis.sampled import SampledCounts, log_e_declared, log_e_sampled, outcome_payoffs
+from analysis.any_look.sampled import SampledCounts, log_e_declared, log_e_sampled, outcome_payoffs
+from analysis.policy.budget import allowance
+from analysis.tables.counts import PairedCounts
 from calibration.cells import Cell, Part, Table, share, sized
 from calibration.records import WEEKS
 from calibration.rules import ALPHA

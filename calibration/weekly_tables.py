@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counts import PairedCounts
-from analysis.metrics import Metric, paired_metric, paired_standard_error
+from analysis.tables.counts import PairedCounts
+from analysis.tables.metrics import Metric, paired_metric, paired_standard_error
 from calibration.records import WEEKS, Ints
 
 __all__ = ["cell_shares", "counts_of", "differences", "play_tables"]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks.markdown import escape
 from tasks.predictions import DamagedError
 from tasks.project import Project

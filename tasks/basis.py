@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from analysis.budget import Allowance
 from analysis.evidence import Contender, Feed
-from analysis.record import plain
-from analysis.rules import RULES
+from analysis.policy.budget import Allowance
+from analysis.policy.rules import RULES
+from analysis.tables.record import plain
 from tasks.predictions import Manifest
 from tasks.project import Project
 from tasks.reigns import Reign

@@ -10,9 +10,9 @@ from datetime import date, timedelta
 import polars as pl
 
 from analysis.evidence import closing_date
-from analysis.measures import Task
-from analysis.row_labels import IDS_OF_NO_BATCH, NO_ID_MATCHES, NO_LABEL_CAME, join_labels
-from analysis.tally import decision_column, score_column
+from analysis.evidence.row_labels import IDS_OF_NO_BATCH, NO_ID_MATCHES, NO_LABEL_CAME, join_labels
+from analysis.evidence.tally import decision_column, score_column
+from analysis.one_look.measures import Task
 from tasks.errors import DethroneError
 from tasks.label_files import LabelError, example_of_a_label_id, observed_between, periods_of, read_labels
 from tasks.predictions import Manifest, read_parts

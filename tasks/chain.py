@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from analysis.record import digest
+from analysis.tables.record import digest
 from tasks.errors import DethroneError
 from tasks.store import Store
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks.chain import entry_key, link, require_whole
 from tasks.errors import DethroneError
 from tasks.project import Project

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from analysis.budget import Allowance
 from analysis.evidence import BatchTally, Contender, Evidence, Feed, gather
-from analysis.judge import Judgement, judge
 from analysis.policy import Policy
-from analysis.record import canonical_json, digest, plain
+from analysis.policy.budget import Allowance
+from analysis.tables.record import canonical_json, digest, plain
+from analysis.verdict.judge import Judgement, judge
 from tasks.basis import (
     by_date,
     contenders_of,

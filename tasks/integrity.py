@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.registry import Registry, Scorer

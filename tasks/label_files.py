@@ -6,8 +6,8 @@ from datetime import date
 
 import polars as pl
 
-from analysis.class_names import class_names, is_class_type
-from analysis.row_labels import LABEL_IGNORED, LABEL_NOT_MAPPED
+from analysis.evidence.row_labels import LABEL_IGNORED, LABEL_NOT_MAPPED
+from analysis.tables.class_names import class_names, is_class_type
 from tasks.errors import DethroneError, first_line
 from tasks.project import Columns, LabelValue, LabelValues, Project
 from tasks.store import Store

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from analysis.intervals import Interval
+from analysis.tables.intervals import Interval
 
 __all__ = ["e_value", "escape", "interval_text", "level_text", "p_value", "table"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis.class_names import class_names, is_class_type
-from analysis.measures import Task
-from analysis.row_labels import LARGEST_NUMBER
+from analysis.evidence.row_labels import LARGEST_NUMBER
+from analysis.one_look.measures import Task
+from analysis.tables.class_names import class_names, is_class_type
 from tasks.errors import DethroneError
 
 __all__ = ["ScoringError", "predictions_of"]

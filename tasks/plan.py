@@ -8,11 +8,11 @@ from datetime import date
 
 import numpy as np
 
-from analysis.budget import Allowance, allowance
 from analysis.policy import Policy
-from analysis.record import digest
-from analysis.season import NAIVE_RULES
-from analysis.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
+from analysis.policy.budget import Allowance, allowance
+from analysis.seasons.season import NAIVE_RULES
+from analysis.seasons.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
+from analysis.tables.record import digest
 from tasks.plan_sizes import Sizes, sizes
 from tasks.plan_volumes import Basis, PlanError, Volumes, basis
 from tasks.predictions import manifests

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from dataclasses import asdict
 
-from analysis.counts import Undefined
-from analysis.measures import is_linear
+from analysis.one_look.measures import is_linear
 from analysis.policy import Policy
-from analysis.record import canonical_json
-from analysis.simulate import Promotions
+from analysis.seasons.simulate import Promotions
+from analysis.tables.counts import Undefined
+from analysis.tables.record import canonical_json
 from tasks.markdown import escape, table
 from tasks.plan import Course, Plan
 from tasks.plan_plot import draw_plan, percent

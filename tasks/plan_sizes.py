@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analysis.measures import is_linear
-from analysis.planning import connor, e_process_pairs, rows_for
+from analysis.any_look.planning import connor, e_process_pairs, rows_for
+from analysis.one_look.measures import is_linear
 from analysis.policy import Policy
-from analysis.simulate import Scenario
+from analysis.seasons.simulate import Scenario
 
 __all__ = ["HORIZON", "Need", "Sizes", "deciding", "sizes"]
 

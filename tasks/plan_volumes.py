@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from analysis.evidence import Evidence, gather
+from analysis.evidence.tally import confusion
 from analysis.policy import Policy
-from analysis.proof import varies
-from analysis.simulate import Scenario
-from analysis.tally import confusion
+from analysis.seasons.simulate import Scenario
+from analysis.verdict.proof import varies
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.reigns import reigns

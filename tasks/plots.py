@@ -14,17 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
-from analysis.assess import shown_metric
-from analysis.bootstrap import Bootstrap
-from analysis.checks import needed
 from analysis.evidence import BatchTally
-from analysis.intervals import Interval
-from analysis.judge import Assessment
-from analysis.losses import PairedT
-from analysis.measures import LOSSES, MEASURES, Measure, Task, gain_sign, is_regression_loss, span
-from analysis.metrics import METRICS, Difference
+from analysis.one_look.bootstrap import Bootstrap
+from analysis.one_look.losses import PairedT
+from analysis.one_look.measures import LOSSES, MEASURES, Measure, Task, gain_sign, is_regression_loss, span
 from analysis.policy import Policy
-from analysis.trajectory import evidence_path, metric_path
+from analysis.tables.intervals import Interval
+from analysis.tables.metrics import METRICS, Difference
+from analysis.verdict.assess import shown_metric
+from analysis.verdict.checks import needed
+from analysis.verdict.judge import Assessment
+from analysis.verdict.trajectory import evidence_path, metric_path
 from tasks.reigns import Reign
 
 __all__ = [

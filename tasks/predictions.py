@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from analysis.evidence import Contender
-from analysis.record import canonical_json, plain
+from analysis.tables.record import canonical_json, plain
 from tasks.errors import DethroneError
 from tasks.project import Project
 from tasks.store import NotThereError, Store

@@ -6,7 +6,7 @@ import base64
 import tempfile
 from pathlib import Path
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks import plots
 from tasks.approvals import denials
 from tasks.decisions import Look

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.budget import Allowance, allowance
 from analysis.policy import Policy
+from analysis.policy.budget import Allowance, allowance
 from tasks.predictions import Manifest
 from tasks.reigns import Reign
 

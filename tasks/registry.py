@@ -19,7 +19,7 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
-from analysis.measures import Task
+from analysis.one_look.measures import Task
 from tasks.errors import DethroneError, first_line
 from tasks.outputs import ScoringError, predictions_of
 from tasks.project import Project

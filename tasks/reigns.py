@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks.chain import entry_key, link, require_whole
 from tasks.errors import DethroneError
 from tasks.project import Project

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.checks import needed
-from analysis.judge import Assessment
-from analysis.measures import Task, is_linear
+from analysis.one_look.measures import Task, is_linear
 from analysis.policy import Policy
+from analysis.verdict.checks import needed
+from analysis.verdict.judge import Assessment
 from tasks.approvals import Denial, refusals
 from tasks.decisions import Look
 from tasks.failures import LOST

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from analysis.assess import RECENT_BATCHES, shown_metric
-from analysis.checks import needed
-from analysis.clusters import ClusteredDifference, ClusteredTest
-from analysis.counts import Undefined
-from analysis.forecast import Forecast
-from analysis.intervals import Interval
-from analysis.judge import Assessment
-from analysis.label_checks import LabelChecks
-from analysis.labels import label_share_p_value
-from analysis.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
-from analysis.metrics import Difference
-from analysis.planned import PlannedLook
-from analysis.planning import fewest_disagreements
+from analysis.any_look.forecast import Forecast
+from analysis.any_look.planning import fewest_disagreements
+from analysis.any_look.process import Method
+from analysis.one_look.clusters import ClusteredDifference, ClusteredTest
+from analysis.one_look.labels import label_share_p_value
+from analysis.one_look.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
+from analysis.one_look.segments import exact_homogeneity_p_value
 from analysis.policy import Policy
-from analysis.process import Method
-from analysis.segments import exact_homogeneity_p_value
+from analysis.policy.planned import PlannedLook
+from analysis.tables.counts import Undefined
+from analysis.tables.intervals import Interval
+from analysis.tables.metrics import Difference
+from analysis.verdict.assess import RECENT_BATCHES, shown_metric
+from analysis.verdict.checks import needed
+from analysis.verdict.judge import Assessment
+from analysis.verdict.label_checks import LabelChecks
 from tasks.markdown import e_value, escape, interval_text, level_text, p_value, table
 from tasks.report_numbers import numbers
 

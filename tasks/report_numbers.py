@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from analysis.assess import Measured
-from analysis.bootstrap import Bootstrap
-from analysis.by_class import ByClass, Marginal
-from analysis.counts import PairedCounts, Undefined
-from analysis.judge import Assessment
-from analysis.losses import PairedT
-from analysis.measures import amount
-from analysis.metrics import Difference
+from analysis.one_look.bootstrap import Bootstrap
+from analysis.one_look.by_class import ByClass, Marginal
+from analysis.one_look.losses import PairedT
+from analysis.one_look.measures import amount
 from analysis.policy import Policy
+from analysis.tables.counts import PairedCounts, Undefined
+from analysis.tables.metrics import Difference
+from analysis.verdict.assess import Measured
+from analysis.verdict.judge import Assessment
 from tasks.markdown import escape, interval_text, level_text, p_value, table
 
 __all__ = ["numbers"]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.counts import Undefined
-from analysis.judge import Assessment, Verdict
-from analysis.measures import LOSSES, amount
+from analysis.one_look.measures import LOSSES, amount
 from analysis.policy import Policy
+from analysis.tables.counts import Undefined
+from analysis.verdict.judge import Assessment, Verdict
 from tasks.decisions import Look
 from tasks.markdown import e_value, escape
 from tasks.project import Project

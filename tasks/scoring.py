@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from analysis.evidence import Contender
-from analysis.record import digest
-from analysis.tally import ENTITY, segment_column
+from analysis.evidence.tally import ENTITY, segment_column
+from analysis.tables.record import digest
 from tasks.errors import DethroneError, first_line
 from tasks.integrity import keep_digest, load_checked
 from tasks.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest

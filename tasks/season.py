@@ -12,11 +12,11 @@ from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.counts import Undefined
 from analysis.evidence import closing_date
-from analysis.measures import Measure, amount
-from analysis.record import canonical_json
-from analysis.season import Outcome, Switch, Tape, leader_on, naive_rules, policy_rule
+from analysis.one_look.measures import Measure, amount
+from analysis.seasons.season import Outcome, Switch, Tape, leader_on, naive_rules, policy_rule
+from analysis.tables.counts import Undefined
+from analysis.tables.record import canonical_json
 from tasks.decisions import decisions
 from tasks.errors import DethroneError
 from tasks.history import reign_table

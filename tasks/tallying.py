@@ -12,8 +12,8 @@ from io import BytesIO
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
-from analysis.score_tally import score_tally
-from analysis.tally import ENTITY, PROBABILITY, UNLABELLED, count_rows, decision_column, segment_column
+from analysis.evidence.score_tally import score_tally
+from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, count_rows, decision_column, segment_column
 from tasks.batch_labels import AnotherTaskError, audit_date, label_rows, require_task
 from tasks.label_files import LabelError
 from tasks.predictions import DamagedError, DeletedError, Manifest, manifest_bytes, manifest_key, manifests

@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
-from analysis.budget import Allowance
 from analysis.evidence import BatchTally
 from analysis.policy import Policy
-from analysis.record import canonical_json, digest, plain
-from analysis.rules import FIRST_RULES, RULES
+from analysis.policy.budget import Allowance
+from analysis.policy.rules import FIRST_RULES, RULES
+from analysis.tables.record import canonical_json, digest, plain
 from tasks.basis import feed_of
 from tasks.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
 from tasks.decisions import UnknownDecisionError, judge_all, read_decision

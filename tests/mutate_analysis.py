@@ -186,7 +186,7 @@ def start(mutant: Mutant, tree: ast.Module, path: Path, tests: Sequence[str], se
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     _quiet()
     mutant.apply()
-    sys.meta_path.insert(0, _Loader(f"analysis.{path.stem}", path, tree))
+    sys.meta_path.insert(0, _Loader(f"analysis.{path.parent.name}.{path.stem}", path, tree))
     try:
         code = _pytest(sorted({t.split("::")[0] for t in tests}), _Chosen(tests))
     except BaseException:  # noqa: BLE001
@@ -198,7 +198,7 @@ def survivors(
     module: str, files: Sequence[str], processes: int, sample: int | None, seed: int
 ) -> tuple[int, list[Mutant]]:
     """How many mutants of a module were run, and those that no test noticed."""
-    path = ROOT / "analysis" / f"{module}.py"
+    (path,) = (ROOT / "analysis").rglob(f"*/{module}.py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     every = mutants(tree)
     if sample is not None and sample < len(every):
@@ -254,8 +254,7 @@ def main() -> None:
     equivalent, failed = judged_equivalent(), 0
     for module in options.modules:
         began = time.monotonic()
-        files = [f"tests/analysis/test_{name}.py" for name in TESTS[module].split()]
-        files = [f for f in files if Path(f).exists()]
+        files = [str(f) for name in TESTS[module].split() for f in Path("tests/analysis").rglob(f"test_{name}.py")]
         n, alive = survivors(module, files, options.processes, options.sample, options.seed)
         new = [m for m in alive if (module, m.place, m.change) not in equivalent]
         for m in new:

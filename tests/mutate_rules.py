@@ -24,18 +24,20 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant(
         "rows not scored by both do not count",
-        "analysis/tally.py",
+        "analysis/evidence/tally.py",
         "usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())",
         "usable = frame.lazy().with_columns(pl.col(c, h).fill_null(0))",
     ),
     Mutant(
         "unlabelled rows do not count",
-        "analysis/tally.py",
+        "analysis/evidence/tally.py",
         "if label is None:",
         "label = label or 0\n        if label is None:",
     ),
-    Mutant("every row left out is counted", "analysis/tally.py", "missing = int(", "return {}\n    missing = int("),
-    Mutant("open batches are counted as left out", "analysis/evidence.py", "if open_rows:", "if False:"),
+    Mutant(
+        "every row left out is counted", "analysis/evidence/tally.py", "missing = int(", "return {}\n    missing = int("
+    ),
+    Mutant("open batches are counted as left out", "analysis/evidence/evidence.py", "if open_rows:", "if False:"),
     Mutant(
         "a batch is closed by the calendar",
         "tasks/tallying.py",
@@ -44,19 +46,19 @@ MUTANTS = [
     ),
     Mutant(
         "trained_through of the champion",
-        "analysis/evidence.py",
+        "analysis/evidence/evidence.py",
         "for v in (champion, challenger) if v.trained_through",
         "for v in (challenger,) if v.trained_through",
     ),
     Mutant(
         "trained_through of the challenger",
-        "analysis/evidence.py",
+        "analysis/evidence/evidence.py",
         "for v in (champion, challenger) if v.trained_through",
         "for v in (champion,) if v.trained_through",
     ),
     Mutant(
         "trained_through, its own day",
-        "analysis/evidence.py",
+        "analysis/evidence/evidence.py",
         "tally.date <= max(learned)",
         "tally.date < max(learned)",
     ),
@@ -75,13 +77,13 @@ MUTANTS = [
     ),
     Mutant(
         "the champion's own model is never promoted",
-        "analysis/validity.py",
+        "analysis/verdict/validity.py",
         "if evidence.champion.digest == evidence.challenger.digest:",
         "if False:",
     ),
     Mutant(
         "no promotion without disagreement",
-        "analysis/checks.py",
+        "analysis/verdict/checks.py",
         '"disagreement", d > 0,',
         '"disagreement", True,',
     ),

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from parcels import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
 
-from analysis.judge import Assessment, Verdict
+from analysis.verdict.judge import Assessment, Verdict
 from tasks.decisions import Look, look, record
 from tasks.project import Project
 from tasks.promotion import enthrone, promote

@@ -12,8 +12,8 @@ import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from analysis.counts import PairedCounts, PairedOutcomes
 from analysis.evidence import BatchTally, Contender, Evidence, PairedBatch
+from analysis.tables.counts import PairedCounts, PairedOutcomes
 
 FIRST_DAY = date(2026, 1, 5)
 HUGE = 10**9

@@ -6,7 +6,7 @@ import numpy as np
 from analysis_examples import HUGE
 from hypothesis import strategies as st
 
-from analysis.class_counts import ClassCounts
+from analysis.tables.class_counts import ClassCounts
 
 NAME = st.sampled_from(["ant", "bee", "cat", "dog"])
 _CELL = st.tuples(NAME, NAME, NAME)

@@ -6,9 +6,9 @@ from typing import Any
 
 from analysis_examples import evidence
 
-from analysis.counts import PairedCounts
-from analysis.judge import Assessment, Verdict, judge
 from analysis.policy import Policy
+from analysis.tables.counts import PairedCounts
+from analysis.verdict.judge import Assessment, Verdict, judge
 
 # true negatives, false positives of the challenger alone, of the champion alone, of both; missed, won, lost, found by both
 GOOD = PairedCounts((1800, 10, 10, 30, 10, 20, 4, 150))

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from analysis_examples import FIRST_DAY, batch_tally
 
-from analysis.counts import PairedCounts
 from analysis.evidence import BatchTally
-from analysis.season import Tape
+from analysis.seasons.season import Tape
+from analysis.tables.counts import PairedCounts
 
 VERSIONS = ["1", "2", "3"]
 MATURITY = 10

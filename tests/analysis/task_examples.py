@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from analysis_examples import FIRST_DAY, contender
 
-from analysis.class_counts import ClassCounts
-from analysis.counts import PairedCounts
 from analysis.evidence import Evidence, PairedBatch
-from analysis.metrics import Floats
+from analysis.evidence.score_sums import pair_sums
+from analysis.evidence.score_tally import score_tally
 from analysis.policy import Policy
-from analysis.score_sums import pair_sums
-from analysis.score_tally import score_tally
+from analysis.tables.class_counts import ClassCounts
+from analysis.tables.counts import PairedCounts
+from analysis.tables.metrics import Floats
 
 
 def right_or_wrong(counts: ClassCounts) -> PairedCounts:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.counts import PairedOutcomes
-from analysis.eprocess import log_e_array
-from analysis.mcnemar import mcnemar
+from analysis.any_look.eprocess import log_e_array
+from analysis.one_look.mcnemar import mcnemar
+from analysis.tables.counts import PairedOutcomes
 from calibration import paired_intervals
 from calibration.__main__ import calibrate, main
 from calibration.bounds import Bound, UncheckedError, judged

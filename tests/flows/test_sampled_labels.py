@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from feeds import BETTER, EQUAL, FIRST, LATER, Feed
 
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from flows.judge import judge
 from flows.verify import verify
 from tasks.decisions import decisions

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 from weeks import BEGIN
 
-from analysis.tally import confusion
+from analysis.evidence.tally import confusion
 from tasks.project import Project
 from tasks.store import Store
 from tasks.tallying import ClosedBatch, close_batches

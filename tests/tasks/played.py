@@ -13,7 +13,7 @@ from mlflow.pyfunc import PythonModel
 from parcels import Echo, register_version
 from weeks import found, look_on, play_rows, week
 
-from analysis.judge import Assessment
+from analysis.verdict.judge import Assessment
 from tasks.decisions import Look, record
 from tasks.project import Project
 from tasks.registry import Registry

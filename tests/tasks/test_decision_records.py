@@ -13,7 +13,7 @@ from weeks import BETTER, EQUAL, everything, found, judged, look_on, play_week, 
 
 from analysis.evidence import NOT_CLOSED
 from analysis.policy import Policy
-from analysis.record import canonical_json, digest, plain
+from analysis.tables.record import canonical_json, digest, plain
 from tasks.decisions import UnknownDecisionError, decisions, look, read_decision, record
 from tasks.project import Project
 from tasks.registry import Registry

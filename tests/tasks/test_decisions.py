@@ -9,9 +9,9 @@ import pytest
 from weeks import BEGIN, BETTER, EQUAL, WORSE, found, judged, look_on, play_week, week
 
 from analysis.evidence import ANOTHER_CONTENDER, BEFORE_TRAINED_THROUGH
-from analysis.judge import Verdict
 from analysis.policy import Policy
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
+from analysis.verdict.judge import Verdict
 from tasks.decisions import look
 from tasks.project import Project
 from tasks.promotion import promote

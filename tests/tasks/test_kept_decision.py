@@ -13,7 +13,7 @@ import pytest
 from weeks import week
 
 from analysis.policy import Policy
-from analysis.rules import RULES
+from analysis.policy.rules import RULES
 from tasks.decisions import look, record
 from tasks.project import Project
 from tasks.reigns import judged_on

@@ -15,10 +15,10 @@ from parcels import put_batch, put_frame, put_labels, register_version
 from played import cells, register_echo
 from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
-from analysis.measures import Task
+from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
+from analysis.evidence.tally import UNLABELLED, pair_counts
+from analysis.one_look.measures import Task
 from analysis.policy import Policy
-from analysis.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
-from analysis.tally import UNLABELLED, pair_counts
 from tasks.project import Project
 from tasks.registry import Registry
 from tasks.reigns import reigns

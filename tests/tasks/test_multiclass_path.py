@@ -26,12 +26,12 @@ from statsmodels.stats.contingency_tables import SquareTable
 from statsmodels.stats.multitest import multipletests
 from weeks import look_on, predictions, week
 
-from analysis.asymptotic import rho_squared
-from analysis.batch_unit import log_e_symmetric
-from analysis.eprocess import log_e
+from analysis.any_look.asymptotic import rho_squared
+from analysis.any_look.batch_unit import log_e_symmetric
+from analysis.any_look.eprocess import log_e
+from analysis.evidence.tally import UNLABELLED
 from analysis.policy import Policy
-from analysis.record import canonical_json
-from analysis.tally import UNLABELLED
+from analysis.tables.record import canonical_json
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry

@@ -11,7 +11,7 @@ from parcels import decisions_frame, put_batch, put_labels
 from weeks import BETTER, EQUAL, found, look_on, play_week, week
 
 from analysis.policy import Policy
-from analysis.rules import RULES
+from analysis.policy.rules import RULES
 from tasks.decisions import Look, decisions, record
 from tasks.project import Project
 from tasks.registry import Registry

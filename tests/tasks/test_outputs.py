@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures import Task
+from analysis.one_look.measures import Task
 from tasks.outputs import ScoringError, predictions_of
 
 

@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from weeks import BETTER, everything, found, play_week, week
 
-from analysis.budget import allowance
 from analysis.policy import Policy
-from analysis.season import NAIVE_RULES
-from analysis.simulate import Scenario
+from analysis.policy.budget import allowance
+from analysis.seasons.season import NAIVE_RULES
+from analysis.seasons.simulate import Scenario
 from tasks.plan import Plan, Question, make_plan
 from tasks.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.plan_volumes import DEFAULT_DISAGREEMENT, PlanError, Volumes, basis

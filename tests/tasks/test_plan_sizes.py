@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from analysis.measures import Measure
-from analysis.planning import connor, e_process_pairs
+from analysis.any_look.planning import connor, e_process_pairs
+from analysis.one_look.measures import Measure
 from analysis.policy import Policy
-from analysis.simulate import Scenario
+from analysis.seasons.simulate import Scenario
 from tasks.plan import Plan, Question, make_plan
 from tasks.plan_report import write_plan
 from tasks.plan_sizes import Need, sizes

@@ -14,11 +14,11 @@ from played import Gives
 from played import register_echo as register
 from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
-from analysis.measures import Task
+from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER
+from analysis.evidence.score_sums import pair_sums
+from analysis.evidence.tally import UNLABELLED
+from analysis.one_look.measures import Task
 from analysis.policy import Policy
-from analysis.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER
-from analysis.score_sums import pair_sums
-from analysis.tally import UNLABELLED
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry

@@ -23,12 +23,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 from weeks import look_on, predictions, week
 
-from analysis.asymptotic import rho_squared
-from analysis.batch_unit import log_e_symmetric
-from analysis.measures import Measure
+from analysis.any_look.asymptotic import rho_squared
+from analysis.any_look.batch_unit import log_e_symmetric
+from analysis.evidence.score_sums import pair_sums
+from analysis.evidence.tally import UNLABELLED, pair_counts
+from analysis.one_look.measures import Measure
 from analysis.policy import Policy
-from analysis.score_sums import pair_sums
-from analysis.tally import UNLABELLED, pair_counts
 from tasks.project import Project
 from tasks.publish import draw
 from tasks.registry import Registry

@@ -13,7 +13,7 @@ from report_examples import report, row
 from scipy import stats
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
-from analysis.clusters import ClusteredDifference, clustered_difference
+from analysis.one_look.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
 from tasks.decisions import Look
 from tasks.project import Columns, Project

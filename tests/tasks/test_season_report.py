@@ -15,7 +15,7 @@ from parcels import decisions_frame, put_batch, put_labels, register_version
 from weeks import everything, found, week
 
 from analysis.policy import Policy
-from analysis.season import NAIVE_RULES
+from analysis.seasons.season import NAIVE_RULES
 from tasks.decisions import look, record
 from tasks.predictions import manifests
 from tasks.project import Project

@@ -11,8 +11,8 @@ from parcels import put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
 from analysis.evidence import gather
-from analysis.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
-from analysis.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
+from analysis.evidence.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
+from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
 from tasks.predictions import Manifest
 from tasks.project import Columns, Project
 from tasks.registry import Registry

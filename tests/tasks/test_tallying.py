@@ -13,8 +13,8 @@ from closing import DAY, DEADLINE, IDS, ROWS, close, labelled
 from parcels import put_frame, put_labels
 from weeks import BEGIN, InterferingStore, everything, found, play_week, score_rows, week
 
-from analysis.row_labels import NO_ID_MATCHES
-from analysis.tally import pair_counts
+from analysis.evidence.row_labels import NO_ID_MATCHES
+from analysis.evidence.tally import pair_counts
 from tasks.predictions import DamagedError, Manifest
 from tasks.project import Project
 from tasks.registry import Registry

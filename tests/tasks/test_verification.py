@@ -10,7 +10,7 @@ from parcels import put_labels
 from weeks import BETTER, EQUAL, WORSE, everything, found, judged, look_on, play_week, week
 
 from analysis.policy import Policy
-from analysis.record import canonical_json
+from analysis.tables.record import canonical_json
 from tasks.decision_log import DecisionLogError, decision_ids, enter, entries
 from tasks.decisions import record
 from tasks.project import Project

@@ -12,14 +12,14 @@ from closing import DEADLINE, IDS, ROWS, close, labelled
 from parcels import put_batch, put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
-from analysis.row_labels import (
+from analysis.evidence.row_labels import (
     BEFORE_ITS_BATCH,
     ID_RECURS,
     LABEL_IGNORED,
     LABEL_NOT_BINARY,
     LABEL_NOT_MAPPED,
 )
-from analysis.tally import UNLABELLED, pair_counts, pair_exclusions
+from analysis.evidence.tally import UNLABELLED, pair_counts, pair_exclusions
 from tasks.project import Columns, LabelValues, Project
 from tasks.registry import Registry
 from tasks.reigns import head

@@ -1,0 +1,35 @@
+"""From labelled rows to tallies, and from the tallies of closed batches to the evidence on one pair."""
+
+from __future__ import annotations
+
+from analysis.evidence.evidence import (
+    ANOTHER_CLIP,
+    ANOTHER_CONTENDER,
+    BEFORE_TRAINED_THROUGH,
+    NOT_CLOSED,
+    WITHOUT_PROBABILITIES,
+    BatchTally,
+    Contender,
+    Evidence,
+    Feed,
+    PairedBatch,
+    closing_date,
+    gather,
+    scores_of,
+)
+
+__all__ = [
+    "ANOTHER_CLIP",
+    "ANOTHER_CONTENDER",
+    "BEFORE_TRAINED_THROUGH",
+    "NOT_CLOSED",
+    "WITHOUT_PROBABILITIES",
+    "BatchTally",
+    "Contender",
+    "Evidence",
+    "Feed",
+    "PairedBatch",
+    "closing_date",
+    "gather",
+    "scores_of",
+]

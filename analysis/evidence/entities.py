@@ -1,0 +1,104 @@
+"""Rows that share an entity (a customer, a machine): from tallies that name it to one outcome an entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from analysis.evidence.tally import ENTITY, decision_column
+from analysis.one_look.clusters import (
+    ClusteredDifference,
+    ClusteredTest,
+    clustered_difference,
+    clustered_test,
+    entity_outcomes,
+)
+from analysis.one_look.measures import LINEAR, LinearMetric
+from analysis.tables.counts import PairedOutcomes, Undefined
+
+__all__ = ["EntityEvidence", "entity_evidence"]
+
+_MAX_REPEATED_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class EntityEvidence:
+    """One outcome an entity and metric, counted in the first batch in which the entity has a row for the metric.
+
+    ``batches[metric]`` has one entry a batch, in order. ``repeated_share``: of the rows on which the two models
+    disagree, those of entities that an earlier batch has already counted. ``clustered``: all rows of every entity, at
+    one look (Obuchowski). ``differences``: their estimates; a record of it has none, since they are for reports alone.
+    """
+
+    batches: Mapping[LinearMetric, tuple[PairedOutcomes, ...]]
+    repeated_share: float
+    clustered: Mapping[LinearMetric, ClusteredTest | Undefined]
+    differences: Mapping[LinearMetric, ClusteredDifference | Undefined] = field(
+        default_factory=dict, metadata={"record": False}
+    )
+
+    @property
+    def leaves_much_unused(self) -> bool:
+        """Whether more than a fifth of the disagreements is of entities that have been counted before."""
+        return self.repeated_share > _MAX_REPEATED_SHARE
+
+    def pick(self, batches: Sequence[int]) -> EntityEvidence:
+        """The outcomes of these batches; what sums up all of them stays as it is."""
+        return replace(self, batches={name: tuple(parts[i] for i in batches) for name, parts in self.batches.items()})
+
+
+def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: str) -> EntityEvidence:
+    """The entities of one pair over these tallies, in the order of their first use.
+
+    The entity becomes the unit: it is won if the challenger is right on more of its rows than the champion. Entities
+    that return are counted once, so errors that stick to an entity cannot add up to evidence.
+    """
+    table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
+    batches, clustered, differences, repeated = {}, {}, {}, {}
+    for name in LINEAR:
+        own = table.select("batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant")))
+        own = own.filter(pl.col("rows") > 0).sort("batch", "entity")
+        first = own.unique("entity", keep="first")
+        net = {key[0]: part["net"].to_numpy() for key, part in first.group_by("batch")}
+        batches[name] = tuple(
+            entity_outcomes(net[i]) if i in net else PairedOutcomes(0, 0, 0) for i in range(len(frames))
+        )
+        whole = own.group_by("entity").agg(pl.col("net", "rows").sum()).sort("entity")
+        clustered[name] = (
+            clustered_test(whole["net"], whole["rows"], method="obuchowski")
+            if whole.height
+            else Undefined("no labelled row")
+        )
+        differences[name] = clustered_difference(whole["net"], whole["rows"])
+        disagreements, counted = int(own["discordant"].sum()), int(first["discordant"].sum())
+        repeated[name] = (disagreements - counted) / disagreements if disagreements else 0.0
+    return EntityEvidence(batches, repeated["accuracy"], clustered, differences)
+
+
+_COLUMNS = [f"{name}.{kind}" for name in LINEAR for kind in ("net", "rows", "discordant")]
+_EMPTY = pl.DataFrame(schema={"batch": pl.Int64, "entity": pl.String, **dict.fromkeys(_COLUMNS, pl.Int64)})
+
+
+def _per_entity(frame: pl.DataFrame, champion: str, challenger: str, batch: int) -> pl.DataFrame:
+    """Net wins, rows and disagreements of each entity of one batch, for each metric."""
+    c, h = decision_column(champion), decision_column(challenger)
+    if c not in frame.columns or h not in frame.columns or ENTITY not in frame.columns:
+        return _EMPTY
+    usable = frame.filter(pl.col("excluded").is_null() & pl.all_horizontal(pl.col("label", c, h).is_not_null()))
+    won = (pl.col(h) == pl.col("label")).cast(pl.Int64) - (pl.col(c) == pl.col("label")).cast(pl.Int64)
+    rows = {"recall": pl.col("label") == 1, "specificity": pl.col("label") == 0, "accuracy": pl.lit(True)}
+    sums = []
+    for name, is_row in rows.items():
+        n = pl.col("n") * is_row.cast(pl.Int64)
+        sums += [
+            (n * won).sum().alias(f"{name}.net"),
+            n.sum().alias(f"{name}.rows"),
+            (n * won.abs()).sum().alias(f"{name}.discordant"),
+        ]
+    return (
+        usable.group_by(pl.col(ENTITY).alias("entity"))
+        .agg(sums)
+        .select(pl.lit(batch, dtype=pl.Int64).alias("batch"), "entity", *_COLUMNS)
+    )

@@ -1,0 +1,165 @@
+"""Which label a row has, and why one has none that can be used: the join of a batch's rows with the labels that came in time."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from analysis.one_look.measures import Task
+
+__all__ = [
+    "AFTER_CLOSING",
+    "BEFORE_ITS_BATCH",
+    "CONFLICTING_LABELS",
+    "DUPLICATE_ID",
+    "IDS_OF_NO_BATCH",
+    "ID_RECURS",
+    "LABEL_IGNORED",
+    "LABEL_NOT_A_CLASS",
+    "LABEL_NOT_A_NUMBER",
+    "LABEL_NOT_BINARY",
+    "LABEL_NOT_MAPPED",
+    "LABEL_UNDATED",
+    "LABEL_WITHDRAWN",
+    "LARGEST_NUMBER",
+    "NO_ID_MATCHES",
+    "NO_LABEL_CAME",
+    "base_reason",
+    "join_labels",
+]
+
+DUPLICATE_ID = "duplicate id"
+LABEL_NOT_BINARY = "label not 0/1"
+LABEL_NOT_A_CLASS = "label not a class"
+LABEL_NOT_A_NUMBER = "label not a number"
+CONFLICTING_LABELS = "conflicting labels"
+LABEL_IGNORED = "label to be ignored"
+LABEL_NOT_MAPPED = "label not named in 'labels'"
+LABEL_UNDATED = "label without the time when it was observed"
+LABEL_WITHDRAWN = "label withdrawn"
+BEFORE_ITS_BATCH = "label observed before its batch"
+AFTER_CLOSING = "label observed after its batch had closed"
+ID_RECURS = "id in another batch too"
+NO_ID_MATCHES = "no label has an id of this batch"
+NO_LABEL_CAME = "silence is no negative: no label of the batch has come"
+IDS_OF_NO_BATCH = "silence is no negative: many labels of these days have ids that no batch has"
+
+_SUCH_AS = ", such as "
+_SHOWN = 40  # characters of an example
+_SHOWN_REASONS = [LABEL_NOT_BINARY, LABEL_NOT_A_CLASS, LABEL_NOT_A_NUMBER, LABEL_NOT_MAPPED, AFTER_CLOSING]
+
+LARGEST_NUMBER = 1e60
+"""Beyond it a number is none: the squares of squared errors would no longer be finite."""
+
+
+def join_labels(
+    rows: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    task: Task = "binary",
+    begins: date | None = None,
+    deadline: date | None = None,
+    absent_is_negative: bool = False,
+    recurring: pl.Series | None = None,
+) -> pl.DataFrame:
+    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, in no particular order.
+
+    ``excluded`` says why a row has no label that can be used.
+
+    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, maybe ``entity``, and a ``v<version>`` (0/1 or
+    null) for each version; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``. It may have
+    ``unusable``, why a label cannot be used, and ``raw``, the label as text, from which the reason gets an example. Of several labels of
+    an id the last observed by the ``deadline`` counts; if that is null, there is none any more. A row whose last labels contradict each
+    other, whose label is neither 0 nor 1, whose id stands twice in the batch or is among the ``recurring`` ones, or whose labels say
+    nothing of when they were observed, is one without a label. A label that was observed before ``begins``, the first day that a
+    label of the batch can be from, is of another row. With ``absent_is_negative`` a row of which no label came in time has the label 0.
+
+    Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
+    at most ``LARGEST_NUMBER`` either way.
+
+    Where ``labels`` has ``probability``, that with which a row was chosen to be labelled, the labelled rows have it too.
+    """
+    usable, reason = _LABELS[task]
+    given = labels.with_columns(
+        pl.lit(None, dtype=pl.String).alias(c) for c in ("raw", "unusable") if c not in labels.columns
+    )
+    day, there = pl.col("observed_at").cast(pl.Date), pl.col("label").is_not_null()
+    early = day < begins if begins else pl.lit(value=False)
+    late = day > deadline if deadline else pl.lit(value=False)
+    joined = (
+        rows.join(_last(given.filter(day.is_not_null() & ~early & ~late)), on="id", how="left")
+        .join(_marked(given.filter(there & early), "early"), on="id", how="left")
+        .join(_marked(given.filter(there & late), "late"), on="id", how="left")
+        .join(_marked(given.filter(there & day.is_null()), "undated"), on="id", how="left")
+    )
+    none, silent = pl.col("label").is_null(), pl.col("listed").is_null()
+    repeated = pl.col("id").is_duplicated()
+    joined = joined.with_columns(
+        unusable=pl.when(repeated)
+        .then(pl.lit(DUPLICATE_ID))
+        .when("conflict")
+        .then(pl.lit(CONFLICTING_LABELS))
+        .when(pl.col("id").is_in(recurring.implode() if recurring is not None else []))
+        .then(pl.lit(ID_RECURS))
+        .when(~none & ~usable)
+        .then(pl.coalesce("unusable", pl.lit(reason)))
+        .when(none & pl.col("withdrawn"))
+        .then(pl.lit(LABEL_WITHDRAWN))
+        .when(none & pl.col("early").is_not_null())
+        .then(pl.lit(BEFORE_ITS_BATCH))
+        .when(silent & pl.col("undated").is_not_null())
+        .then(pl.lit(LABEL_UNDATED))
+        .when(silent & pl.col("late").is_not_null() & (not absent_is_negative))
+        .then(pl.lit(AFTER_CLOSING)),
+    )
+    label: pl.Expr = pl.when(pl.col("unusable").is_null()).then(pl.col("label"))
+    if absent_is_negative:
+        label = pl.when(silent & pl.col("unusable").is_null()).then(0.0).otherwise(label)
+    return joined.with_columns(excluded=_with_example(joined), label=label.cast(pl.Int8) if task == "binary" else label)
+
+
+def _last(labels: pl.DataFrame) -> pl.DataFrame:
+    """Of each id the labels that were observed last as one, whether they contradict each other, and whether there was one before a null."""
+    sampled = ["probability"] if "probability" in labels.columns else []
+    known = labels.filter(pl.col("label").is_not_null()).select("id").unique().with_columns(known=pl.lit(value=True))
+    told = pl.struct("label", *sampled).filter(pl.col("label").is_not_null())
+    last = (
+        labels.filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
+        .group_by("id")
+        .agg(pl.col("label", "raw", "unusable", *sampled).min(), (told.n_unique() > 1).alias("conflict"))
+    )
+    withdrawn = pl.col("label").is_null() & pl.col("known").is_not_null()
+    return (
+        last.join(known, on="id", how="left").with_columns(withdrawn=withdrawn, listed=pl.lit(value=True)).drop("known")
+    )
+
+
+def _marked(labels: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The ids, each with the earliest time of its labels, as text."""
+    return labels.group_by("id").agg(pl.col("observed_at").min().cast(pl.String).fill_null("none").alias(name))
+
+
+def _with_example(joined: pl.DataFrame) -> pl.Expr:
+    """The reason, with the first of the values that it is about: a code that nobody has told us of is seen at once."""
+    reason = pl.col("unusable")
+    raw = pl.when(reason == AFTER_CLOSING).then(pl.col("late").str.slice(0, 10)).otherwise(pl.col("raw"))
+    shown = joined.filter(reason.is_in(_SHOWN_REASONS))
+    found = reason
+    for name, example in shown.group_by("unusable").agg(raw.min().alias("raw")).sort("unusable").iter_rows():
+        if example is not None:
+            found = pl.when(reason == name).then(pl.lit(f"{name}{_SUCH_AS}{example[:_SHOWN]}")).otherwise(found)
+    return found
+
+
+def base_reason(reason: str) -> str:
+    """The reason without the example that goes with it."""
+    return reason.split(_SUCH_AS, 1)[0]
+
+
+_LABELS: dict[Task, tuple[pl.Expr, str]] = {
+    "binary": (pl.col("label").is_in([0.0, 1.0]), LABEL_NOT_BINARY),
+    "multiclass": (pl.col("label") != "", LABEL_NOT_A_CLASS),
+    "regression": (pl.col("label").is_between(-LARGEST_NUMBER, LARGEST_NUMBER), LABEL_NOT_A_NUMBER),
+}
+"""Which labels can be used, and why the others cannot."""

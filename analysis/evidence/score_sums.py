@@ -1,0 +1,133 @@
+"""Metrics of scores as sums over one batch that add over batches: what stands beside a tally.
+
+A frame of sums has one row for each metric and pair of versions: ``metric``, ``first``, ``second``, ``n`` (rows, or
+positive-negative pairs for a rank metric), ``value_first``, ``value_second``, ``variance`` (of the difference) and
+``bound`` (of the loss of a row, where it was clipped).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from analysis.one_look.losses import PairedLosses
+from analysis.one_look.measures import RANK_MEASURES, Measure
+from analysis.tables.counts import Undefined
+from analysis.tables.metrics import Difference
+
+__all__ = [
+    "PREDICTED",
+    "PREDICTED_UNLABELLED",
+    "SCHEMA",
+    "ScoreSums",
+    "merge",
+    "merge_losses",
+    "pair_sums",
+    "sums_frame",
+    "version_value",
+]
+
+PREDICTED: Measure = "prediction"
+PREDICTED_UNLABELLED: Measure = "prediction_unlabelled"
+"""Not measures: the mean predicted numbers of both models over the rows with a label, and over those without one."""
+
+SCHEMA = {
+    "metric": pl.String,
+    "first": pl.String,
+    "second": pl.String,
+    "n": pl.Int64,
+    "value_first": pl.Float64,
+    "value_second": pl.Float64,
+    "variance": pl.Float64,
+    "bound": pl.Float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSums:
+    """One score metric of a pair in one batch: mean values over ``n`` units and the variance of their difference.
+
+    ``bound`` is the most that a row may cost where losses were clipped.
+    """
+
+    n: int
+    champion: float
+    challenger: float
+    variance: float
+    bound: float | None = field(default=None, metadata={"record": False})  # it follows from the policy on record
+
+    @property
+    def difference(self) -> Difference:
+        return Difference(self.champion, self.challenger, self.challenger - self.champion, math.sqrt(self.variance))
+
+    def swap(self) -> ScoreSums:
+        """The same rows with the roles of the two models exchanged."""
+        return ScoreSums(self.n, self.challenger, self.champion, self.variance, self.bound)
+
+
+def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined:
+    """The metric over several batches.
+
+    A loss is a mean over rows, so sums of d and d^2 give back exactly the variance over all rows. A rank metric
+    compares rows within a batch only, weighted by positives x negatives: a drift of the scores' level between batches
+    does no harm.
+    """
+    n = sum(b.n for b in batches)
+    if n == 0:
+        return Undefined("no labelled row with scores")
+    champion = sum(b.n * b.champion for b in batches) / n
+    challenger = sum(b.n * b.challenger for b in batches) / n
+    value = sum(b.n * (b.challenger - b.champion) for b in batches) / n
+    if name in RANK_MEASURES:
+        variance = sum((b.n / n) ** 2 * b.variance for b in batches)
+    else:
+        square = sum(b.n * (b.n * b.variance + (b.challenger - b.champion - value) ** 2) for b in batches)
+        variance = square / n / n
+    return Difference(champion, challenger, value, math.sqrt(variance))
+
+
+def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
+    """The losses of several batches as the sums that a paired test needs.
+
+    ``largest`` and ``differing`` are not kept beside a tally; here they are what they can be at most.
+    """
+    total = PairedLosses()
+    for b in batches:
+        gain, deviation = b.champion - b.challenger, b.variance * b.n * b.n
+        largest = min(abs(gain) + math.sqrt(deviation), math.inf if b.bound is None else b.bound)
+        total += PairedLosses(b.n, b.n * b.champion, b.n * b.challenger, gain, deviation, largest, b.n)
+    return total
+
+
+def sums_frame(rows: Sequence[tuple[Measure, str, str, ScoreSums]]) -> pl.DataFrame:
+    """The frame of (metric, first version, second version, sums)."""
+    cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance, s.bound) for m, a, b, s in rows]
+    return pl.DataFrame(cells, schema=SCHEMA, orient="row")
+
+
+def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measure, ScoreSums]:
+    """The sums of one pair, whichever way round it was stored."""
+    found: dict[Measure, ScoreSums] = {}
+    for name, first, second, *sums in frame.iter_rows():
+        if (first, second) == (champion, challenger):
+            found[name] = ScoreSums(*sums)
+        elif (first, second) == (challenger, champion):
+            found[name] = ScoreSums(*sums).swap()
+    return found
+
+
+def version_value(
+    frame: pl.DataFrame, name: Measure, version: str, *, bound: float | None = None
+) -> tuple[int, float] | None:
+    """The units and the value of one version in ``name``, whoever it was compared with.
+
+    None where it has none, or one that was clipped elsewhere than at ``bound``.
+    """
+    for metric, first, second, *kept in frame.iter_rows():
+        sums = ScoreSums(*kept)
+        if metric == name and version in (first, second) and sums.bound == bound:
+            return sums.n, sums.champion if version == first else sums.challenger
+    return None

@@ -1,0 +1,46 @@
+"""What a comparison over several classes shows beside its verdict: every class by itself, and how predictions moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.one_look.marginals import TableTest, bhapkar, bowker, stuart_maxwell
+from analysis.one_look.multiclass import ClassRecall, recall_by_class
+from analysis.tables.class_counts import ClassCounts
+from analysis.tables.counts import PairedOutcomes, Undefined
+
+__all__ = ["ByClass", "Marginal", "by_class", "marginal_tests"]
+
+Marginal = Literal["bowker", "stuart_maxwell", "bhapkar"]
+
+
+@dataclass(frozen=True, slots=True)
+class ByClass:
+    """Recall of one class under both models, at one look: McNemar's mid-p in either direction, adjusted by Holm over the classes."""
+
+    pairs: PairedOutcomes
+    champion: float
+    challenger: float
+    p_better: float
+    p_worse: float
+
+
+def by_class(counts: ClassCounts) -> dict[str, ByClass | Undefined]:
+    """Every class that occurs; Undefined where it is only ever predicted."""
+    better, worse = recall_by_class(counts), recall_by_class(counts.swap())
+    found: dict[str, ByClass | Undefined] = {}
+    for name, up in better.items():
+        down = worse[name]
+        if isinstance(up, ClassRecall) and isinstance(down, ClassRecall):
+            adjusted = up.adjusted_p_value, down.adjusted_p_value
+            found[name] = ByClass(up.pairs, up.champion, up.challenger, *adjusted)
+        else:
+            found[name] = Undefined(f"no labelled row of class {name}")
+    return found
+
+
+def marginal_tests(counts: ClassCounts) -> dict[Marginal, TableTest | Undefined]:
+    """Whether the two name the classes alike, over all rows, labelled or not: how predictions moved, not which are better."""
+    table = counts.predictions()
+    return {"bowker": bowker(table), "stuart_maxwell": stuart_maxwell(table), "bhapkar": bhapkar(table)}

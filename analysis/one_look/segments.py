@@ -1,0 +1,110 @@
+"""Whether the challenger's lead is the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from analysis.one_look.freeman_halton import freeman_halton
+from analysis.tables.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
+from analysis.tables.intervals import Interval, newcombe
+from analysis.tables.metrics import Metric, difference
+
+__all__ = [
+    "Reversal",
+    "Segment",
+    "exact_homogeneity_p_value",
+    "homogeneity_p_value",
+    "paired_interval",
+    "reversals",
+    "segment_forest",
+]
+
+_REVERSIBLE: tuple[Metric, ...] = ("precision", "npv", "f1", "mcc")
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Simpson's paradox: ``metric`` differs one way in every value of ``column``, and the other way in the total."""
+
+    metric: Metric
+    column: str
+    pooled: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The paired difference within one value of a segment column."""
+
+    column: str
+    value: str
+    pairs: PairedOutcomes
+    difference: float
+    interval: Interval
+
+
+def paired_interval(counts: PairedCounts, name: BinaryMetric, *, confidence_level: float) -> Interval | Undefined:
+    """Newcombe's interval for the difference of ``name``."""
+    n = counts.labelled
+    both_right = {"recall": n[7], "specificity": n[0], "accuracy": n[7] + n[0]}[name]
+    return newcombe(counts.outcomes(name), both_right, confidence_level=confidence_level)
+
+
+def segment_forest(
+    segments: Mapping[tuple[str, str], PairedCounts], name: BinaryMetric, *, confidence_level: float
+) -> list[Segment]:
+    """The difference of ``name`` in every segment that has a row to compare on."""
+    forest = []
+    for (column, value), counts in segments.items():
+        interval = paired_interval(counts, name, confidence_level=confidence_level)
+        if isinstance(interval, Interval):
+            pairs = counts.outcomes(name)
+            forest.append(Segment(column, value, pairs, (pairs.wins - pairs.losses) / pairs.n, interval))
+    return forest
+
+
+def reversals(segments: Mapping[tuple[str, str], PairedCounts]) -> list[Reversal]:
+    """Where the total contradicts all of its segments.
+
+    Recall, specificity and accuracy cannot be reversed: their pooled paired difference is the weighted mean of the
+    segments' differences, with one denominator for both models. Precision, NPV, F1 and MCC can.
+    """
+    found = []
+    for column in sorted({c for c, _ in segments}):
+        parts = [counts for (c, _), counts in segments.items() if c == column]
+        for name in _REVERSIBLE:
+            pooled = difference(name, sum(parts, PairedCounts()))
+            each = [difference(name, counts) for counts in parts]
+            defined = [d.value for d in each if not isinstance(d, Undefined)]
+            if isinstance(pooled, Undefined) or len(defined) < 2:
+                continue
+            if all(d * pooled.value < 0 for d in defined):
+                found.append(Reversal(name, column, pooled.value))
+    return found
+
+
+def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined:
+    """Chi-square test that the win share is the same in all values of one segment column, S - 1 degrees of freedom."""
+    table = _disagreements(forest, column)
+    if isinstance(table, Undefined):
+        return table
+    wins, losses = sum(w for w, _ in table), sum(l for _, l in table)
+    if min(wins, losses) * min(w + l for w, l in table) < 5 * (wins + losses):
+        return Undefined("expected counts below 5")
+    return float(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def exact_homogeneity_p_value(forest: Sequence[Segment], column: str) -> float | Undefined:
+    """The same hypothesis by Fisher's exact test (``analysis.one_look.freeman_halton``), however few the disagreements."""
+    table = _disagreements(forest, column)
+    return table if isinstance(table, Undefined) else freeman_halton(table)
+
+
+def _disagreements(forest: Sequence[Segment], column: str) -> list[tuple[int, int]] | Undefined:
+    """Wins and losses in each value of the column that has any."""
+    table = [(s.pairs.wins, s.pairs.losses) for s in forest if s.column == column and s.pairs.discordant]
+    if len(table) < 2 or not any(w for w, _ in table) or not any(l for _, l in table):
+        return Undefined("fewer than two segments with disagreements to compare")
+    return table

@@ -1,0 +1,279 @@
+"""A rule at a project's own volumes, played on simulated batches: how often it promotes an equal challenger, how soon a better one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.evidence import Contender, Evidence, PairedBatch
+from analysis.one_look.mcnemar import mcnemar
+from analysis.one_look.measures import SCORE_MEASURES, Measure, gain_sign, is_linear, is_tally_metric
+from analysis.policy import Policy
+from analysis.policy.budget import Allowance
+from analysis.policy.planned import planned_look
+from analysis.seasons.season import Rule
+from analysis.tables.counts import PairedCounts, Undefined
+from analysis.tables.intervals import Interval
+from analysis.tables.metrics import Floats, paired_metric
+from analysis.verdict.judge import judge, own_policy
+from analysis.verdict.proof import process, total_outcomes
+
+__all__ = ["Promotions", "Scenario", "Trial", "draw", "evidence_of", "play", "trial_of_policy", "trial_of_rule"]
+
+Ints = NDArray[np.int64]
+Trial = Callable[[Sequence[Evidence]], bool]
+"""Whether any of the challengers, judged together, would be promoted at this look."""
+
+_FIRST_DAY = date(2001, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The labelled rows of every batch, a champion, and a challenger that is better by ``gain_recall`` and ``gain_specificity``.
+
+    The two disagree on the shares ``disagreement_positives`` and ``disagreement_negatives`` of the rows of each class;
+    of the disagreements psi the challenger wins (psi + gain) / 2. ``improved`` gives a disagreement that the rates leave
+    room for. Raises ValueError for a rate outside [0, 1].
+    """
+
+    positives: int
+    negatives: int
+    recall: float
+    false_positive_rate: float
+    disagreement_positives: float
+    disagreement_negatives: float
+    gain_recall: float = 0.0
+    gain_specificity: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.positives < 1 or self.negatives < 1:
+            msg = f"a batch needs a positive and a negative at least, not {self.positives} and {self.negatives}"
+            raise ValueError(msg)
+        for name in ("recall", "false_positive_rate", "disagreement_positives", "disagreement_negatives"):
+            if not 0 <= getattr(self, name) <= 1:
+                msg = f"the {name.replace('_', ' ')} lies between 0 and 1, not {getattr(self, name)}"
+                raise ValueError(msg)
+
+    @property
+    def prevalence(self) -> float:
+        return self.positives / (self.positives + self.negatives)
+
+    def shares(self) -> tuple[float, ...]:
+        """The expected share of each cell (4 label + 2 champion + challenger) among the rows of its label.
+
+        Raises ValueError for rates that no two models can have.
+        """
+        won, lost = _split(self.disagreement_positives, self.gain_recall)
+        cleared, raised = _split(self.disagreement_negatives, self.gain_specificity)
+        r, f = self.recall, self.false_positive_rate
+        shares = (1 - f - raised, raised, cleared, f - cleared, 1 - r - won, won, lost, r - lost)
+        if min(shares) < -1e-12:
+            msg = f"no two models differ so: {self}"
+            raise ValueError(msg)
+        return tuple(0.0 if abs(s) < 1e-12 else s for s in shares)
+
+    def expected(self) -> Floats:
+        """The expected rows of a batch in each cell."""
+        rows: Floats = np.array(self.shares()) * np.repeat([self.negatives, self.positives], 4)
+        return rows
+
+    def improved(self, primary: Measure, gain: float) -> Scenario:
+        """The same with a challenger that is better by ``gain`` in recall at the champion's false positive rate.
+
+        For specificity it is the gain in specificity at equal recall; for accuracy the gain in accuracy, with one share
+        of wins among the disagreements of both classes. Where the models disagree on fewer rows than such a gain takes,
+        or on more than it leaves room for, the disagreement gives way. Raises ValueError for a gain that the champion
+        leaves no room for.
+        """
+        of_positives = of_negatives = 0.0
+        if primary == "specificity":
+            of_negatives = gain
+        elif primary == "accuracy":
+            d1, d0, pi = self.disagreement_positives, self.disagreement_negatives, self.prevalence
+            both = pi * d1 + (1 - pi) * d0
+            of_positives, of_negatives = (gain * d / both if both else gain for d in (d1, d0))
+        else:
+            of_positives = gain
+        return replace(
+            self,
+            disagreement_positives=_room(self.disagreement_positives, of_positives, self.recall),
+            disagreement_negatives=_room(self.disagreement_negatives, of_negatives, 1 - self.false_positive_rate),
+            gain_recall=of_positives,
+            gain_specificity=of_negatives,
+        )
+
+    def gain_in(self, name: Measure, policy: Policy) -> float | Undefined:
+        """The gain that this is in ``name``, at the expected counts; positive where the challenger is better."""
+        cells = self.expected()
+        if name == "cost" and policy.costs:
+            return float(cells @ policy.costs.matrix.saved() / cells.sum())
+        if not is_tally_metric(name):
+            return Undefined(f"{name} is not a metric of decisions")
+        champion, challenger = paired_metric(name, cells[None, :])
+        gain = gain_sign(name) * float(challenger[0] - champion[0])
+        return gain if math.isfinite(gain) else Undefined(f"{name} does not exist for these rates")
+
+
+def _split(disagreement: float, gain: float) -> tuple[float, float]:
+    """Shares of the rows that the challenger alone, and that the champion alone gets right."""
+    return (disagreement + gain) / 2, (disagreement - gain) / 2
+
+
+def _room(disagreement: float, gain: float, champion_right: float) -> float:
+    """The disagreement nearest to this one that allows the gain: both shares of ``_split`` fit their margins."""
+    lowest, highest = abs(gain), min(2 * (1 - champion_right) - gain, 2 * champion_right + gain)
+    if highest < lowest - 1e-12:
+        room = 1 - champion_right if gain > 0 else champion_right
+        msg = f"a gain of {gain:g} is more than the champion leaves room for ({room:g})"
+        raise ValueError(msg)
+    return min(max(disagreement, lowest), max(highest, lowest))
+
+
+def draw(scenario: Scenario, *, runs: int, batches: int, challengers: int = 1, rng: np.random.Generator) -> Ints:
+    """Counts of shape (runs, batches, challengers, 8): in each pair's cells multinomial within each label.
+
+    Rows are independent, and so are the challengers given label and champion; all challengers are equally good.
+    """
+    shape = (runs, batches, challengers)
+    s = scenario.shares()
+    found = np.zeros((*shape, 8), dtype=np.int64)
+    for first, total in ((0, scenario.negatives), (4, scenario.positives)):
+        flagged = np.broadcast_to(rng.binomial(total, s[first + 2] + s[first + 3], (runs, batches, 1)), shape)
+        found[..., first + 2] = rng.binomial(flagged, _within(s[first + 2], s[first + 3]))
+        found[..., first + 1] = rng.binomial(total - flagged, _within(s[first + 1], s[first]))
+        found[..., first + 3] = flagged - found[..., first + 2]
+        found[..., first] = total - flagged - found[..., first + 1]
+    return found
+
+
+def _within(share: float, rest: float) -> float:
+    return share / (share + rest) if share else 0.0
+
+
+def evidence_of(cells: Ints) -> tuple[Evidence, ...]:
+    """The evidence of one run on each challenger, one batch a week; ``cells`` has the shape (batches, challengers, 8)."""
+    champion = Contender("1", "champion", 0.5, None)
+    return tuple(
+        Evidence(
+            champion,
+            Contender(str(j + 2), f"challenger {j + 1}", 0.5, None),
+            tuple(
+                PairedBatch(str(i + 1), _FIRST_DAY + timedelta(weeks=i), PairedCounts(tuple(batch)), {})
+                for i, batch in enumerate(cells[:, j].tolist())
+            ),
+        )
+        for j in range(cells.shape[1])
+    )
+
+
+def trial_of_rule(rule: Rule) -> Trial:
+    """Each challenger on its own, by a rule that knows one pair only."""
+    return lambda evidence: any(rule(e) is not None for e in evidence)
+
+
+def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None = None) -> Trial:
+    """What ``judge`` would do; it is asked only where each process that has to carry a proof has done so by itself.
+
+    Raises ValueError for a policy that simulated decisions of 0 and 1 cannot satisfy.
+    """
+    named = [policy.primary, *policy.guardrails]
+    if policy.task != "binary":
+        msg = f"only decisions of 0 and 1 are simulated; the task is {policy.task}"
+        raise ValueError(msg)
+    if policy.sampling:
+        msg = "rows that are chosen to be labelled with known probabilities are not simulated"
+        raise ValueError(msg)
+    for name in named:
+        if name in SCORE_MEASURES:
+            msg = f"only decisions are simulated, not scores, and the policy asks for proof about {name}"
+            raise ValueError(msg)
+    given = allowances or {}
+
+    def trial(evidence: Sequence[Evidence]) -> bool:
+        if not any(_may_pass(e, own_policy(policy, given.get(e.challenger.version), len(evidence))) for e in evidence):
+            return False
+        return judge(evidence, policy, seed=0, allowances=given).promote is not None
+
+    return trial
+
+
+def _may_pass(evidence: Evidence, policy: Policy) -> bool:
+    """Conditions that every promotion fulfils, the cheapest first; e-closure never raises an e-value."""
+    if len(evidence.batches) < policy.min_batches:
+        return False
+    if policy.horizon and is_linear(policy.primary):
+        if mcnemar(total_outcomes(evidence, policy.primary)).p_value >= policy.alpha:
+            return False
+        planned = planned_look(evidence.outcomes(policy.primary), policy.horizon, alpha=policy.alpha)
+        if planned is None or not planned.crossed:
+            return False
+    primary: list[tuple[Measure, float]] = [] if policy.horizon else [(policy.primary, policy.min_gain)]
+    guardrails = sorted(policy.guardrails.items(), key=lambda item: not is_linear(item[0]))
+    return all(_reached(evidence, *claim, policy) for claim in (*primary, *((name, -m) for name, m in guardrails)))
+
+
+def _reached(evidence: Evidence, name: Measure, null_gain: float, policy: Policy) -> bool:
+    found = process(evidence, name, policy)
+    return not isinstance(found, Undefined) and found.log_e(null_gain) >= -math.log(policy.alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotions:
+    """The simulated runs whose first promotion came at batch 1, 2, ..., out of ``runs``; the others have none up to the last."""
+
+    runs: int
+    at_batch: tuple[int, ...]
+
+    @property
+    def promoted(self) -> int:
+        """Runs with a promotion up to the last batch."""
+        return sum(self.at_batch)
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of Clopper and Pearson (1934) for the probability of a promotion."""
+        found = stats.binomtest(self.promoted, self.runs).proportion_ci(0.95, method="exact")
+        return Interval(float(found.low), float(found.high), 0.95)
+
+    @property
+    def mean_batches(self) -> float:
+        """Mean batches up to the promotion; a run without one counts with all its batches."""
+        return float(self._batches().mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of ``mean_batches``, from the spread of the runs."""
+        return float(self._batches().std() / math.sqrt(self.runs))
+
+    def _batches(self) -> Floats:
+        horizon = len(self.at_batch)
+        batches = [*range(1, horizon + 1), horizon]
+        return np.repeat(np.array(batches, dtype=np.float64), [*self.at_batch, self.runs - self.promoted])
+
+    def curve(self) -> list[float]:
+        """The share of runs with a promotion up to batch 1, 2, ..."""
+        return [n / self.runs for n in itertools.accumulate(self.at_batch)]
+
+    def batches_until(self, share: float) -> int | None:
+        """The batch by which this share of the runs has a promotion; None if it does not within the batches simulated."""
+        return next((i for i, reached in enumerate(self.curve(), start=1) if reached >= share), None)
+
+
+def play(cells: Ints, trial: Trial) -> Promotions:
+    """Let ``trial`` look after every batch of every run, until it promotes; ``cells`` as ``draw`` gives them."""
+    runs, batches = cells.shape[:2]
+    at_batch = [0] * batches
+    for run in cells:
+        whole = evidence_of(run)
+        days = [b.date for b in whole[0].batches]
+        first = next((i for i, day in enumerate(days) if trial([e.until(day) for e in whole])), None)
+        if first is not None:
+            at_batch[first] += 1
+    return Promotions(runs, tuple(at_batch))

@@ -1,0 +1,250 @@
+"""The conditions of a promotion, each as a sentence that is true."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+
+from analysis.evidence import Evidence
+from analysis.evidence.entities import EntityEvidence
+from analysis.evidence.gains import rows_count_alike
+from analysis.one_look.bootstrap import Bootstrap
+from analysis.one_look.clusters import ClusteredDifference, ClusteredTest
+from analysis.one_look.measures import MIXES_CLASSES, LinearMetric, Measure, amount, gain_sign, is_linear
+from analysis.policy import Policy
+from analysis.tables.counts import Undefined
+from analysis.tables.intervals import Interval
+from analysis.verdict.assess import Measured, shown_metric
+from analysis.verdict.guardrails import Guardrail
+
+__all__ = ["Check", "checks", "e_text", "needed", "p_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of a promotion, as a sentence that is true."""
+
+    name: str
+    passed: bool
+    finding: str
+
+
+def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> tuple[Check, ...]:
+    """The conditions of a promotion, all of which have to hold at this very look."""
+    threshold = -math.log(policy.alpha)
+    batches = len(evidence.batches)
+    found = [
+        Check(
+            "batches",
+            batches >= policy.min_batches,
+            f"{batches} closed batches with evidence ({policy.min_batches} needed)",
+        ),
+        *_disagreement(evidence, m, policy),
+        *_scores(evidence),
+        *_labels(evidence, m, adjusted, policy),
+        _evidence(m, adjusted, policy),
+        *_one_look(evidence, m, policy),
+        *(_guardrail(g, policy) for g in m.guardrails),
+        *(
+            Check(
+                f"{g.metric} in {g.column} = {g.value}",
+                g.status == "held",
+                f"{g.metric} not more than {g.margin:g} worse in {g.column} = {g.value}: p = {p_text(g.p_value)} ({policy.alpha:g} needed)",
+            )
+            for g in m.segment_guardrails
+        ),
+    ]
+    if m.uneven and m.method != "batches":
+        found.append(
+            Check(
+                "batch unit",
+                m.log_e_batch_unit >= threshold,
+                f"{_varies(policy.primary)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
+                f"proof too: E = {e_text(m.log_e_batch_unit)} ({needed(policy.alpha)} needed)",
+            )
+        )
+    return tuple(found)
+
+
+def _varies(name: Measure) -> str:
+    return "the win share" if is_linear(name) else f"the gain in {name}"
+
+
+def _disagreement(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
+    if policy.task == "regression":
+        return []
+    d, unit = m.pairs.discordant, "entities" if evidence.entities else "rows"
+    finding = f"the two disagreed on {d} of the {m.pairs.n} {unit} that {shown_metric(policy)} is about"
+    if policy.task == "multiclass":
+        finding = f"exactly one of the two was right on {d} of the {m.pairs.n} rows"
+    return [Check("disagreement", d > 0, finding)]
+
+
+_OF_ENTITIES = " (as a share of entities: those on which it is right more often, less those on which the champion is)"
+_MANY_MISSING = 0.05
+
+
+def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> list[Check]:
+    """Nothing may point at labels that follow the decisions, long before it is proven that they do.
+
+    Where labels are missing that could overturn a proof, are corrected, or where silence is a negative, those that came late are
+    looked at before anybody is promoted.
+    """
+    checks, found = [], m.labels
+    asked = (("labels", found.log_e, 1), ("labels that came late", found.log_e_audit, 2))
+    for name, log_e, most in asked if policy.unlabelled == "refuse" else ():
+        if isinstance(log_e, float):
+            fault = "depend on the decisions"
+            if policy.sampling and name == "labels":
+                fault = "come more or less often than their probabilities say"
+            finding = f"the evidence that {name} {fault} is E = {e_text(log_e)} (at most {most} allowed)"
+            checks.append(Check(name, log_e <= math.log(most), finding))
+    many = found.missing > _MANY_MISSING * found.disagreements
+    alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
+    safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
+    by_class = policy.task == "binary" and policy.primary in MIXES_CLASSES
+    if by_class and policy.unlabelled == "refuse" and not policy.sampling and many and not safe:
+        finding = (
+            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label; if it is one class that lacks more of "
+            f"them, {policy.primary} is wrong and nothing shows it (at most {_MANY_MISSING:.0%} allowed): say what holds by unlabelled: "
+            "worst_case or begg_greenes, or judge by recall or specificity"
+        )
+        checks.append(Check("labels of both classes", passed=False, finding=finding))
+    unsafe = policy.unlabelled == "refuse" and not policy.sampling and many and not safe
+    silence = evidence.feed is not None and evidence.feed.absent_is_negative
+    if policy.task == "regression":
+        return checks
+    if unsafe or silence or found.corrected:
+        finding = (
+            f"labels that came late or were corrected were looked at in {found.audited} batches ({policy.min_batches} needed), as of "
+            f"{found.disagreements} rows on which the two disagree {found.missing} have none and {found.corrected} another one than before"
+        )
+        checks.append(Check("late labels", found.audited >= policy.min_batches, finding))
+    elif evidence.feed is not None and not evidence.feed.looked_again:
+        finding = "no batch is old enough yet to be looked at again, for labels that come late or are corrected"
+        checks.append(Check("late labels", passed=False, finding=finding))
+    return checks
+
+
+def _scores(evidence: Evidence) -> list[Check]:
+    """Nobody takes over who could not score the newest batches."""
+    if evidence.feed is None:
+        return []
+    failed = evidence.feed.failed_lately.get(evidence.challenger.version, ())
+    finding = (
+        f"it failed in {', '.join(failed)} of the newest batches" if failed else "it has scored the newest batches"
+    )
+    return [Check("scores", not failed, finding)]
+
+
+def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
+    gain = f"a gain above {policy.min_gain:g} in {policy.primary}" if policy.min_gain else f"a gain in {policy.primary}"
+    gain += _OF_ENTITIES if m.method == "entities" else ""
+    if policy.horizon:
+        if m.planned is None:
+            return Check("evidence", False, "the declared horizon has not begun: there is no disagreement yet")
+        p = m.planned
+        finding = f"at {p.fraction:.0%} of the declared horizon z is {p.z:.2f} for {gain} ({p.boundary:.2f} needed)"
+        return Check("evidence", p.crossed, finding)
+    if isinstance(m.method, Undefined):
+        return Check("evidence", False, f"there is no evidence for {gain} yet: {m.method.reason}")
+    return Check(
+        "evidence",
+        adjusted >= -math.log(policy.alpha),
+        f"the evidence for {gain} is E = {e_text(adjusted)} ({needed(policy.alpha)} needed)",
+    )
+
+
+def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
+    """What a single look would need as well: a promotion never contradicts the plain tests that stand beside it."""
+    found, primary = [], policy.primary
+    if is_linear(primary) and rows_count_alike(evidence.batches, policy):
+        p = m.mcnemar[primary].p_value
+        found.append(
+            Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")
+        )
+        if evidence.entities:
+            return [*found, *_rows_of_entities(evidence.entities, primary, policy)]
+    if primary in m.bootstrap:
+        return [*found, _bootstrap(m, policy)]
+    if policy.task == "regression":
+        return [_student(m, policy)]
+    total = m.metrics[primary]
+    if isinstance(total, Undefined):
+        return [*found, Check("one look", False, f"{primary} is not defined: {total.reason}")]
+    excess = gain_sign(primary) * total.value - policy.min_gain
+    low = excess - float(stats.norm.isf(policy.alpha)) * total.standard_error
+    finding = (
+        f"at one look the gain in {primary} is at least {low + policy.min_gain:.4f} (above {policy.min_gain:g} needed)"
+    )
+    return [*found, Check("one look", low > 0, finding)]
+
+
+def _rows_of_entities(entities: EntityEvidence, primary: LinearMetric, policy: Policy) -> list[Check]:
+    """Over all rows of every entity, at one look: that there is a gain, and that it is as large in rows as in entities."""
+    clustered, found = entities.clustered[primary], entities.differences.get(primary)
+    p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
+    tested = Check(
+        "entities", p < policy.alpha, f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
+    )
+    if not policy.min_gain:
+        return [tested]
+    if not isinstance(found, ClusteredDifference):
+        return [
+            tested,
+            Check("rows of entities", passed=False, finding="the gain in rows is not known: too few entities"),
+        ]
+    low = found.value - float(stats.norm.isf(policy.alpha)) * found.standard_error
+    finding = (
+        f"over all rows of every entity the gain in {primary} is at least {low:.4f} (above {policy.min_gain:g} needed)"
+    )
+    return [tested, Check("rows of entities", low > policy.min_gain, finding)]
+
+
+def _bootstrap(m: Measured, policy: Policy) -> Check:
+    found = m.bootstrap[policy.primary]
+    if isinstance(found, Bootstrap):
+        low, level = found.interval.low, found.interval.confidence_level
+        finding = f"the bootstrap's {level:.0%} interval starts at {low:.4f} (above {policy.min_gain:g} needed)"
+        return Check("bootstrap", low > policy.min_gain, finding)
+    return Check("bootstrap", False, f"no bootstrap interval: {found.reason}")
+
+
+def _student(m: Measured, policy: Policy) -> Check:
+    found = m.paired_interval
+    if isinstance(found, Interval):
+        low = f"at least {amount(policy.primary, found.low)} (above {policy.min_gain:g} needed)"
+        return Check(
+            "paired t", found.low > policy.min_gain, f"by a paired t test the gain in {policy.primary} is {low}"
+        )
+    return Check("paired t", False, f"no paired t test: {found.reason}")
+
+
+def _guardrail(g: Guardrail, policy: Policy) -> Check:
+    enough = f"({needed(policy.alpha)} needed)"
+    if isinstance(g.method, Undefined):
+        return Check(g.metric, False, f"there is no evidence on {g.metric} yet: {g.method.reason}")
+    of_entities = _OF_ENTITIES if g.method == "entities" else ""
+    finding = f"the evidence that {g.metric}{of_entities} is not more than {g.margin:g} worse is E = {e_text(g.log_e)} {enough}"
+    if g.log_e_batch_unit is not None:
+        finding += f"; it varies between batches, which as units have to carry it too: E = {e_text(g.log_e_batch_unit)} {enough}"
+    return Check(g.metric, g.status == "held", finding)
+
+
+def needed(alpha: float) -> str:
+    """The e-value that decides at this alpha, for a reader."""
+    return f"{1 / alpha:.4g}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value for a reader, never 0."""
+    return f"{p_value:.2g}" if p_value >= 1e-6 else "less than one in a million"
+
+
+def e_text(log_e: float) -> str:
+    """An e-value for a reader, without overflow."""
+    if log_e > math.log(1e6):
+        return "more than a million"
+    return f"{math.exp(log_e):.3g}"

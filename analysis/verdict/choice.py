@@ -1,0 +1,79 @@
+"""Choosing among several challengers that have all been proven better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from analysis.evidence import Evidence
+from analysis.evidence.gains import rows_count_alike, total_difference
+from analysis.one_look.mcnemar import mcnemar
+from analysis.one_look.measures import is_linear
+from analysis.policy import Policy
+from analysis.tables.counts import Undefined
+from analysis.verdict.proof import total_outcomes
+
+__all__ = ["TIE_LEVEL", "Candidate", "Choice", "choose"]
+
+TIE_LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A challenger proven better, and the lower limit of its gain."""
+
+    version: str
+    low: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who is to lead, who is tied with the one ranked first, and why."""
+
+    version: str
+    tied: tuple[str, ...]
+    reason: str
+
+
+def choose(
+    candidates: Sequence[Candidate], policy: Policy, head_to_head: Callable[[str, str], Evidence] | None
+) -> Choice:
+    """Rank by the lower limit of the gain; whoever does not differ from the first head to head is tied with it.
+
+    Two differ if a two-sided test of the primary metric on the rows that both scored has p < 0.05: McNemar's mid-p
+    for shares of rows, else difference over standard error. Among the tied the policy's order of preference decides,
+    else the higher lower limit.
+    """
+    ranked = sorted(candidates, key=lambda c: -c.low)
+    first = ranked[0]
+    tied = [first.version]
+    if head_to_head:
+        tied += [c.version for c in ranked[1:] if _p_value(head_to_head(first.version, c.version), policy) >= TIE_LEVEL]
+    preferred = next((v for v in policy.prefer if v in tied), None)
+    if preferred and len(tied) > 1:
+        return Choice(
+            preferred, tuple(tied), f"tied head to head with {_others(tied, preferred)}, and preferred by the policy"
+        )
+    others = _others([c.version for c in ranked], first.version)
+    tie = f"; head to head it is tied with {_others(tied, first.version)}" if len(tied) > 1 else ""
+    return Choice(
+        first.version,
+        tuple(tied),
+        f"it has the highest lower limit, above {others}{tie}" if others else "it is the only one",
+    )
+
+
+def _p_value(evidence: Evidence, policy: Policy) -> float:
+    """Two-sided, of any difference in the primary metric."""
+    if is_linear(policy.primary) and rows_count_alike(evidence.batches, policy):
+        return mcnemar(total_outcomes(evidence, policy.primary), alternative="two-sided").p_value
+    found = total_difference(evidence, policy.primary, policy)
+    if isinstance(found, Undefined) or found.standard_error == 0:
+        return 1.0
+    return float(2 * stats.norm.sf(abs(found.value) / found.standard_error))
+
+
+def _others(versions: Sequence[str], one: str) -> str:
+    return ", ".join(f"version {v}" for v in versions if v != one)

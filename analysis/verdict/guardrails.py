@@ -1,0 +1,110 @@
+"""Guardrails: proof that a challenger is not worse by more than a margin, overall and in every segment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis.any_look.process import Method, Process
+from analysis.evidence import Evidence
+from analysis.one_look.measures import LinearMetric, Measure
+from analysis.one_look.multiplicity import holm
+from analysis.policy import Policy
+from analysis.tables.counts import Undefined
+from analysis.verdict.proof import as_assumed, batch_process, process, varies
+
+__all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
+
+CHECK_LEVEL = 0.05  # of the tests that can only forbid a promotion; a stricter alpha must not make them laxer
+
+Status = Literal["held", "open", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """Proof that the challenger is not worse by the margin (``held``), or that it is (``broken``); else ``open``.
+
+    Where the difference varies between batches more than chance allows, or most of it lies in a few of them, the batches
+    as units have to carry either proof too: ``log_e_batch_unit`` and its reverse; else these are None.
+    """
+
+    metric: Measure
+    margin: float
+    method: Method | Undefined
+    log_e: float
+    log_e_reverse: float
+    log_e_batch_unit: float | None
+    log_e_batch_unit_reverse: float | None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentGuardrail:
+    """A guardrail within one segment; p-values are anytime-valid (1/E) and adjusted by Holm over the segments."""
+
+    column: str
+    value: str
+    metric: LinearMetric
+    margin: float
+    p_value: float
+    p_value_reverse: float
+    status: Status
+
+
+def guardrail(evidence: Evidence, name: Measure, margin: float, policy: Policy) -> Guardrail:
+    """Test non-inferiority within the margin, and its reverse, at the policy's alpha."""
+    found = process(evidence, name, policy)
+    if isinstance(found, Undefined):
+        return Guardrail(name, margin, found, 0.0, 0.0, None, None, "open")
+    rows = _both_directions(found, -margin)
+    units = (
+        _both_directions(batch_process(evidence, name, policy), -margin)
+        if _units(evidence, found, name, policy)
+        else None
+    )
+    forward, reverse = rows if units is None else np.minimum(rows, units)
+    threshold = -math.log(policy.alpha)
+    status = _status(held=forward >= threshold, broken=reverse >= threshold)
+    unit, unit_reverse = units or (None, None)
+    return Guardrail(name, margin, found.method, *rows, unit, unit_reverse, status)
+
+
+def _both_directions(found: Process, null_gain: float) -> tuple[float, float]:
+    return found.log_e(null_gain), found.log_e_reverse(null_gain)
+
+
+def _units(evidence: Evidence, found: Process, name: Measure, policy: Policy) -> bool:
+    """Whether batches have to carry the proof beside what is not a process of batches already."""
+    return found.method != "batches" and varies(evidence, name, policy)
+
+
+def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuardrail, ...]:
+    """Every segment guardrail of the policy in every segment that has a row for its metric.
+
+    The adjusted p-values allow a statement on each segment by itself; the policy asks for all of them.
+    """
+    found: list[SegmentGuardrail] = []
+    assumed = as_assumed(evidence, policy).segments
+    for name, margin in policy.segment_guardrails.items():
+        keys = [key for key, counts in assumed.items() if counts.outcomes(name).n]
+        tested = [guardrail(evidence.within(key), name, margin, policy) for key in keys]
+        forward = holm([_anytime_p(g.log_e, g.log_e_batch_unit) for g in tested])
+        reverse = holm([_anytime_p(g.log_e_reverse, g.log_e_batch_unit_reverse) for g in tested])
+        for (column, value), p, q in zip(keys, forward, reverse, strict=True):
+            status = _status(held=p <= policy.alpha, broken=q <= policy.alpha)
+            found.append(SegmentGuardrail(column, value, name, margin, p, q, status))
+    return tuple(found)
+
+
+def _anytime_p(rows: float, batches: float | None) -> float:
+    """1/E, of the weaker of the two proofs where both have to be there."""
+    return math.exp(-max(rows if batches is None else min(rows, batches), 0.0))
+
+
+def _status(*, held: bool, broken: bool) -> Status:
+    if held:
+        return "held"
+    return "broken" if broken else "open"

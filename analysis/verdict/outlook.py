@@ -1,0 +1,70 @@
+"""When the evidence on a challenger may decide, whatever process it is taken by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from analysis.any_look.asymptotic import rho_squared
+from analysis.any_look.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
+from analysis.any_look.process import BatchProcess, LossProcess
+from analysis.evidence import Evidence
+from analysis.evidence.gains import total_difference
+from analysis.one_look.measures import gain_sign
+from analysis.policy import Policy
+from analysis.tables.counts import Undefined
+from analysis.verdict.assess import Measured
+from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process, process
+
+__all__ = ["outlook_of"]
+
+
+def outlook_of(
+    evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator
+) -> Forecast | Undefined | None:
+    """When the adjusted e-value may reach its threshold if the family stays as it is.
+
+    None once it has, and under a declared horizon, which has its own end.
+    """
+    threshold = -math.log(policy.alpha)
+    if adjusted >= threshold or policy.horizon:
+        return None
+    if isinstance(m.method, Undefined):
+        return Undefined(m.method.reason)
+    evidence, raised = as_assumed(evidence, policy), threshold + m.log_e - adjusted
+    if m.method in ("rows", "entities"):
+        pairs = m.pairs
+        if policy.unlabelled == "worst_case" and policy.min_gain > 0:  # ties without a label count against such a gain
+            pairs = replace(pairs, ties=pairs.ties + sum(evidence.counts.unlabelled))
+        size = pairs.n / max(len(evidence.batches), 1)
+        return forecast(
+            pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
+        )
+    if m.method == "batches":
+        units = batch_process(evidence, policy.primary, policy)
+        assert isinstance(units, BatchProcess)  # unit: batch does not go with assumptions about labels
+        x = units.batches.standardised(np.array([policy.min_gain]))
+        return forecast_batches(x[0], null_gain=policy.min_gain, threshold=raised, rng=rng)
+    if m.method == "losses":
+        clipped = process(evidence, policy.primary, policy)
+        assert isinstance(clipped, LossProcess)
+        return forecast_losses(
+            clipped.losses, bound=clipped.bound, rows_per_batch=clipped.losses.n / max(len(evidence.batches), 1),
+            null_gain=policy.min_gain, threshold=raised, rng=rng,
+        )  # fmt: skip
+    found = total_difference(evidence, policy.primary, policy)
+    if isinstance(found, Undefined) or found.standard_error == 0:
+        return Undefined("no disagreement to extrapolate from")
+    rows = sum(b.counts.n for b in evidence.batches)
+    size = rows / len(evidence.batches)
+    return forecast_estimate(
+        gain_sign(policy.primary) * found.value - policy.min_gain,
+        found.standard_error,
+        rows=rows,
+        rows_per_batch=size,
+        rho2=rho_squared(2 * policy.alpha, size * LOOKS_UNTIL_TIGHTEST),
+        threshold=raised,
+        rng=rng,
+    )

@@ -1,0 +1,124 @@
+"""Whether the data can carry a judgement at all, and if not, why and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from analysis.evidence import NOT_CLOSED, Evidence
+from analysis.evidence.row_labels import NO_ID_MATCHES, base_reason
+from analysis.evidence.tally import NOT_SCORED_BY_BOTH
+from analysis.one_look.measures import Task
+from analysis.policy import Policy
+from analysis.verdict.assess import Measured
+from analysis.verdict.checks import e_text
+from analysis.verdict.guardrails import CHECK_LEVEL
+
+__all__ = ["reasons_against"]
+
+
+def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
+    """Why the data cannot carry a judgement at all."""
+    reasons = []
+    if evidence.champion.digest == evidence.challenger.digest:
+        threshold = " with the champion's own threshold" if policy.task == "binary" else ""
+        reasons.append(f"the challenger is the champion's own model{threshold}")
+    reasons += _labels_follow(m, policy)
+    reasons += _unusable(evidence, m, policy)
+    if len(evidence.batches) >= policy.min_batches:
+        reasons += _follow_a_model(evidence, m, policy)
+        if _of_one_class(evidence, m, policy):
+            reasons.append(f"all {m.counts.n} labels are of one class{_commonest(evidence)}")
+    return tuple(reasons)
+
+
+def _unusable(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
+    """Why no label can be used at all, and what to do about it."""
+    alien = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
+    silent = len(evidence.feed.silent) if evidence.feed else 0
+    if alien and not m.counts.n:
+        return [
+            f"{alien}; if labels of these batches are there, write ids alike, or correct 'columns' in the project file"
+        ]
+    if silent >= policy.min_batches and not m.counts.n:
+        return [f"no row of {silent} batches that are due has a label that can be used{_commonest(evidence)}"]
+    named = {name for (_, c, h), _ in evidence.classes.labelled for name in (c, h)}
+    if evidence.classes.labels and not named & set(evidence.classes.labels):
+        examples = f"labels such as '{min(evidence.classes.labels)}', classes such as '{min(named)}'"
+        return [f"no label is a class that a model names: {examples}; write them alike"]
+    return []
+
+
+def _commonest(evidence: Evidence) -> str:
+    """What most of the rows without a label lack it for."""
+    left_out = {r: n for r, n in evidence.excluded.items() if r not in (NOT_CLOSED, NOT_SCORED_BY_BOTH)}
+    if not left_out:
+        return ""
+    reason = max(left_out, key=lambda r: left_out[r])
+    return f"; of {left_out[reason]} others: {reason}"
+
+
+_TOO_GOOD = 200  # labelled rows on which no model is right every time
+_FEW_POSITIVES = 20
+
+
+def _follow_a_model(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
+    """Whether labels look as if a model had made them, or as if only its alerts were looked into."""
+    if policy.task == "regression" or evidence.entities:
+        return []
+    reasons = []
+    both = ((evidence.champion, m.counts.champion), (evidence.challenger, m.counts.challenger))
+    if m.counts.n >= _TOO_GOOD and m.counts.outcomes("accuracy").discordant >= _FEW_POSITIVES:
+        reasons += [
+            f"every one of the {m.counts.n} labels is what version {one.version} said; labels that a model has made cannot judge models"
+            for one, found in both
+            if not found.fp + found.fn
+        ]
+    if evidence.feed and evidence.feed.absent_is_negative and m.counts.positives >= _FEW_POSITIVES and not reasons:
+        reasons += [
+            f"version {one.version} flagged every one of the {m.counts.positives} positives, so it seems that only its alerts are looked "
+            "into, and silence is no negative; have a sample of the other rows labelled, and set absent: missing"
+            for one, found in both
+            if not found.fn
+        ]
+    return reasons
+
+
+_DIFFERING: Mapping[Task, str] = {
+    "binary": "rows flagged by one model alone",
+    "multiclass": "rows on which the two name different classes",
+    "regression": "rows on which the two predict different numbers",
+}
+_FEW_CORRECTED = 0.05  # of the disagreements: what no bound on missing labels covers
+_CURE = "label them alike, or set 'unlabelled' in the policy"
+
+
+def _labels_follow(m: Measured, policy: Policy) -> list[str]:
+    """Whether labels depend on what the models said, so that rows without one cannot be left out."""
+    threshold, found = -math.log(CHECK_LEVEL), m.labels
+    reasons = []
+    follow = policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold
+    if follow and policy.sampling:
+        reasons.append(
+            f"labels come more or less often than their probabilities say (E = {e_text(found.log_e)}); correct "  # type: ignore[arg-type]
+            "'columns.label_probability', which is the chance that a row has a label when its batch closes, or raise maturity_days"
+        )
+    elif follow:
+        reasons.append(
+            f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
+            f"(E = {e_text(found.log_e)}); {_CURE}"  # type: ignore[arg-type]
+        )
+    bounded = policy.unlabelled == "worst_case" and found.corrected <= _FEW_CORRECTED * found.disagreements
+    if not bounded and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:
+        cure = "" if found.corrected else ", or set 'unlabelled: worst_case' in the policy"
+        reasons.append(
+            f"labels depend on the decisions: of one class, {_DIFFERING[policy.task]} get their label, or its correction, late at "
+            f"different rates (E = {e_text(found.log_e_audit)}); raise maturity_days{cure}"
+        )
+    return reasons
+
+
+def _of_one_class(evidence: Evidence, m: Measured, policy: Policy) -> bool:
+    if policy.task == "multiclass":
+        return len(evidence.classes.labels) == 1
+    return policy.task == "binary" and not (m.counts.positives and m.counts.negatives)

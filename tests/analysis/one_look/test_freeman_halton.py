@@ -1,0 +1,101 @@
+"""Fisher's exact test of more than two groups against enumeration, and against Fisher's own of two."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from analysis_examples import MODEST_COUNT, SLOW_PROPERTY
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import analysis.one_look.freeman_halton
+from analysis.one_look.freeman_halton import freeman_halton
+from analysis.tables.counts import Undefined
+
+GROUPS = [
+    [(3, 0), (1, 4), (2, 2)],
+    [(5, 1), (0, 6), (3, 3), (2, 0)],
+    [(9, 2), (4, 1), (1, 7)],
+    [(2, 2), (2, 2), (2, 2)],
+    [(0, 3), (1, 1), (6, 0), (1, 2), (0, 1)],
+]
+
+
+def enumerated(table: list[tuple[int, int]]) -> float:
+    """The share of all ways to choose the first counts that give a table at most as likely as this one, in whole numbers."""
+    sizes, total = [a + b for a, b in table], sum(a for a, _ in table)
+    ways = [
+        math.prod(math.comb(n, k) for n, k in zip(sizes, first, strict=True))
+        for first in itertools.product(*(range(n + 1) for n in sizes))
+        if sum(first) == total
+    ]
+    observed = math.prod(math.comb(a + b, a) for a, b in table)
+    return sum(w for w in ways if w <= observed) / sum(ways)
+
+
+@pytest.mark.parametrize("table", GROUPS)
+def test_more_than_two_groups_against_enumeration_of_all_tables(table: list[tuple[int, int]]) -> None:
+    """Within four Monte Carlo standard errors."""
+    exact = enumerated(table)
+    assert freeman_halton(table) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9_999) + 1e-4)
+
+
+@pytest.mark.parametrize("table", [[(3, 1), (0, 6)], [(10, 2), (1, 9)], [(4, 4), (4, 4)], [(2, 0), (5, 0)]])
+def test_two_groups_against_enumeration(table: list[tuple[int, int]]) -> None:
+    assert freeman_halton(table) == pytest.approx(enumerated(table), rel=1e-9)
+    assert freeman_halton([*table, (0, 0)]) == freeman_halton(table), "a group without a count is none"
+
+
+def test_a_table_that_no_draw_equals_has_the_smallest_p_that_the_draws_can_give_and_the_likeliest_has_one() -> None:
+    assert freeman_halton([(60, 0), (0, 60), (0, 50)]) == 1 / 10_000
+    assert freeman_halton([(2, 2), (2, 2), (2, 2)]) == 1
+
+
+def test_tables_that_are_equally_likely_count_whatever_the_rounding() -> None:
+    """Three losses among three groups of 1000: one each is the only likelier table, of 1000^3 among C(3000, 3) ways."""
+    exact = 1 - 1000**3 / math.comb(3000, 3)
+    found = freeman_halton([(999, 1), (998, 2), (1000, 0)])
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9_999))
+
+
+def test_less_than_two_groups_are_nothing_to_compare() -> None:
+    for table in ([], [(3, 4)], [(3, 4), (0, 0)]):
+        assert freeman_halton(table) == Undefined("fewer than two groups to compare")
+
+
+def test_from_a_billion_rows_on_no_table_is_drawn() -> None:
+    assert freeman_halton([(2, 0), (1, 3), (0, 10**9 - 6)]) == Undefined("too many rows for an exact test")
+    assert freeman_halton([(2, 0), (1, 10**9 - 3)]) == Undefined("too many rows for an exact test")
+    assert isinstance(freeman_halton([(2, 0), (1, 3), (0, 10**9 - 7)]), float)
+
+
+def test_the_draws_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = freeman_halton(GROUPS[1])
+    for held in (1, 4 * 700, 4 * 9_999):
+        monkeypatch.setattr(analysis.one_look.freeman_halton, "_AT_ONCE", held)
+        assert freeman_halton(GROUPS[1]) == at_once
+
+
+def test_its_size_where_expected_counts_are_small() -> None:
+    """400 seeded draws of four groups of 4, 6, 8 and 10 with one share: p < .05 in at most 5 %, and in some."""
+    rng = np.random.default_rng(11)
+    sizes = np.array([4, 6, 8, 10])
+    found = [
+        freeman_halton([(int(a), int(b)) for a, b in zip(k, sizes - k, strict=True)])
+        for k in rng.binomial(sizes, 0.3, (400, 4))
+    ]
+    small = sum(p <= 0.05 for p in found if isinstance(p, float))
+    assert stats.binomtest(small, 400, 0.05, alternative="greater").pvalue > 1e-3
+    assert small > 5
+
+
+@SLOW_PROPERTY
+@given(st.lists(st.tuples(MODEST_COUNT, MODEST_COUNT), max_size=6))
+def test_neither_the_order_of_groups_nor_that_of_the_two_counts_matters(table: list[tuple[int, int]]) -> None:
+    found = freeman_halton(table)
+    assert freeman_halton(table[::-1]) == freeman_halton([(b, a) for a, b in table]) == found
+    assert isinstance(found, Undefined) or 0 <= found <= 1

@@ -1,0 +1,120 @@
+"""Choosing among challengers that are all proven: the lower limit, head to head, and the policy's preference."""
+
+from __future__ import annotations
+
+import pytest
+from analysis_examples import evidence
+from scipy import stats
+
+from analysis.evidence import Evidence
+from analysis.one_look.mcnemar import mcnemar
+from analysis.policy import Policy
+from analysis.tables.counts import PairedCounts
+from analysis.tables.metrics import Difference, difference
+from analysis.verdict.choice import Candidate, _p_value, choose
+from analysis.verdict.judge import judge
+
+CANDIDATES = [Candidate("2", 0.03), Candidate("3", 0.05), Candidate("4", 0.01)]
+TIED = PairedCounts((900, 5, 5, 90, 20, 12, 10, 80))
+APART = PairedCounts((900, 5, 5, 90, 20, 2, 30, 80))
+
+
+def duel(apart: set[str]) -> object:
+    def between(first: str, second: str) -> Evidence:
+        assert first == "3"
+        return evidence(APART if second in apart else TIED, challenger=second)
+
+    return between
+
+
+def test_the_highest_lower_limit_leads_where_nobody_is_compared_head_to_head() -> None:
+    found = choose(CANDIDATES, Policy(), None)
+    assert (found.version, found.tied) == ("3", ("3",))
+    assert "highest lower limit, above version 2, version 4" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("prefer", "apart", "version", "tied"),
+    [
+        ((), {"2", "4"}, "3", ("3",)),
+        ((), {"4"}, "3", ("3", "2")),
+        (("2",), {"4"}, "2", ("3", "2")),
+        (("4", "2"), {"4"}, "2", ("3", "2")),
+        (("4", "2"), set(), "4", ("3", "2", "4")),
+        (("3", "2"), set(), "3", ("3", "2", "4")),
+        (("9",), set(), "3", ("3", "2", "4")),
+    ],
+)
+def test_among_the_tied_the_policys_order_decides(
+    prefer: tuple[str, ...], apart: set[str], version: str, tied: tuple[str, ...]
+) -> None:
+    found = choose(CANDIDATES, Policy(prefer=prefer), duel(apart))  # type: ignore[arg-type]
+    assert (found.version, found.tied) == (version, tied)
+    if version != "3":
+        assert "preferred by the policy" in found.reason
+
+
+@pytest.mark.parametrize("primary", ["f1", "precision"])
+def test_what_does_not_count_wins_is_compared_by_its_standard_error(primary: str) -> None:
+    policy = Policy.model_validate({"primary": primary, "guardrails": {}, "prefer": ["2"]})
+    assert choose(CANDIDATES, policy, duel({"4"})).tied == ("3", "2")  # type: ignore[arg-type]
+    nothing = evidence(PairedCounts(), challenger="2")
+    assert choose(CANDIDATES[:2], policy, lambda _a, _b: nothing).tied == ("3", "2")
+
+
+def test_judge_says_how_it_chose_among_several() -> None:
+    good, better = PairedCounts((1800, 10, 10, 30, 10, 20, 6, 150)), PairedCounts((1800, 10, 10, 30, 10, 22, 6, 148))
+    both = [evidence(*[good] * 10), evidence(*[better] * 10, challenger="3")]
+    policy = Policy(guardrails={}, prefer=("2",))
+    alone = judge(both, policy, seed=0)
+    tied = judge(both, policy, seed=0, head_to_head=lambda _a, _b: evidence(TIED))
+    assert (alone.promote, tied.promote) == ("3", "2")
+    assert tied.choice is not None
+    assert tied.choice.tied == ("3", "2")
+    assert judge(both[:1], policy, seed=0).choice is None
+
+
+@pytest.mark.parametrize(
+    ("prefer", "apart", "reason"),
+    [
+        (("3",), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
+        ((), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
+        (
+            (),
+            {"4"},
+            "it has the highest lower limit, above version 2, version 4; head to head it is tied with version 2",
+        ),
+        (("4",), set(), "tied head to head with version 3, version 2, and preferred by the policy"),
+        (("3",), {"4"}, "tied head to head with version 2, and preferred by the policy"),
+    ],
+)
+def test_the_reason_names_all_that_decided(prefer: tuple[str, ...], apart: set[str], reason: str) -> None:
+    assert choose(CANDIDATES, Policy(prefer=prefer), duel(apart)).reason == reason  # type: ignore[arg-type]
+
+
+def test_the_only_one_is_chosen_for_that() -> None:
+    assert choose(CANDIDATES[:1], Policy(prefer=("2",)), None).reason == "it is the only one"
+
+
+def test_two_are_compared_in_both_directions() -> None:
+    for counts in (TIED, APART, APART.swap()):
+        both = evidence(counts)
+        expected = mcnemar(counts.outcomes("recall"), alternative="two-sided").p_value
+        assert _p_value(both, Policy()) == expected
+        f1 = difference("f1", counts)
+        assert isinstance(f1, Difference)
+        two_sided = 2 * stats.norm.sf(abs(f1.value) / f1.standard_error)
+        assert _p_value(both, Policy(primary="f1", guardrails={})) == pytest.approx(two_sided)
+
+
+@pytest.mark.parametrize("counts", [PairedCounts(), PairedCounts((900, 0, 0, 90, 20, 0, 0, 80))])
+def test_where_nothing_differs_two_are_tied_for_sure(counts: PairedCounts) -> None:
+    assert _p_value(evidence(counts), Policy(primary="f1", guardrails={})) == 1
+
+
+@pytest.mark.parametrize(("p", "tied"), [(0.05, ("3", "2")), (0.0499, ("3",))])
+def test_a_p_value_at_the_level_leaves_them_tied(
+    monkeypatch: pytest.MonkeyPatch, p: float, tied: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("analysis.verdict.choice._p_value", lambda *_: p)
+    assert choose(CANDIDATES[:2], Policy(), duel(set())).tied == tied  # type: ignore[arg-type]
