@@ -18,13 +18,15 @@ from pathlib import Path
 
 import yaml
 
-from tasks import decisions, projections, promotion, publish, scoring, season
+from tasks.base.project import Project, load_project
+from tasks.batches import scoring
 from tasks.command import unwatched
-from tasks.project import Project, load_project
-from tasks.registry import Registry
-from tasks.reigns import head, judged_on, reigns
+from tasks.decisions import decisions, promotion
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
+from tasks.reigns import head, judged_on, projections, reigns
+from tasks.reports import publish, season
 from tasks.store import Store, open_store
-from tasks.tallying import close_batches
 
 ROOT = Path(__file__).resolve().parent.parent
 

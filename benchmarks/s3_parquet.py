@@ -16,9 +16,9 @@ import boto3
 import numpy as np
 import polars as pl
 
-from tasks.rows import CHUNK_ROWS
-from tasks.s3_settings import read_s3_uri
-from tasks.s3_store import S3Store
+from tasks.batches.rows import CHUNK_ROWS
+from tasks.store.s3_settings import read_s3_uri
+from tasks.store.s3_store import S3Store
 
 COLUMNS, TRIES = 12, 5
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from demo.flights import flights, lay_out
 from demo.models import register
-from tasks.project import load_project
+from tasks.base.project import load_project
 from tasks.store import open_store
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.store import Store
 
 __all__ = ["CATEGORIES", "FIRST_BATCH", "NUMBERS", "TRAINED_THROUGH", "flights", "lay_out"]

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from demo.flights import CATEGORIES, NUMBERS, TRAINED_THROUGH
-from tasks.project import Project
+from tasks.base.project import Project
 
 __all__ = ["register"]
 

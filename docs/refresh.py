@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calibration.readme import readme_tables
 from docs.settings import settings_page
-from tasks.project import load_project
+from tasks.base.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
 

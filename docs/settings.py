@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from analysis.policy import Costs, Horizon, Policy, Sampling
-from tasks.markdown import table
-from tasks.project import Columns, LabelValues, Project
+from tasks.base.markdown import table
+from tasks.base.project import Columns, LabelValues, Project
 
 __all__ = ["settings_page"]
 

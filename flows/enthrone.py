@@ -10,8 +10,8 @@ from datetime import date
 
 from prefect import flow
 
+from tasks.base.project import load_project
 from tasks.command import as_state, not_after, run, today
-from tasks.project import load_project
 from tasks.steps import enthrone_step, heal_step
 
 

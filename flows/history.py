@@ -9,9 +9,9 @@ import argparse
 
 from prefect import flow
 
+from tasks.base.project import load_project
 from tasks.command import run
-from tasks.history import history_text
-from tasks.project import load_project
+from tasks.reigns.history import history_text
 from tasks.steps import all_denials, all_reigns
 
 

@@ -11,9 +11,9 @@ from datetime import date
 from prefect import flow
 
 from flows.promote import promote
+from tasks.base.project import load_project
 from tasks.command import as_state, last_complete_day, not_after, run
-from tasks.project import load_project
-from tasks.report_verdicts import sentence, since_then
+from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
     ask_for_approval,
     close_step,

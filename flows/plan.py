@@ -9,10 +9,10 @@ import argparse
 
 from prefect import flow
 
+from tasks.base.project import load_project
 from tasks.command import last_complete_day, run
 from tasks.plan import Question
-from tasks.plan_volumes import Volumes
-from tasks.project import load_project
+from tasks.plan.plan_volumes import Volumes
 from tasks.steps import plan_step
 
 

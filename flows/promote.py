@@ -11,8 +11,8 @@ import argparse
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 
+from tasks.base.project import load_project
 from tasks.command import as_state, run
-from tasks.project import load_project
 from tasks.steps import Approval, asked, deny_step, heal_step, promote_step, waits_for_approval
 
 

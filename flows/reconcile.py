@@ -9,8 +9,8 @@ import argparse
 
 from prefect import flow
 
+from tasks.base.project import load_project
 from tasks.command import as_state, run
-from tasks.project import load_project
 from tasks.steps import heal_step, newest_reign
 
 

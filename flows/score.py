@@ -10,12 +10,12 @@ from datetime import date
 
 from prefect import flow
 
+from tasks.base.errors import DethroneError
+from tasks.base.project import load_project
+from tasks.batches.failures import score_summary
+from tasks.batches.predictions import Manifest
+from tasks.batches.rows import BatchError, batch_date
 from tasks.command import as_state, not_after, require_over, run, today
-from tasks.errors import DethroneError
-from tasks.failures import score_summary
-from tasks.predictions import Manifest
-from tasks.project import load_project
-from tasks.rows import BatchError, batch_date
 from tasks.steps import heal_step, is_scored, newest_reign, score_step, unscored_batches
 
 

@@ -13,8 +13,8 @@ from prefect import flow
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
+from tasks.base.project import load_project
 from tasks.command import run
-from tasks.project import load_project
 from tasks.steps import season_days_step, season_report_step
 
 

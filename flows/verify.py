@@ -9,10 +9,10 @@ import argparse
 
 from prefect import flow
 
+from tasks.base.project import load_project
 from tasks.command import as_state, run
-from tasks.project import load_project
+from tasks.decisions.verification import VerificationError
 from tasks.steps import older_rules_step, verify_step
-from tasks.verification import VerificationError
 
 
 @flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ParamSpec
 
-from tasks.errors import DethroneError
+from tasks.base.errors import DethroneError
 
 __all__ = ["CalendarError", "as_state", "last_complete_day", "not_after", "require_over", "run", "today", "unwatched"]
 

@@ -19,26 +19,25 @@ from prefect.runtime import deployment
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from tasks import promotion
-from tasks.approvals import Denial, denials, denied, deny
-from tasks.decisions import Look, look, read_decision, record
-from tasks.errors import sentence_alone
-from tasks.failures import failed_sentences, failures, notes
+from tasks.base.errors import sentence_alone
+from tasks.base.project import Project
+from tasks.batches.failures import failed_sentences, failures, notes
+from tasks.batches.predictions import Manifest, read_manifest
+from tasks.batches.rows import batch_date, batches_in, is_dated
+from tasks.batches.scoring import score_batch
+from tasks.decisions import Look, look, promotion, read_decision, record
+from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
+from tasks.labels.tallying import Closed, close_batches
+from tasks.models.registry import Registry
 from tasks.plan import Question, make_plan
-from tasks.plan_report import plan_caveats, plan_sentence, write_plan
-from tasks.predictions import Manifest, read_manifest
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.publish import publish
-from tasks.registry import Registry
+from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
-from tasks.report_verdicts import sentence
-from tasks.rows import batch_date, batches_in, is_dated
-from tasks.scoring import score_batch
-from tasks.season import remaining_days, tell
+from tasks.reigns.approvals import Denial, denials, denied, deny
+from tasks.reigns.projections import project_log
+from tasks.reports.publish import publish
+from tasks.reports.report_verdicts import sentence
+from tasks.reports.season import remaining_days, tell
 from tasks.store import open_store
-from tasks.tallying import Closed, close_batches
-from tasks.verification import taken_by_other_rules, verify_all, verify_decision
 
 __all__ = [
     "Approval", "all_denials", "all_reigns", "ask_for_approval", "asked", "close_step", "deny_step", "enthrone_step", "failed_so_far",

@@ -18,8 +18,8 @@ import pytest
 from parcels import decisions_frame, put_batch, put_frame, put_labels, register_version, sigmoid_model  # noqa: F401
 
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.models.registry import Registry
 from tasks.store import DirectoryStore, Store
 
 

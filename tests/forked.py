@@ -13,9 +13,9 @@ _IMPORTED = [
     "mlflow.store.tracking.sqlalchemy_store",
     "pytest",
     "sklearn.linear_model",
-    "tasks.publish",
-    "tasks.s3_store",
-    "tasks.scoring",
+    "tasks.reports.publish",
+    "tasks.store.s3_store",
+    "tasks.batches.scoring",
 ]
 
 

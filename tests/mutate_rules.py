@@ -40,7 +40,7 @@ MUTANTS = [
     Mutant("open batches are counted as left out", "analysis/evidence/evidence.py", "if open_rows:", "if False:"),
     Mutant(
         "a batch is closed by the calendar",
-        "tasks/tallying.py",
+        "tasks/labels/tallying.py",
         "due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]",
         "due = scored",
     ),
@@ -62,16 +62,18 @@ MUTANTS = [
         "tally.date <= max(learned)",
         "tally.date < max(learned)",
     ),
-    Mutant("a failing challenger does no harm", "tasks/scoring.py", "if run.version == reign.version:", "if True:"),
+    Mutant(
+        "a failing challenger does no harm", "tasks/batches/scoring.py", "if run.version == reign.version:", "if True:"
+    ),
     Mutant(
         "the same evidence is no new look",
-        "tasks/decisions.py",
+        "tasks/decisions/looks.py",
         "found = _find(store, project, evidence_digest)",
         "found = None",
     ),
     Mutant(
         "a promotion restarts the evidence",
-        "tasks/decisions.py",
+        "tasks/decisions/looks.py",
         "[b for b in closed.batches if b.manifest.reign == reign.number]",
         "list(closed.batches)",
     ),
@@ -89,7 +91,7 @@ MUTANTS = [
     ),
     Mutant(
         "the demoted champion stays a challenger",
-        "tasks/scoring.py",
+        "tasks/batches/scoring.py",
         "for v in registry.versions()}",
         'for v in registry.versions() if reign.number == 1 or v.version != "1"}',
     ),

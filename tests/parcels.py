@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.store import Store
 
 

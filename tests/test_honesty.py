@@ -11,14 +11,14 @@ import pytest
 from parcels import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
 
 from analysis.verdict.judge import Assessment, Verdict
+from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
 from tasks.decisions import Look, look, record
-from tasks.project import Project
-from tasks.promotion import enthrone, promote
-from tasks.registry import Registry
+from tasks.decisions.promotion import enthrone, promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, reigns
-from tasks.scoring import score_batch
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 Counts = Mapping[tuple[int, ...], int]
 

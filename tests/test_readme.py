@@ -10,7 +10,7 @@ import pytest
 
 from calibration.readme import readme_tables
 from docs.settings import settings_page
-from tasks.project import load_project
+from tasks.base.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

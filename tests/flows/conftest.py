@@ -16,7 +16,7 @@ from parcels import decisions_frame, put_batch, put_labels, register_version
 from prefect_server import PrefectServer
 from spoilt import NEVER, World, make_template, make_world
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]

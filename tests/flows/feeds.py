@@ -14,8 +14,8 @@ from parcels import decisions_frame, put_batch, put_frame, register_version
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
+from tasks.base.project import Project
 from tasks.decisions import decisions
-from tasks.project import Project
 from tasks.store import Store
 
 __all__ = ["BETTER", "EQUAL", "FIRST", "LATER", "WEEKS", "Feed", "Spoil"]

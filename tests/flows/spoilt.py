@@ -20,12 +20,12 @@ import yaml
 from parcels import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
 
 from analysis.policy import Policy
-from tasks.errors import DethroneError
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import enthrone
-from tasks.registry import Registry
-from tasks.scoring import score_batch
+from tasks.base.errors import DethroneError
+from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
+from tasks.decisions.promotion import enthrone
+from tasks.models.registry import Registry
+from tasks.reigns.projections import project_log
 from tasks.store import DirectoryStore
 
 FIRST = date(2024, 1, 7)

@@ -15,11 +15,11 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.reconcile import reconcile
 from flows.score import score
+from tasks.base.project import ProjectFileError
 from tasks.command import CalendarError
-from tasks.project import ProjectFileError
-from tasks.projections import project_log
-from tasks.registry import Registry, RegistryError
+from tasks.models.registry import Registry, RegistryError
 from tasks.reigns import LogError, commit, following, head
+from tasks.reigns.projections import project_log
 from tasks.store import StoreError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

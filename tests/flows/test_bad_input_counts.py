@@ -36,9 +36,9 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.reconcile import reconcile
 from flows.score import score
+from tasks.base.project import Project
+from tasks.batches.predictions import read_manifest
 from tasks.decisions import decisions
-from tasks.predictions import read_manifest
-from tasks.project import Project
 from tasks.store import StoreError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

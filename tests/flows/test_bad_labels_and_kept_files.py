@@ -11,10 +11,10 @@ from spoilt import FIRST, LATER, Row, World, bytes_in, cut, nothing
 
 from flows.judge import judge
 from flows.promote import promote
+from tasks.batches.predictions import DamagedError, DeletedError
 from tasks.decisions import UnknownDecisionError
-from tasks.predictions import DamagedError, DeletedError
+from tasks.labels.tallying import LabelError, close_batches
 from tasks.reigns import LogError, commit, following, head
-from tasks.tallying import LabelError, close_batches
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

@@ -29,9 +29,9 @@ from spoilt import (
 )  # fmt: skip
 
 from flows.score import score
+from tasks.batches.rows import BatchError
+from tasks.batches.scoring import ChampionFailedError
 from tasks.command import CalendarError
-from tasks.rows import BatchError
-from tasks.scoring import ChampionFailedError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

@@ -16,9 +16,9 @@ from spoilt import RAISES, dictated
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
-from tasks.batch_labels import audit_date
 from tasks.decisions import decisions
-from tasks.label_files import LabelError
+from tasks.labels.batch_labels import audit_date
+from tasks.labels.label_files import LabelError
 from tasks.reigns import reigns
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

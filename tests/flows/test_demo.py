@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.base.project import Project, load_project
 from tasks.decisions import decisions
-from tasks.project import Project, load_project
 from tasks.reigns import reigns
 from tasks.store import open_store
 

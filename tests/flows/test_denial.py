@@ -20,14 +20,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 from prefect_server import ROOT, PrefectServer
 
-from tasks.approvals import Denial, denials
+from tasks.base.project import Project, load_project
+from tasks.batches.rows import batches_in
+from tasks.batches.scoring import score_batch
 from tasks.decisions import decisions
-from tasks.project import Project, load_project
-from tasks.promotion import enthrone
-from tasks.registry import Registry
+from tasks.decisions.promotion import enthrone
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.rows import batches_in
-from tasks.scoring import score_batch
+from tasks.reigns.approvals import Denial, denials
 from tasks.store import AlreadyThereError, Store
 
 FIVE_BATCHES, SIX_BATCHES = date(2024, 2, 20), date(2024, 2, 27)  # days by which so many have closed

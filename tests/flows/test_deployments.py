@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from prefect_server import ROOT, PrefectServer
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
 

@@ -15,8 +15,8 @@ from parcels import Echo, decisions_frame, put_batch, put_frame, register_versio
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
+from tasks.base.project import Project
 from tasks.decisions import decisions
-from tasks.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
 

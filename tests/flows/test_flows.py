@@ -16,12 +16,12 @@ from flows.judge import judge
 from flows.promote import promote
 from flows.rollback import rollback
 from flows.score import score
+from tasks.base.project import Project
+from tasks.batches.failures import LOST
+from tasks.batches.rows import BatchError
 from tasks.command import CalendarError
 from tasks.decisions import UnknownDecisionError, decisions
-from tasks.failures import LOST
-from tasks.project import Project
 from tasks.reigns import head, reigns
-from tasks.rows import BatchError
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.plan import plan
-from tasks.plan_volumes import PlanError
+from tasks.plan.plan_volumes import PlanError
 from tasks.store import Store
 
 

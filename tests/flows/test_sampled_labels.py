@@ -13,9 +13,9 @@ from feeds import BETTER, EQUAL, FIRST, LATER, Feed
 from analysis.tables.record import canonical_json
 from flows.judge import judge
 from flows.verify import verify
+from tasks.base.project import ProjectFileError, load_project
 from tasks.decisions import decisions
-from tasks.label_files import LabelError
-from tasks.project import ProjectFileError, load_project
+from tasks.labels.label_files import LabelError
 from tasks.reigns import reigns
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -17,7 +17,7 @@ import yaml
 from postgres import postgres
 from prefect_server import ROOT, PrefectServer
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
 

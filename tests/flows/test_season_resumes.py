@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.store import DirectoryStore
 
 Command = Callable[..., "subprocess.Popen[str]"]

@@ -16,8 +16,8 @@ from parcels import Echo, put_batch, put_labels, register_version
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
+from tasks.base.project import Project
 from tasks.decisions import decisions
-from tasks.project import Project
 from tasks.reigns import reigns
 from tasks.store import Store
 

@@ -8,9 +8,9 @@ import polars as pl
 from weeks import BEGIN
 
 from analysis.evidence.tally import confusion
-from tasks.project import Project
+from tasks.base.project import Project
+from tasks.labels.tallying import ClosedBatch, close_batches
 from tasks.store import Store
-from tasks.tallying import ClosedBatch, close_batches
 
 __all__ = ["DAY", "DEADLINE", "IDS", "ROWS", "close", "labelled"]
 

@@ -14,9 +14,9 @@ from parcels import Echo, register_version
 from weeks import found, look_on, play_rows, week
 
 from analysis.verdict.judge import Assessment
+from tasks.base.project import Project
 from tasks.decisions import Look, record
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.models.registry import Registry
 from tasks.store import Store, open_store
 
 __all__ = ["Gives", "Played", "cells", "play", "register_echo"]

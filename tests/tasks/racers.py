@@ -10,10 +10,10 @@ from typing import Any
 
 import forked
 
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.registry import ModelVersion
+from tasks.base.project import Project
+from tasks.models.registry import ModelVersion
 from tasks.reigns import Reign, SupersededError, commit, following, reigns
+from tasks.reigns.projections import project_log
 from tasks.store import AlreadyThereError, Store, StoreError, open_store
 
 __all__ = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from tasks.base.project import Project
 from tasks.decisions import Look
-from tasks.project import Project
 from tasks.reigns import reigns
-from tasks.report import render
+from tasks.reports.report import render
 from tasks.store import Store
 
 

@@ -8,16 +8,16 @@ import pytest
 from weeks import BETTER, judged
 
 from analysis.policy import Policy
-from tasks.approvals import Denial, denials, denied, deny
-from tasks.history import history_text
-from tasks.predictions import DamagedError
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import NotApprovedError, promote, waits_for_approval
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.batches.predictions import DamagedError
+from tasks.decisions.promotion import NotApprovedError, promote, waits_for_approval
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render
-from tasks.report_verdicts import sentence
+from tasks.reigns.approvals import Denial, denials, denied, deny
+from tasks.reigns.history import history_text
+from tasks.reigns.projections import project_log
+from tasks.reports.report import render
+from tasks.reports.report_verdicts import sentence
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("two")

@@ -13,11 +13,11 @@ from weeks import found, look_on, play_rows, week
 from analysis.evidence import ANOTHER_CLIP
 from analysis.one_look.measures import REGRESSION_LOSSES
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render
-from tasks.season import tell
+from tasks.reports.report import render
+from tasks.reports.season import tell
 from tasks.store import Store
 
 WEEKS, ROWS = 4, 400

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from tasks.base.errors import DethroneError
 from tasks.command import run
-from tasks.errors import DethroneError
 from tasks.reigns import SupersededError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def test_the_shell_sees_status_1_and_one_line() -> None:
     program = (
         "import argparse\n"
         "from tasks.command import run\n"
-        "from tasks.errors import DethroneError\n"
+        "from tasks.base.errors import DethroneError\n"
         "def flow():\n"
         "    raise DethroneError('correct the date')\n"
         "run(flow, argparse.ArgumentParser())\n"

@@ -17,16 +17,16 @@ from parcels import decisions_frame, put_batch, put_labels, register_version
 from weeks import BEGIN, BETTER, WrappedStore, everything, week
 
 from analysis.policy import Policy
+from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
 from tasks.decisions import look, record
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import enthrone, promote
-from tasks.publish import publish
-from tasks.registry import Registry
+from tasks.decisions.promotion import enthrone, promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head, reigns
-from tasks.scoring import score_batch
+from tasks.reigns.projections import project_log
+from tasks.reports.publish import publish
 from tasks.store import DirectoryStore, Store
-from tasks.tallying import close_batches
 
 WEEKS = 5
 AS_OF = week(WEEKS + 2)

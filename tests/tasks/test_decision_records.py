@@ -14,12 +14,12 @@ from weeks import BETTER, EQUAL, everything, found, judged, look_on, play_week, 
 from analysis.evidence import NOT_CLOSED
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json, digest, plain
+from tasks.base.project import Project
 from tasks.decisions import UnknownDecisionError, decisions, look, read_decision, record
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 POLICY = Policy(n_resamples=1000)
 

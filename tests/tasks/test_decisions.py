@@ -12,13 +12,13 @@ from analysis.evidence import ANOTHER_CONTENDER, BEFORE_TRAINED_THROUGH
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json
 from analysis.verdict.judge import Verdict
+from tasks.base.project import Project
 from tasks.decisions import look
-from tasks.project import Project
-from tasks.promotion import promote
-from tasks.registry import Registry
+from tasks.decisions.promotion import promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 POLICY = Policy(n_resamples=1000)
 

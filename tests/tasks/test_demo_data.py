@@ -15,7 +15,7 @@ import pytest
 from weeks import SpyStore, everything
 
 from demo.flights import CATEGORIES, FIRST_BATCH, NUMBERS, TRAINED_THROUGH, flights, lay_out
-from tasks.project import Project, load_project
+from tasks.base.project import Project, load_project
 from tasks.store import DirectoryStore, Store
 
 LAST_BATCH = date(2013, 12, 29)

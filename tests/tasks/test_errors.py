@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tasks.errors import DethroneError, first_line, sentence_alone
+from tasks.base.errors import DethroneError, first_line, sentence_alone
 
 
 class MistakeError(DethroneError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from tasks.failures import LOST, Failure, failed_sentences, failures, score_summary
-from tasks.predictions import Manifest, Scored
+from tasks.batches.failures import LOST, Failure, failed_sentences, failures, score_summary
+from tasks.batches.predictions import Manifest, Scored
 
 
 def batch(name: str, **said: str | None) -> Manifest:

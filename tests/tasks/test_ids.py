@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 from parcels import put_batch, put_labels, register_version
 
-from tasks.project import Project
-from tasks.promotion import enthrone
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.batches.rows import BatchError
+from tasks.batches.scoring import score_batch
+from tasks.decisions.promotion import enthrone
+from tasks.labels.tallying import LabelError, close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head
-from tasks.rows import BatchError
-from tasks.scoring import score_batch
 from tasks.store import Store
-from tasks.tallying import LabelError, close_batches
 
 DAY = date(2024, 1, 7)
 

@@ -12,11 +12,11 @@ import pytest
 from weeks import BETTER, found, judged, play_week, week
 
 from analysis.policy import Policy
-from tasks.integrity import ChangedModelError, keep_digest, load_checked
-from tasks.project import Project
-from tasks.promotion import enthrone, promote
-from tasks.registry import Registry
-from tasks.scoring import ChampionFailedError
+from tasks.base.project import Project
+from tasks.batches.scoring import ChampionFailedError
+from tasks.decisions.promotion import enthrone, promote
+from tasks.models.integrity import ChangedModelError, keep_digest, load_checked
+from tasks.models.registry import Registry
 from tasks.store import Store
 
 BY: dict[str, Any] = {"author": "ada", "reason": "a reason"}

@@ -14,12 +14,12 @@ from weeks import week
 
 from analysis.policy import Policy
 from analysis.policy.rules import RULES
+from tasks.base.project import Project
 from tasks.decisions import look, record
-from tasks.project import Project
+from tasks.decisions.verification import taken_by_other_rules, verify_all
+from tasks.labels.tallying import close_batches
 from tasks.reigns import judged_on
 from tasks.store import DirectoryStore
-from tasks.tallying import close_batches
-from tasks.verification import taken_by_other_rules, verify_all
 
 KEPT = Path(__file__).resolve().parents[1] / "kept"
 POLICY = Policy(n_resamples=1000, guardrails={"precision": 0.1, "brier": 0.1})

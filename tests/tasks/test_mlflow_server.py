@@ -16,14 +16,14 @@ import pytest
 from postgres import free_port
 from weeks import BETTER, judged
 
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import promote
-from tasks.publish import publish
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.decisions.promotion import promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
+from tasks.reigns.projections import project_log
+from tasks.reports.publish import publish
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 PATIENCE = 120
 

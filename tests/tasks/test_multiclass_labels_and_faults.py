@@ -19,13 +19,13 @@ from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
 from analysis.evidence.tally import UNLABELLED, pair_counts
 from analysis.one_look.measures import Task
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.batches.scoring import ChampionFailedError
+from tasks.labels.tallying import AnotherTaskError, LabelError, close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render
-from tasks.scoring import ChampionFailedError
+from tasks.reports.report import render
 from tasks.store import Store
-from tasks.tallying import AnotherTaskError, LabelError, close_batches
 
 POLICY = Policy(task="multiclass", n_resamples=1000)
 

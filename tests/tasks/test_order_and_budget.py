@@ -12,13 +12,13 @@ from weeks import BETTER, EQUAL, found, look_on, play_week, week
 
 from analysis.policy import Policy
 from analysis.policy.rules import RULES
+from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
 from tasks.decisions import Look, decisions, record
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.decisions.verification import verify_all
+from tasks.models.registry import Registry
 from tasks.reigns import head
-from tasks.scoring import score_batch
 from tasks.store import Store
-from tasks.verification import verify_all
 
 Register = Callable[..., str]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.one_look.measures import Task
-from tasks.outputs import ScoringError, predictions_of
+from tasks.models.outputs import ScoringError, predictions_of
 
 
 class TestClasses:

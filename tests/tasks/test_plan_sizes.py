@@ -14,11 +14,11 @@ from analysis.any_look.planning import connor, e_process_pairs
 from analysis.one_look.measures import Measure
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
+from tasks.base.project import Project
 from tasks.plan import Plan, Question, make_plan
-from tasks.plan_report import write_plan
-from tasks.plan_sizes import Need, sizes
-from tasks.plan_volumes import Volumes
-from tasks.project import Project
+from tasks.plan.plan_report import write_plan
+from tasks.plan.plan_sizes import Need, sizes
+from tasks.plan.plan_volumes import Volumes
 from tasks.store import Store
 
 POLICY = Policy(guardrails={}, n_resamples=1000)

@@ -9,10 +9,10 @@ import pytest
 from weeks import BETTER, found, judged, look_on, play_week, week
 
 from analysis.policy import Policy
+from tasks.base.project import Project
 from tasks.decisions import record
-from tasks.project import Project
-from tasks.promotion import promote
-from tasks.registry import Registry
+from tasks.decisions.promotion import promote
+from tasks.models.registry import Registry
 from tasks.store import Store
 
 pytestmark = pytest.mark.usefixtures("two")

@@ -12,7 +12,8 @@ import pytest
 from weeks import everything
 
 from analysis.evidence import Contender
-from tasks.predictions import (
+from tasks.base.project import Project
+from tasks.batches.predictions import (
     DamagedError,
     Manifest,
     Scored,
@@ -23,7 +24,6 @@ from tasks.predictions import (
     read_manifest,
     read_parts,
 )
-from tasks.project import Project
 from tasks.store import AlreadyThereError, Store
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from analysis.policy import Policy
-from tasks.project import Columns, Project, ProjectFileError, load_project
+from tasks.base.project import Columns, Project, ProjectFileError, load_project
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD: dict[str, Any] = {"store": "/data/store", "mlflow": "http://mlflow:5000", "model": "late", "maturity_days": 14}

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from weeks import BEGIN, InterferingStore, everything, found, week
 
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import roll_back
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.decisions.promotion import roll_back
+from tasks.models.registry import Registry
 from tasks.reigns import Reign, commit, following, head, reigns
+from tasks.reigns.projections import project_log
 from tasks.store import Store
 
 LIVE = "parcels/mlflow/parcels/live_model_run"

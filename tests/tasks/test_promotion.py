@@ -11,9 +11,9 @@ from parcels import register_version
 from weeks import BEGIN, BETTER, EQUAL, InterferingStore, everything, found, judged, week
 
 from analysis.policy import Policy
+from tasks.base.project import Project
 from tasks.decisions import UnknownDecisionError
-from tasks.project import Project
-from tasks.promotion import (
+from tasks.decisions.promotion import (
     ChangedEvidenceError,
     NotApprovedError,
     NotPromotedError,
@@ -22,7 +22,7 @@ from tasks.promotion import (
     roll_back,
     waits_for_approval,
 )
-from tasks.registry import Registry, RegistryError
+from tasks.models.registry import Registry, RegistryError
 from tasks.reigns import LogError, Reign, SupersededError, head, reigns
 from tasks.store import Store
 

@@ -15,15 +15,15 @@ import pytest
 from weeks import BETTER, EQUAL, SpyStore, everything, judged, look_on, play_week, week
 
 from analysis.policy import Policy
+from tasks.base.project import Project
 from tasks.decisions import Look
-from tasks.project import Project
-from tasks.promotion import promote
-from tasks.publish import draw, publish
-from tasks.registry import Registry, RegistryError
+from tasks.decisions.promotion import promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry, RegistryError
 from tasks.reigns import reigns
-from tasks.report import render
+from tasks.reports.publish import draw, publish
+from tasks.reports.report import render
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 PLOTS = ["differences", "evidence", "segments", "trend"]
 FILES = sorted([*(f"{p}.svg" for p in PLOTS), "report.json", "report.md"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from racers import race, race_to_promote
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.reigns import reigns
 from tasks.store import open_store
 

@@ -18,8 +18,8 @@ from mlflow.models import infer_signature
 from parcels import register_version, sigmoid_model
 from weeks import everything
 
-from tasks.project import Project
-from tasks.registry import ModelVersion, Registry, RegistryError, ScoringError
+from tasks.base.project import Project
+from tasks.models.registry import ModelVersion, Registry, RegistryError, ScoringError
 from tasks.store import Store
 
 Register = Callable[..., str]

@@ -19,14 +19,14 @@ from analysis.evidence.score_sums import pair_sums
 from analysis.evidence.tally import UNLABELLED
 from analysis.one_look.measures import Task
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.publish import draw
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.batches.scoring import ChampionFailedError
+from tasks.labels.tallying import AnotherTaskError, LabelError, close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render
-from tasks.scoring import ChampionFailedError
+from tasks.reports.publish import draw
+from tasks.reports.report import render
 from tasks.store import Store
-from tasks.tallying import AnotherTaskError, LabelError, close_batches
 
 POLICY = Policy(task="regression", min_gain=0.1, guardrails={"absolute_error": 0.1}, n_resamples=1000)
 

@@ -29,14 +29,14 @@ from analysis.evidence.score_sums import pair_sums
 from analysis.evidence.tally import UNLABELLED, pair_counts
 from analysis.one_look.measures import Measure
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.publish import draw
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.report import render
-from tasks.report_verdicts import sentence
-from tasks.season import tell
-from tasks.tallying import close_batches
+from tasks.reports.publish import draw
+from tasks.reports.report import render
+from tasks.reports.report_verdicts import sentence
+from tasks.reports.season import tell
 
 ERRS = {"1": 2.0, "2": 1.5, "3": 2.0, "4": 2.6}
 WEEKS, ROWS = 4, 750

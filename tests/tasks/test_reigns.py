@@ -12,7 +12,7 @@ import pytest
 from racers import race, race_for_reigns
 from weeks import BEGIN, InterferingStore, everything, week
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.reigns import LogError, Reign, SupersededError, commit, following, head, judged_on, reigns
 from tasks.store import Store
 

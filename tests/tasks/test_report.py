@@ -13,10 +13,10 @@ from report_examples import cells, report, row
 from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score_rows, week
 
 from analysis.policy import Policy
-from tasks.markdown import escape
-from tasks.project import Project
-from tasks.registry import Registry
-from tasks.report_verdicts import sentence
+from tasks.base.markdown import escape
+from tasks.base.project import Project
+from tasks.models.registry import Registry
+from tasks.reports.report_verdicts import sentence
 from tasks.store import Store
 
 SECTIONS = [

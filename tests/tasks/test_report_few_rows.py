@@ -15,10 +15,10 @@ from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score
 
 from analysis.one_look.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
+from tasks.base.project import Columns, Project
 from tasks.decisions import Look
-from tasks.project import Columns, Project
-from tasks.promotion import promote, roll_back
-from tasks.registry import Registry
+from tasks.decisions.promotion import promote, roll_back
+from tasks.models.registry import Registry
 from tasks.store import Store
 
 

@@ -13,8 +13,8 @@ import pytest
 from parcels import put_batch, put_frame
 from weeks import SpyStore
 
-from tasks.project import Project
-from tasks.rows import BatchError, RowDigest, batch_date, batches_in, open_batch
+from tasks.base.project import Project
+from tasks.batches.rows import BatchError, RowDigest, batch_date, batches_in, open_batch
 from tasks.store import Store
 
 ROWS = pl.DataFrame(
@@ -29,7 +29,7 @@ ROWS = pl.DataFrame(
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.rows.CHUNK_ROWS", 16)
+    monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
 
 
 def read(store: Store, project: Project, columns: Sequence[str], batch: str = "b") -> list[pl.DataFrame]:
@@ -172,7 +172,7 @@ class TestDigest:
         put_batch(store, project, "b", ROWS)
         found = set()
         for rows in (8, 16, 40, 131_072):
-            monkeypatch.setattr("tasks.rows.CHUNK_ROWS", rows)
+            monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", rows)
             found.add(digest_of(store, project))
         assert len(found) == 1
 

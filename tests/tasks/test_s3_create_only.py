@@ -7,9 +7,9 @@ from fault_proxy import Cut, Fault, Late, Lost, Pass, Reply, Slow
 from s3_servers import Server, use
 from troubled import DATA, KEY, Trouble
 
-from tasks.s3_probe import PROBE
-from tasks.s3_store import PAUSES, S3Store
 from tasks.store import AlreadyThereError, NotThereError, StoreError, UnknownOutcomeError, UnsafeStoreError, open_store
+from tasks.store.s3_probe import PROBE
+from tasks.store.s3_store import PAUSES, S3Store
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from fault_proxy import Cut, Fault, Lost, Pass, Reply, Slow, Truncate
 from s3_servers import Server, use
 from troubled import DATA, Trouble, table
 
-from tasks.s3_store import ATTEMPTS, PAUSES, S3Store
 from tasks.store import NotThereError, StoreError, open_store
+from tasks.store.s3_store import ATTEMPTS, PAUSES, S3Store
 
 
 @pytest.fixture

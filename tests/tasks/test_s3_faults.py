@@ -14,10 +14,10 @@ from fault_proxy import By, Cut, Fault, FaultProxy, Late, Lost, Pass, Reply, Req
 from racers import promotion_of
 from s3_servers import Server, use
 
-from tasks.project import Project
+from tasks.base.project import Project
 from tasks.reigns import Reign, SupersededError, commit, reigns
-from tasks.s3_store import S3Store
 from tasks.store import Store, StoreError, UnknownOutcomeError, open_store
+from tasks.store.s3_store import S3Store
 
 SEED = 20240107
 NETWORKS, LOGS, ROUNDS, RIVALS = 8, 4, 8, 2

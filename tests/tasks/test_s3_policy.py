@@ -14,15 +14,15 @@ from s3_servers import Server, use
 from weeks import BETTER, judged, week
 
 from analysis.policy import Policy
-from tasks.project import Project
-from tasks.projections import project_log
-from tasks.promotion import promote, roll_back
-from tasks.publish import publish
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.decisions.promotion import promote, roll_back
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.s3_settings import read_s3_uri
-from tasks.s3_store import S3Store
-from tasks.tallying import close_batches
+from tasks.reigns.projections import project_log
+from tasks.reports.publish import publish
+from tasks.store.s3_settings import read_s3_uri
+from tasks.store.s3_store import S3Store
 
 FILE = Path(__file__).parents[2] / "deployments" / "s3-policy.json"
 ACTIONS = {

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from troubled import DATA, table
 
-from tasks.s3_probe import PROBE
-from tasks.s3_settings import S3Settings, read_s3_uri
-from tasks.s3_store import S3Store
 from tasks.store import NotThereError, StoreError, open_store
+from tasks.store.s3_probe import PROBE
+from tasks.store.s3_settings import S3Settings, read_s3_uri
+from tasks.store.s3_store import S3Store
 
 
 class TestListing:

@@ -12,12 +12,12 @@ from parcels import put_batch
 from weeks import BEGIN, InterferingStore, SpyStore, everything, found, predictions, score_rows, some_parcels, week
 
 from analysis.evidence import Contender
-from tasks.predictions import Manifest, manifest_key, read_manifest, read_parts
-from tasks.project import Columns, Project
-from tasks.registry import Registry
+from tasks.base.project import Columns, Project
+from tasks.batches.predictions import Manifest, manifest_key, read_manifest, read_parts
+from tasks.batches.rows import BatchError
+from tasks.batches.scoring import score_batch
+from tasks.models.registry import Registry
 from tasks.reigns import head
-from tasks.rows import BatchError
-from tasks.scoring import score_batch
 from tasks.store import Store
 
 Register = Callable[..., str]
@@ -100,7 +100,7 @@ class TestOneBatch:
     def test_rows_go_through_in_chunks_and_each_leaves_a_part(
         self, store: Store, registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tasks.rows.CHUNK_ROWS", 16)
+        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
         rows = some_parcels(40)
         manifest = score_rows(store, registry, project, rows)
         for parts in (manifest.parts, *(s.parts for s in manifest.scored)):

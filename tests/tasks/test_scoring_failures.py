@@ -16,12 +16,12 @@ import pytest
 from parcels import put_batch, sigmoid_model
 from weeks import BEGIN, everything, found, predictions, score_rows, some_parcels, week
 
-from tasks.predictions import read_manifest
-from tasks.project import Project
-from tasks.registry import Registry, Scorer
+from tasks.base.project import Project
+from tasks.batches.predictions import read_manifest
+from tasks.batches.rows import BatchError
+from tasks.batches.scoring import ChampionFailedError, score_batch
+from tasks.models.registry import Registry, Scorer
 from tasks.reigns import head
-from tasks.rows import BatchError
-from tasks.scoring import ChampionFailedError, score_batch
 from tasks.store import Store
 
 Register = Callable[..., str]
@@ -170,7 +170,7 @@ class TestChallengerFails:
         register: Register,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("tasks.rows.CHUNK_ROWS", 16)
+        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
         register("x2", model=broken_model("x2"))
         manifest = score_rows(store, registry, project, some_parcels(40, x2=[0.0] * 20 + [-1000.0] + [0.0] * 19))
         champion, challenger = manifest.scored
@@ -225,7 +225,7 @@ class TestChampionFails:
         register: Register,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("tasks.rows.CHUNK_ROWS", 16)
+        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
         register("x1", model=broken_model("x1"))
         found(store, registry, project)
         self.refuses(store, registry, project, some_parcels(40, x1=[0.0] * 39 + [-1000.0]), "failed to score")

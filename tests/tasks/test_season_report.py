@@ -16,16 +16,16 @@ from weeks import everything, found, week
 
 from analysis.policy import Policy
 from analysis.seasons.season import NAIVE_RULES
+from tasks.base.project import Project
+from tasks.batches.predictions import manifests
+from tasks.batches.scoring import score_batch
 from tasks.decisions import look, record
-from tasks.predictions import manifests
-from tasks.project import Project
-from tasks.promotion import promote
-from tasks.registry import Registry
+from tasks.decisions.promotion import promote
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, reigns
-from tasks.scoring import score_batch
-from tasks.season import DETHRONE, SeasonError, calendar, remaining_days, tell
+from tasks.reports.season import DETHRONE, SeasonError, calendar, remaining_days, tell
 from tasks.store import Store, open_store
-from tasks.tallying import close_batches
 
 Season = tuple[Store, Registry, Project]
 

@@ -13,11 +13,11 @@ from weeks import BEGIN, found, score_rows, week
 from analysis.evidence import gather
 from analysis.evidence.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
 from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
-from tasks.predictions import Manifest
-from tasks.project import Columns, Project
-from tasks.registry import Registry
+from tasks.base.project import Columns, Project
+from tasks.batches.predictions import Manifest
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ from weeks import BEGIN, InterferingStore, everything, found, play_week, score_r
 
 from analysis.evidence.row_labels import NO_ID_MATCHES
 from analysis.evidence.tally import pair_counts
-from tasks.predictions import DamagedError, Manifest
-from tasks.project import Project
-from tasks.registry import Registry
+from tasks.base.project import Project
+from tasks.batches.predictions import DamagedError, Manifest
+from tasks.labels.tallying import LabelError, close_batches
+from tasks.models.registry import Registry
 from tasks.store import Store
-from tasks.tallying import LabelError, close_batches
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tasks.time_limit import NoAnswerError, within
+from tasks.models.time_limit import NoAnswerError, within
 
 
 def test_what_a_call_returns_is_returned() -> None:

@@ -11,13 +11,13 @@ from weeks import BETTER, EQUAL, WORSE, everything, found, judged, look_on, play
 
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json
-from tasks.decision_log import DecisionLogError, decision_ids, enter, entries
+from tasks.base.project import Project
 from tasks.decisions import record
-from tasks.project import Project
-from tasks.promotion import promote
-from tasks.registry import Registry
+from tasks.decisions.decision_log import DecisionLogError, decision_ids, enter, entries
+from tasks.decisions.promotion import promote
+from tasks.decisions.verification import verify_all, verify_decision
+from tasks.models.registry import Registry
 from tasks.store import Store
-from tasks.verification import verify_all, verify_decision
 
 LOG = "parcels/decisions/log"
 

@@ -20,12 +20,12 @@ from analysis.evidence.row_labels import (
     LABEL_NOT_MAPPED,
 )
 from analysis.evidence.tally import UNLABELLED, pair_counts, pair_exclusions
-from tasks.project import Columns, LabelValues, Project
-from tasks.registry import Registry
+from tasks.base.project import Columns, LabelValues, Project
+from tasks.batches.scoring import score_batch
+from tasks.labels.tallying import LabelError, close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import head
-from tasks.scoring import score_batch
 from tasks.store import Store
-from tasks.tallying import LabelError, close_batches
 
 Make = Callable[..., Project]
 

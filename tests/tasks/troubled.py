@@ -12,8 +12,8 @@ import pytest
 from fault_proxy import By, Fault, FaultProxy, Pass, Request
 from s3_servers import Server, use
 
-from tasks.s3_probe import PROBE
-from tasks.s3_store import S3Store
+from tasks.store.s3_probe import PROBE
+from tasks.store.s3_store import S3Store
 
 __all__ = ["DATA", "KEY", "Trouble", "calm", "pauses", "table", "trouble", "troubled_store"]
 

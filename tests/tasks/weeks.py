@@ -10,15 +10,15 @@ import polars as pl
 from parcels import decisions_frame, put_batch, put_labels
 from polars.io.plugins import register_io_source
 
+from tasks.base.project import Project
+from tasks.batches.predictions import Manifest, read_parts
+from tasks.batches.scoring import score_batch
 from tasks.decisions import Look, look, record
-from tasks.predictions import Manifest, read_parts
-from tasks.project import Project
-from tasks.promotion import enthrone
-from tasks.registry import Registry
+from tasks.decisions.promotion import enthrone
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
 from tasks.reigns import Reign, head, reigns
-from tasks.scoring import score_batch
 from tasks.store import Store
-from tasks.tallying import close_batches
 
 __all__ = [
     "BEGIN", "BETTER", "EQUAL", "WORSE", "InterferingStore", "SpyStore", "WrappedStore", "everything", "found", "judged", "look_on",

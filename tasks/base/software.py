@@ -1,0 +1,20 @@
+"""The versions of what computes a judgement: kept with it, so that a number which differs later can be explained."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
+__all__ = ["software"]
+
+_PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+_LIBRARIES = ("numpy", "scipy", "polars")
+
+
+@functools.cache
+def software() -> dict[str, str]:
+    """Dethrone's version, which ``pyproject.toml`` names as the clone is not installed, and those of the numerical libraries."""
+    own = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]["version"]
+    return {"dethrone": own, **{name: importlib.metadata.version(name) for name in _LIBRARIES}}

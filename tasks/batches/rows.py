@@ -1,0 +1,158 @@
+"""Reading a batch: only the columns that are needed, in bounded memory, with a digest of what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from tasks.base.errors import DethroneError, first_line
+from tasks.base.project import Project
+from tasks.store import Store
+
+__all__ = [
+    "CHUNK_ROWS",
+    "BatchError",
+    "BatchRows",
+    "RowDigest",
+    "batch_date",
+    "batches_in",
+    "first_day",
+    "is_dated",
+    "open_batch",
+]
+
+CHUNK_ROWS = 131_072
+_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
+_WIDE = (pl.Decimal, pl.Int128)  # numbers that numpy does not hold
+
+
+class BatchError(DethroneError):
+    """A batch that cannot be scored as it is."""
+
+
+def batch_date(batch: str, given: date | None = None) -> date:
+    """The date of a batch, which is that of its last row: its id where that is an ISO date or week, else ``given``.
+
+    A week ends on its Sunday. Raises BatchError where neither tells, or where both do and differ.
+    """
+    week = _WEEK.fullmatch(batch)
+    try:
+        own = date.fromisocalendar(int(week[1]), int(week[2]), 7) if week else date.fromisoformat(batch)
+    except ValueError:
+        own = None
+    if own and given and own != given:
+        msg = f"batch {batch}: its id says that it is dated {own}, and --batch-dated says {given}; leave out --batch-dated"
+        raise BatchError(msg)
+    found = own or given
+    if found is None:
+        msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated"
+        raise BatchError(msg)
+    return found
+
+
+def first_day(batch: str, dated: date) -> date:
+    """The first day that a label of the batch can be from: a week's Monday, else the date of its last row."""
+    week = _WEEK.fullmatch(batch)
+    return date.fromisocalendar(int(week[1]), int(week[2]), 1) if week else dated
+
+
+def is_dated(batch: str) -> bool:
+    """Whether the id of the batch is an ISO date; what else lies among the batches has to be named to be scored."""
+    try:
+        batch_date(batch)
+    except BatchError:
+        return False
+    return True
+
+
+def batches_in(store: Store, project: Project) -> list[str]:
+    """The ids of the batches that lie in the store, sorted."""
+    prefix = f"{project.name}/batches/"
+    return sorted({k.removeprefix(prefix).split("/", 1)[0] for k in store.keys(prefix) if k.endswith(".parquet")})
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRows:
+    """The rows of one batch as they lie in the store, not read yet."""
+
+    batch: str
+    columns: tuple[str, ...]
+    _frame: pl.LazyFrame
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The rows in order, ``CHUNK_ROWS`` at a time, of these columns alone. Raises BatchError."""
+        missing = [repr(c) for c in columns if c not in self.columns]
+        if missing:
+            msg = (
+                f"batch {self.batch}: its rows have no column {', '.join(missing)}; they have {', '.join(self.columns)}; "
+                "write it, or correct the project file"
+            )
+            raise BatchError(msg)
+        try:
+            yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
+        except pl.exceptions.PolarsError as error:
+            msg = (
+                f"batch {self.batch}: its Parquet files cannot be read as one table; write them anew, all with the same columns "
+                f"and types ({first_line(error)})"
+            )
+            raise BatchError(msg) from error
+
+
+def open_batch(store: Store, project: Project, batch: str) -> BatchRows:
+    """The batch below ``batches/<batch>/``. Raises BatchError."""
+    prefix = f"{project.name}/batches/{batch}"
+    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
+    if not keys:
+        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/; lay its rows there, or correct the id"
+        raise BatchError(msg)
+    frame = store.scan_parquet(keys)
+    try:
+        columns = tuple(frame.collect_schema().names())
+    except pl.exceptions.PolarsError as error:
+        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it anew ({first_line(error)})"
+        raise BatchError(msg) from error
+    return BatchRows(batch, columns, frame)
+
+
+class RowDigest:
+    """SHA-256 of the columns of a batch: equal for equal rows in equal order, however they lie in files."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._hashes = {c: tuple(hashlib.sha256() for _ in range(3)) for c in columns}
+        self._types: dict[str, str] = {}
+        self.rows = 0
+
+    def update(self, chunk: pl.DataFrame) -> None:
+        self.rows += chunk.height
+        for column, (kind, missing, values) in self._hashes.items():
+            series = chunk[column]
+            self._types[column] = str(series.dtype)
+            missing.update(np.packbits(series.is_null().to_numpy()).tobytes())
+            if (
+                (series.dtype.is_numeric() and series.dtype not in _WIDE)
+                or series.dtype.is_temporal()
+                or series.dtype == pl.Boolean
+            ):
+                physical = series.to_physical().cast(pl.UInt8) if series.dtype == pl.Boolean else series.to_physical()
+                values.update(physical.fill_null(0).to_numpy().tobytes())
+            else:
+                plain = series.dtype in (pl.String, pl.Categorical, pl.Enum)
+                text = (
+                    series.cast(pl.String).fill_null("")
+                    if plain
+                    else pl.Series([repr(v) for v in series.to_list()], dtype=pl.String)
+                )
+                kind.update(text.str.len_bytes().to_numpy().tobytes())
+                values.update("".join(text).encode())
+
+    def hexdigest(self) -> str:
+        total = hashlib.sha256(str(self.rows).encode())
+        for column, parts in sorted(self._hashes.items()):
+            total.update(f"\0{column}\0{self._types.get(column)}\0".encode() + b"".join(p.digest() for p in parts))
+        return total.hexdigest()

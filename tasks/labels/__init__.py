@@ -1,0 +1,1 @@
+"""Reading label files, joining them with predictions, and closing batches."""

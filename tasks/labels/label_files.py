@@ -1,0 +1,225 @@
+"""Reading the label files: whatever types and values they have, to labels that a batch's rows can be joined with."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from analysis.evidence.row_labels import LABEL_IGNORED, LABEL_NOT_MAPPED
+from analysis.tables.class_names import class_names, is_class_type
+from tasks.base.errors import DethroneError, first_line
+from tasks.base.project import Columns, LabelValue, LabelValues, Project
+from tasks.store import Store
+
+__all__ = ["LabelError", "example_of_a_label_id", "observed_between", "periods_of", "read_labels"]
+
+
+class LabelError(DethroneError):
+    """The labels cannot be read, or cannot be told to belong to the rows."""
+
+
+def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, dated: date) -> pl.DataFrame:
+    """The labels of these ids, observed whenever. Raises LabelError.
+
+    It has ``id``, ``label``, ``observed_at``, ``raw`` (the label as it stands in the file, as text), ``unusable`` (why it cannot be used,
+    where the project file says so; else null), ``of_batch`` where labels have a period (whether it names the batch by its id) and
+    ``probability`` where the project file names a column for it.
+    """
+    wanted = ids.unique().to_frame("id").lazy()
+    found = [frame.join(wanted, on="id", how="semi") for frame in _all_labels(store, project, batch, dated)]
+    labels = _collected(store, project, pl.concat(found))
+    if project.policy.sampling:
+        _require_probabilities(labels, project, project.policy.sampling.least)
+    return labels
+
+
+def observed_between(store: Store, project: Project, first: date, last: date) -> pl.DataFrame:
+    """The ids of all labels that were observed on these days, of whatever rows, each once, in the column ``id``. Raises LabelError."""
+    day = pl.col("observed_at").cast(pl.Date)
+    came = day.is_between(first, last) & pl.col("label").is_not_null()
+    found = [frame.filter(came) for frame in _all_labels(store, project, None, first)]
+    return _collected(store, project, pl.concat(found).select("id").unique())
+
+
+def periods_of(store: Store, project: Project, ids: pl.Series) -> list[str]:
+    """Which periods the labels of these ids name, as text, a few of them; none where labels have no period, or no label these ids."""
+    period = project.columns.period
+    if period is None:
+        return []
+    wanted = ids.unique().to_frame("id").lazy()
+    frames = [
+        store.scan_parquet([key])
+        .select(pl.col(project.columns.id).cast(pl.String).alias("id"), pl.col(period).cast(pl.String).alias("period"))
+        .join(wanted, on="id", how="semi")
+        for key in _keys(store, project)
+    ]
+    return _collected(store, project, pl.concat(frames).select("period").unique().sort("period").head(3))[
+        "period"
+    ].to_list()
+
+
+def _collected(store: Store, project: Project, frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: the labels below {project.name}/labels/ cannot be read; write them anew ({first_line(error)})"
+        raise LabelError(msg) from error
+
+
+def _require_probabilities(labels: pl.DataFrame, project: Project, least: float) -> None:
+    """Every label has the probability that its row was chosen with: one that has none cannot be weighed, and is not left out either."""
+    p = pl.col("probability")
+    wrong = labels.filter(pl.col("label").is_not_null() & ~p.is_between(least, 1).fill_null(value=False)).sort(
+        "file", "id"
+    )
+    for row in wrong.head(1).iter_rows(named=True):
+        found = "no number" if row["probability"] is None else f"{row['probability']:g}"
+        msg = (
+            f"{row['file']}: the label of '{row['id']}' has {found} in '{project.columns.label_probability}' ({wrong.height} such labels); "
+            f"it must lie between policy.sampling.least, which is {least:g}, and 1"
+        )
+        raise LabelError(msg)
+
+
+def example_of_a_label_id(store: Store, project: Project) -> str | None:
+    """One id of the label files, as text; None where they hold no row."""
+    for key in _keys(store, project):
+        frame = store.scan_parquet([key]).select(pl.col(project.columns.id).cast(pl.String)).head(1).collect()
+        if frame.height:
+            return str(frame.item())
+    return None
+
+
+def _keys(store: Store, project: Project) -> list[str]:
+    prefix = f"{project.name}/labels"
+    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
+    if not keys:
+        msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
+        raise LabelError(msg)
+    return keys
+
+
+def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> list[pl.LazyFrame]:
+    """The labels of every file, of the batch or of all."""
+    return [_labels_in(store, project, key, batch, dated) for key in _keys(store, project)]
+
+
+def _labels_in(store: Store, project: Project, key: str, batch: str | None, dated: date) -> pl.LazyFrame:
+    """The labels of one file, of the batch or of all, of one type each column, whatever types the file has."""
+    names, task = project.columns, project.task
+    frame = store.scan_parquet([key])
+    try:
+        schema = frame.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: {key} cannot be read as Parquet; write it anew ({first_line(error)})"
+        raise LabelError(msg) from error
+    if pl.Null in schema.values() and not frame.head(1).collect().height:  # what is empty need not have types
+        untyped = [c for c, kind in schema.items() if kind == pl.Null]
+        types = {names.observed_at: pl.Date, names.label_probability: pl.Float64}
+        frame = frame.with_columns(pl.col(c).cast(types.get(c, pl.String)) for c in untyped)
+        schema = frame.collect_schema()
+    _check_schema(schema, names, key)
+    if not is_class_type(schema[names.label]):
+        msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
+        raise LabelError(msg)
+    if names.period and batch is not None:
+        frame = frame.filter(_is_of(names.period, schema, batch, dated))
+    observed = pl.col(names.observed_at)
+    zone = getattr(schema[names.observed_at], "time_zone", None)
+    observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
+    label, unusable = _decoded(project, schema) if task != "multiclass" else (_classes(names, schema), _none())
+    if task == "multiclass" and project.labels:
+        ignored = _is_one_of(project.labels.ignored, names.label, schema)
+        label, unusable = (
+            pl.when(ignored).then(pl.lit("")).otherwise(label),
+            pl.when(ignored).then(pl.lit(LABEL_IGNORED)),
+        )
+    return frame.select(
+        id=pl.col(names.id).cast(pl.String),
+        label=label,
+        observed_at=observed.cast(pl.Datetime("us")),
+        raw=class_names(pl.col(names.label), schema[names.label]),
+        unusable=unusable,
+        **_names_batch(names.period, batch),
+        **_probability(names.label_probability, key),
+    )
+
+
+def _names_batch(period: str | None, batch: str | None) -> dict[str, pl.Expr]:
+    """Whether the period is the batch's own id; its date may be that of other batches too."""
+    return {} if period is None else {"of_batch": pl.col(period).cast(pl.String) == batch}
+
+
+def _probability(column: str | None, key: str) -> dict[str, pl.Expr]:
+    """The probability, and the file for what is to be said about it."""
+    if column is None:
+        return {}
+    return {"probability": pl.col(column).cast(pl.Float64, strict=False), "file": pl.lit(key)}
+
+
+def _none() -> pl.Expr:
+    return pl.lit(None, dtype=pl.String)
+
+
+def _decoded(project: Project, schema: pl.Schema) -> tuple[pl.Expr, pl.Expr]:
+    """A label as a number, NaN where it is none, and why the project file's own values make it unusable."""
+    name = project.columns.label
+    present = pl.col(name).is_not_null()
+    text = schema[name] in (pl.Categorical, pl.Enum)
+    number = (pl.col(name).cast(pl.String) if text else pl.col(name)).cast(pl.Float64, strict=False)
+    plain = pl.when(present & number.is_null()).then(float("nan")).otherwise(number)
+    values = project.labels
+    if values is None:
+        return plain, _none()
+    ignored = _is_one_of(values.ignored, name, schema)
+    if not values.positive:  # numbers are as they stand
+        return pl.when(ignored).then(float("nan")).otherwise(plain), pl.when(ignored).then(pl.lit(LABEL_IGNORED))
+    is_positive, is_negative = (_is_one_of(v, name, schema) for v in (values.positive, values.negative))
+    label = pl.when(is_positive).then(1.0).when(is_negative).then(0.0).when(present).then(float("nan"))
+    known = _is_one_of((*values.positive, *values.negative), name, schema)
+    return label, pl.when(ignored).then(pl.lit(LABEL_IGNORED)).when(present & ~known).then(pl.lit(LABEL_NOT_MAPPED))
+
+
+def _is_one_of(values: tuple[LabelValue, ...], name: str, schema: pl.Schema) -> pl.Expr:
+    """Whether the label is one of these: as a number where the column holds numbers, else letter by letter."""
+    if schema[name].is_numeric() or schema[name] == pl.Boolean:
+        numbers = [n for v in values if (n := LabelValues.number(v)) is not None]
+        return pl.col(name).cast(pl.Float64).is_in(numbers).fill_null(value=False)
+    words = [w for v in values for w in LabelValues.spellings(v)]
+    return pl.col(name).cast(pl.String).is_in(words).fill_null(value=False)
+
+
+def _classes(names: Columns, schema: pl.Schema) -> pl.Expr:
+    """A label as the name of a class, empty where it is none."""
+    named = class_names(pl.col(names.label), schema[names.label])
+    return pl.when(pl.col(names.label).is_not_null()).then(named.fill_null(""))
+
+
+def _is_of(period: str, schema: pl.Schema, batch: str, dated: date) -> pl.Expr:
+    """Whether a label is of this batch, by the column that names its id or its date."""
+    if schema[period].is_temporal():
+        return pl.col(period).cast(pl.Date) == dated
+    return pl.col(period).cast(pl.String).is_in([batch, str(dated)])
+
+
+def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
+    observed_at = names.observed_at
+    needed = [names.id, names.label, observed_at, *(c for c in (names.period, names.label_probability) if c)]
+    missing = [repr(c) for c in needed if c not in schema]
+    if missing:
+        msg = (
+            f"{key}: the labels have no column {', '.join(missing)}; they have {', '.join(schema.names())}; "
+            "rename one, or name it in 'columns' of the project file"
+        )
+        raise LabelError(msg)
+    if schema[names.id].is_float():
+        msg = f"{key}: the column '{names.id}' is {schema[names.id]}; ids are integers or text, as in the batches"
+        raise LabelError(msg)
+    probability = names.label_probability
+    if probability and not (schema[probability].is_numeric() or schema[probability] == pl.Null):
+        msg = f"{key}: the column '{probability}' is {schema[probability]}; probabilities are numbers between 0 and 1"
+        raise LabelError(msg)
+    if schema[observed_at] not in (pl.Date, pl.Datetime):
+        msg = f"{key}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
+        raise LabelError(msg)

@@ -1,0 +1,140 @@
+"""A plan: the project's own policy at its own volumes, simulated before or while it decides about real models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from analysis.policy import Policy
+from analysis.policy.budget import Allowance, allowance
+from analysis.seasons.season import NAIVE_RULES
+from analysis.seasons.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
+from analysis.tables.record import digest
+from tasks.base.project import Project
+from tasks.batches.predictions import manifests
+from tasks.decisions.registrations import registrations
+from tasks.plan.plan_sizes import Sizes, sizes
+from tasks.plan.plan_volumes import Basis, PlanError, Volumes, basis
+from tasks.reigns import reigns
+from tasks.reports.season import DETHRONE
+from tasks.store import Store
+
+__all__ = ["Course", "Plan", "Question", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be simulated. Without ``gains``: none, the smallest that matters, and two larger ones."""
+
+    batches: int
+    runs: int
+    gains: tuple[float, ...] | None
+    challengers: int
+    seed: int
+    said: Volumes
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What became of challengers that are better by ``gain``, under every rule, and what a proof takes without a batch in between."""
+
+    gain: float
+    scenario: Scenario
+    rules: Mapping[str, Promotions]
+    sizes: Sizes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The question, what the simulation rests on, and a course for every gain, from the smallest to the largest."""
+
+    question: Question
+    as_of: date
+    basis: Basis
+    alphas: tuple[float, ...]
+    courses: tuple[Course, ...]
+
+    @property
+    def equal(self) -> Course:
+        """The course of an equal challenger."""
+        return next(c for c in self.courses if c.gain == 0)
+
+
+def make_plan(store: Store, project: Project, question: Question, as_of: date, progress: Callable[[str], None]) -> Plan:
+    """Simulate; ``progress`` is told of each course that is done. Nothing is written. Raises PlanError."""
+    _check(question)
+    allowances = _allowances(store, project, question.challengers)
+    try:
+        trials = {DETHRONE: trial_of_policy(project.policy, allowances)}
+        trials |= {name: trial_of_rule(rule) for name, rule in NAIVE_RULES.items()}
+        given = basis(store, project, question.said, as_of)
+        grid = _grid(given.scenario, project.policy, question.gains)
+    except ValueError as error:
+        msg = f"project {project.name} cannot be simulated: {error}"
+        raise PlanError(msg) from None
+    alphas = tuple(a.alpha for a in allowances.values())
+    courses = tuple(
+        _course(gain, scenario, trials, question, sizes(scenario, project.policy, alphas[0]), progress)
+        for gain, scenario in grid.items()
+    )
+    return Plan(question, as_of, given, alphas, courses)
+
+
+def _check(question: Question) -> None:
+    least = {"batches": 1, "runs": 1, "challengers": 1, "seed": 0}
+    for name, value in least.items():
+        if getattr(question, name) < value:
+            msg = f"{name} must be at least {value}, not {getattr(question, name)}"
+            raise PlanError(msg)
+
+
+def _grid(scenario: Scenario, policy: Policy, gains: Sequence[float] | None) -> dict[float, Scenario]:
+    """The scenario of each gain, no gain among them; of the default gains only those that the champion leaves room for."""
+    least = policy.min_gain if policy.primary != "cost" else 0.0
+    found = {0.0: scenario.improved(policy.primary, 0.0)}
+    for gain in gains if gains is not None else (least or 0.01, least + 0.02, least + 0.05):
+        try:
+            found[round(gain, 9) + 0.0] = scenario.improved(policy.primary, round(gain, 9))
+        except ValueError:
+            if gains is not None:
+                raise
+    return dict(sorted(found.items()))
+
+
+def _course(
+    gain: float,
+    scenario: Scenario,
+    trials: Mapping[str, Trial],
+    question: Question,
+    needed: Sizes | None,
+    progress: Callable[[str], None],
+) -> Course:
+    """Every rule on the same batches, whose random numbers depend on the seed and the scenario alone."""
+    rng = np.random.default_rng([question.seed, int(digest(scenario)[:12], 16)])
+    cells = draw(scenario, runs=question.runs, batches=question.batches, challengers=question.challengers, rng=rng)
+    rules = {}
+    for name, trial in trials.items():
+        rules[name] = play(cells, trial)
+        progress(f"gain {gain:g}, {name}: promoted in {rules[name].promoted} of {question.runs} runs")
+    return Course(gain, scenario, rules, needed)
+
+
+def _allowances(store: Store, project: Project, challengers: int) -> dict[str, Allowance]:
+    """What the next challengers to be registered may spend, by their versions in the simulation."""
+    log = reigns(store, project)
+    registered = registrations(sorted(manifests(store, project), key=lambda m: (m.date, m.batch)))
+    waves = max((r.wave for r in registered if r.reign == log[-1].number), default=0) if log else 0
+    promotions = sum(r.kind == "promotion" for r in log)
+    return {
+        str(j + 1): allowance(
+            project.policy.error_budget,
+            project.policy.alpha,
+            wave=waves + 1,
+            order=len(registered) + j,
+            promotions=promotions,
+        )
+        for j in range(1, challengers + 1)
+    }

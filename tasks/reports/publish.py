@@ -1,0 +1,85 @@
+"""Publishing a report: into the store, as a Prefect artifact, and beside the models in MLflow."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from pathlib import Path
+
+from analysis.tables.record import canonical_json
+from tasks.base.errors import first_line
+from tasks.base.project import Project
+from tasks.decisions import Look
+from tasks.labels.tallying import Closed
+from tasks.models.registry import Registry, RegistryError
+from tasks.reigns import Reign
+from tasks.reigns.approvals import denials
+from tasks.reports import plots
+from tasks.reports.report import render
+from tasks.store import Store
+
+__all__ = ["draw", "publish"]
+
+
+def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> dict[str, bytes]:
+    """The plots of a report as SVG, by name."""
+    assessments = look.judgement.assessments
+    tallies = [b.tally for b in closed.batches]
+    versions = [look.record["basis"]["champion"]["version"], *(a.evidence.challenger.version for a in assessments)]
+    figures = {
+        "evidence": plots.evidence_over_looks(assessments, project.policy, _waves(look)),
+        "differences": plots.difference_forest(assessments, project.policy),
+        "segments": plots.segment_forest(assessments, project.policy),
+        "trend": plots.weekly_metrics(tallies, sorted(versions, key=int), reigns, project.policy),
+    }
+    return {name: svg for name, svg in figures.items() if svg}
+
+
+def _waves(look: Look) -> dict[str, int]:
+    """The wave of each challenger; decisions from before there were any name none."""
+    return {v: a.get("wave", 1) for v, a in look.record["basis"]["allowances"].items()}
+
+
+def publish(
+    store: Store, registry: Registry, project: Project, look: Look, closed: Closed, reigns: list[Reign]
+) -> tuple[str, list[str]]:
+    """Write ``reports/<decision>/`` and log it with every challenger's run.
+
+    Returns the markdown with the plots inside it, and where else the report should lie and does not, a sentence each: the one in the
+    store is the one that counts. A report that is there already is not written again.
+    """
+    missing: list[str] = []
+    drawn = draw(project, look, closed, reigns)
+    prefix = f"{project.name}/reports/{look.id}"
+    files = {f"{name}.svg": data for name, data in drawn.items()}
+    files["report.json"] = canonical_json(look.record)
+    refused = denials(store, project)
+    files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}, refused).encode()
+    if f"{prefix}/report.md" not in store.keys(prefix):
+        for name, data in files.items():
+            if name != "report.md":
+                store.write(f"{prefix}/{name}", data)
+        missing = _log_to_mlflow(registry, look, files)
+        store.write(f"{prefix}/report.md", files["report.md"])  # last, so its presence means that all is there
+    inline = {name: f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}" for name, data in drawn.items()}
+    return render(project, look, reigns, inline, refused), missing
+
+
+def _log_to_mlflow(registry: Registry, look: Look, files: dict[str, bytes]) -> list[str]:
+    """Whatever a run or its artifact store refuses stops no promotion."""
+    missing = []
+    with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        for assessment in look.judgement.assessments:
+            number = assessment.evidence.challenger.version
+            try:
+                version = registry.version(number)
+                if version.run_id:
+                    registry.log_report(version.run_id, Path(folder), f"dethrone/{look.id}")
+            except Exception as error:  # noqa: BLE001  each artifact store raises errors of its own
+                text = (
+                    str(error) if isinstance(error, RegistryError) else f"{type(error).__name__}: {first_line(error)}"
+                )
+                missing.append(f"the report is not kept in MLflow with version {number}: {text}")
+    return missing

@@ -1,0 +1,222 @@
+"""A season on a simulated calendar: its days, and the report that tells how it went and how it would have gone."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from matplotlib.dates import ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from analysis.evidence import closing_date
+from analysis.one_look.measures import Measure, amount
+from analysis.seasons.season import Outcome, Switch, Tape, leader_on, naive_rules, policy_rule
+from analysis.tables.counts import Undefined
+from analysis.tables.record import canonical_json
+from tasks.base.errors import DethroneError
+from tasks.base.markdown import escape, table
+from tasks.base.project import Project
+from tasks.batches.predictions import manifests
+from tasks.batches.rows import batch_date, batches_in
+from tasks.decisions import decisions
+from tasks.labels.tallying import close_batches
+from tasks.reigns import Reign, reigns
+from tasks.reigns.history import reign_table
+from tasks.reports.plots import styled, version_color
+from tasks.store import Store
+
+__all__ = ["DETHRONE", "SeasonError", "calendar", "remaining_days", "tell"]
+
+DETHRONE = "Dethrone's policy"
+
+
+class SeasonError(DethroneError):
+    """There is no season to play."""
+
+
+def calendar(store: Store, project: Project) -> list[date]:
+    """The days of a season: every batch's own day, and every day on which one closes."""
+    days = [batch_date(b) for b in batches_in(store, project)]
+    if not days:
+        msg = f"project {project.name} has no batches below {store.uri}/{project.name}/batches/; for the demo: python -m demo"
+        raise SeasonError(msg)
+    return sorted({*days, *(closing_date(d, project.maturity_days) for d in days)})
+
+
+def remaining_days(store: Store, project: Project) -> list[date]:
+    """The days from the last one that left a trace: a season that was interrupted goes on there."""
+    traces = [
+        *(r.since for r in reigns(store, project)),
+        *(m.date for m in manifests(store, project)),
+        *(date.fromisoformat(d["as_of"]) for d in decisions(store, project)),
+    ]
+    return [d for d in calendar(store, project) if d >= max(traces, default=date.min)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A season under every rule."""
+
+    first: str
+    versions: tuple[str, ...]
+    days: tuple[date, ...]
+    outcomes: Mapping[str, Outcome]
+    duels: Mapping[str, Mapping[str, Outcome]]
+
+
+def tell(store: Store, project: Project) -> str:
+    """Write ``reports/season/`` with ``season.md``, ``season.svg`` and ``season.json``; returns the markdown."""
+    entries = reigns(store, project)
+    days = calendar(store, project)
+    closed = [b.tally for b in close_batches(store, project, days[-1]).batches]
+    versions = tuple(sorted({v for t in closed for v in t.scored}, key=int))
+    first = entries[0].version
+    actual = [
+        Switch(after.since, before.version, after.version, after.reason)
+        for before, after in itertools.pairwise(entries)
+    ]
+    tape = Tape(closed, days, project.maturity_days, project.policy)
+    rules = naive_rules(project.policy)
+    courses = {name: tape.replay(versions, rule, first=first) for name, rule in rules.items()} | {DETHRONE: actual}
+    outcomes = {name: tape.outcome(course, project.policy, first=first) for name, course in courses.items()}
+    duels = {
+        name: {
+            v: tape.outcome(tape.replay([first, v], rule, first=first), project.policy, first=first)
+            for v in versions
+            if v != first
+        }
+        for name, rule in {**rules, DETHRONE: policy_rule(project.policy)}.items()
+    }
+    told = _Told(first, versions, tuple(t.date for t in closed), outcomes, duels)
+    markdown = _markdown(store, project, told, entries)
+    prefix = f"{project.name}/reports/season"
+    store.write(f"{prefix}/season.svg", _timeline(told) or b"")
+    store.write(
+        f"{prefix}/season.json",
+        canonical_json({"project": project.name, "first": first, "rules": outcomes, "duels": duels}),
+    )
+    store.write(f"{prefix}/season.md", markdown.encode())
+    return markdown
+
+
+def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Reign]) -> str:
+    return (
+        "\n\n".join(
+            [
+                f"# {project.name}: the season from {told.days[0]} to {told.days[-1]}",
+                (
+                    f"{len(told.days)} batches, scored by version {', '.join(told.versions)}. Every rule saw the same "
+                    "labels on the same days, and the evidence of every rule began anew with each switch."
+                ),
+                _rules(told, project),
+                "![who led under each rule](season.svg)",
+                "## The reigns",
+                reign_table(entries, "../"),
+                "## What became of each challenger",
+                _fates(store, project, told),
+                "## Each challenger alone",
+                f"The same season once more, with version {told.first} and one challenger only.",
+                _duels(told, project),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _rules(told: _Told, project: Project) -> str:
+    gain = f"not better by {project.policy.min_gain:g} afterwards"
+    header = [
+        "rule",
+        "switches",
+        gain,
+        "broke a guardrail afterwards",
+        *(_SERVED.get(name, f"{name.replace('_', ' ')} served") for name in told.outcomes[DETHRONE].served),
+    ]
+    rows = [
+        [
+            f"**{name}**" if name == DETHRONE else escape(name),
+            str(len(o.switches)),
+            str(o.not_better),
+            str(o.broke_guardrail),
+            *(_value(name, v) for name, v in o.served.items()),
+        ]
+        for name, o in told.outcomes.items()
+    ]
+    return table(header, rows)
+
+
+_SERVED: dict[Measure, str] = {"alert_rate": "rows flagged"}
+
+
+def _value(name: Measure, value: float | Undefined) -> str:
+    return escape(value.reason) if isinstance(value, Undefined) else amount(name, value)
+
+
+def _fates(store: Store, project: Project, told: _Told) -> str:
+    header = ["rule", *(f"version {v}" for v in told.versions if v != told.first)]
+    rows = []
+    last = _last_verdicts(store, project)
+    for name, o in told.outcomes.items():
+        cells = []
+        for version in header[1:]:
+            number = version.removeprefix("version ")
+            took = [f"took over on {s.date}: {s.reason}" for s in o.switches if s.after == number]
+            idle = last.get(number, "never judged") if name == DETHRONE else "never led"
+            text = (
+                "; ".join([took[0], *([f"and {len(took) - 1} more times"] if len(took) > 1 else [])]) if took else idle
+            )
+            cells.append(escape(text))
+        rows.append([escape(name), *cells])
+    return table(header, rows)
+
+
+def _duels(told: _Told, project: Project) -> str:
+    challengers = [v for v in told.versions if v != told.first]
+    rows = [
+        [escape(name), *(_duel(duels[version], project.policy.min_gain) for version in challengers)]
+        for name, duels in told.duels.items()
+    ]
+    return table(["rule", *(f"version {v}" for v in challengers)], rows)
+
+
+def _duel(o: Outcome, min_gain: float) -> str:
+    if not o.switches:
+        return "no switch"
+    count = f"{len(o.switches)} switch{'es' if len(o.switches) > 1 else ''}, the first on {o.switches[0].date}"
+    return f"{count}; {o.not_better} not better by {min_gain:g}, {o.broke_guardrail} broke a guardrail"
+
+
+def _last_verdicts(store: Store, project: Project) -> dict[str, str]:
+    """The last verdict on every version, with its first reason."""
+    found = {}
+    for decision in decisions(store, project):
+        for a in decision["judgement"]["assessments"]:
+            version = a["evidence"]["challenger"]["version"]
+            found[version] = f"never led; last verdict {a['verdict']}: {a['reasons'][0]}"
+    return found
+
+
+@styled
+def _timeline(told: _Told) -> Figure:
+    """One bar a rule, coloured by who scored each batch."""
+    figure = Figure(figsize=(7.4, 2.6), layout="constrained")
+    axes = figure.subplots()
+    names = list(told.outcomes)
+    for row, name in enumerate(reversed(names)):
+        leaders = functools.partial(leader_on, switches=told.outcomes[name].switches, first=told.first)
+        for leader, days in itertools.groupby(told.days, key=leaders):
+            scored = list(days)
+            begin, end = date2num(scored[0]) - 7, date2num(scored[-1])
+            axes.barh(row, end - begin, left=begin, height=0.62, color=version_color(leader), linewidth=0)
+    axes.set_yticks(range(len(names)), list(reversed(names)))
+    axes.xaxis_date()
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    handles = [Patch(color=version_color(v), label=f"version {v} leads") for v in told.versions]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return figure

@@ -1,0 +1,34 @@
+"""The store: where rows, predictions, tallies, decisions, reports and the promotion log live, in a directory or in S3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.store.directory import DirectoryStore
+from tasks.store.port import (
+    AlreadyThereError,
+    NotThereError,
+    Store,
+    StoreError,
+    UnknownOutcomeError,
+    UnsafeStoreError,
+    key_parts,
+)
+
+__all__ = [
+    "AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "UnknownOutcomeError", "UnsafeStoreError",
+    "key_parts", "open_store",
+]  # fmt: skip
+
+
+def open_store(uri: str) -> Store:
+    """The store at ``uri``: a directory, made if it is not there, or ``s3://bucket/prefix``. Raises StoreError."""
+    if uri.startswith("s3://"):
+        from tasks.store.s3_store import S3Store
+
+        return S3Store(uri)
+    if "://" in uri:
+        scheme = uri.split("://", 1)[0]
+        msg = f"store: no store is known for '{scheme}://'; name a directory or s3://bucket/prefix"
+        raise StoreError(msg)
+    return DirectoryStore(Path(uri))

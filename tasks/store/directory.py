@@ -1,0 +1,123 @@
+"""A store in a directory of a local file system."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tasks.store.port import AlreadyThereError, NotThereError, StoreError, UnknownOutcomeError, key_parts
+
+__all__ = ["DirectoryStore"]
+
+
+class DirectoryStore:
+    """A store in a directory of a local file system that has hard links."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    @property
+    def uri(self) -> str:
+        return str(self._root)
+
+    def read(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            msg = f"{self.uri}: there is no {key}"
+            raise NotThereError(msg) from None
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be read") from error
+
+    def write(self, key: str, data: bytes) -> None:
+        try:
+            with self._staged(key, data) as (staged, path):
+                staged.replace(path)
+                _sync(path.parent)
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be written") from error
+
+    def create(self, key: str, data: bytes) -> None:
+        linked = False
+        try:
+            with self._staged(key, data) as (staged, path):
+                try:
+                    os.link(staged, path)  # the kernel lets one of any number of linkers win
+                except FileExistsError:
+                    msg = f"{self.uri}: {key} is already there"
+                    raise AlreadyThereError(msg) from None
+                linked = True
+                _sync(path.parent)
+        except OSError as error:
+            if linked:
+                msg = f"{self.uri}: {key} was written, but may not survive a power failure: {error.strerror}; run again"
+                raise UnknownOutcomeError(msg) from error
+            raise self._explained(error, f"{key} cannot be written") from error
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self._explained(error, f"{key} cannot be removed") from error
+
+    def keys(self, prefix: str) -> list[str]:
+        folder = self._path(prefix.removesuffix("/"))
+        found = (p.relative_to(self._root) for p in folder.rglob("*") if p.is_file())
+        return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
+
+    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
+        return pl.scan_parquet([self._path(k) for k in keys], glob=False)
+
+    def _path(self, key: str) -> Path:
+        return self._root.joinpath(*key_parts(key))
+
+    @contextlib.contextmanager
+    def _staged(self, key: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+        """A durable hidden copy of ``data`` beside its place; readers never see it, and it goes whatever happens."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.parent / f".{path.name}.{secrets.token_hex(6)}"
+        try:
+            with staged.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield staged, path
+        finally:
+            with contextlib.suppress(OSError):  # what is left is hidden, and must not hide how the write ended
+                staged.unlink(missing_ok=True)
+
+    def _explained(self, error: OSError, what: str) -> StoreError:
+        return StoreError(f"{self.uri}: {what}: {_REASONS.get(error.errno or 0, error.strerror)}")
+
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; make room and run again",
+    errno.EDQUOT: "the disk quota is used up; make room and run again",
+    errno.EROFS: "the file system is read-only; name a directory that may be written to",
+    errno.EACCES: "you may not do that there; change the permissions or name another directory",
+    errno.EPERM: "the file system does not allow it, or has no hard links; name a directory on a local one",
+    errno.EOPNOTSUPP: "the file system has no hard links; name a directory on a local one",
+    errno.EEXIST: "a file lies where a folder should be; remove it or name another directory",
+    errno.ENOTDIR: "a file lies where a folder should be; remove it or name another directory",
+    errno.EISDIR: "a folder lies there; remove it or name another directory",
+}
+
+
+def _sync(folder: Path) -> None:
+    """Make the directory entry itself survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

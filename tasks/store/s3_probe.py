@@ -1,0 +1,50 @@
+"""Does a server keep the promise that every commit rests on? Some that speak S3 ignore the condition and overwrite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from tasks.store.port import UnsafeStoreError
+from tasks.store.s3_errors import status_of
+from tasks.store.s3_settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["PROBE", "require_create_only"]
+
+PROBE = ".create-only"
+_NOTICE = (
+    b"Dethrone tries to create this object before it commits anything here: a server that lets it twice is not safe.\n"
+)
+_INSTEAD = "use AWS S3, or a server that keeps create-only writes, such as MinIO, Ceph or SeaweedFS"
+
+
+def require_create_only(client: S3Client, settings: S3Settings) -> None:
+    """Create one hidden object twice: of the two attempts, one has to be refused. Raises UnsafeStoreError.
+
+    The object stays, so every later probe is one request that is refused. May be sent again at will, so ``client`` may
+    retry. Raises what boto3 raises if the server does not answer.
+    """
+    uri = settings.uri
+    for _ in range(2):
+        try:
+            client.put_object(
+                Bucket=settings.bucket,
+                Key=settings.root + PROBE,
+                Body=_NOTICE,
+                IfNoneMatch="*",
+                **settings.encryption,
+            )
+        except ClientError as error:
+            status, code = status_of(error)
+            if status in (409, 412):
+                return
+            if status == 501 or code == "NotImplemented":
+                msg = f"{uri}: the server knows no create-only writes ({status} {code}), so two runs could both promote; {_INSTEAD}"
+                raise UnsafeStoreError(msg) from error
+            raise
+    msg = f"{uri}: the server overwrites an object that was to be created (If-None-Match), so two runs could both promote; {_INSTEAD}"
+    raise UnsafeStoreError(msg)
