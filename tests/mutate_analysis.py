@@ -85,6 +85,9 @@ TESTS: dict[str, str] = {
     "trajectory": "trajectory",
     "season": "season season_tasks",
     "simulate": "simulate",
+    "sampled": "sampled",
+    "sampled_bootstrap": "sampled",
+    "validity": "validity judge",
 }
 
 LIBRARIES = [

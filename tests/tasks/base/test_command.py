@@ -15,7 +15,7 @@ from tasks.base.errors import DethroneError
 from tasks.command import run
 from tasks.reigns import SupersededError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def call(flow: Any, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:

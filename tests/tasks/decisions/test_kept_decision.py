@@ -21,7 +21,7 @@ from tasks.labels.tallying import close_batches
 from tasks.reigns import judged_on
 from tasks.store import DirectoryStore
 
-KEPT = Path(__file__).resolve().parents[1] / "kept"
+KEPT = Path(__file__).resolve().parents[2] / "kept"
 POLICY = Policy(n_resamples=1000, guardrails={"precision": 0.1, "brier": 0.1})
 DECISION = "2024-02-11-b129812c9f62"
 

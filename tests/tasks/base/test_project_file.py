@@ -11,7 +11,7 @@ import yaml
 from analysis.policy import Policy
 from tasks.base.project import Columns, Project, ProjectFileError, load_project
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GOOD: dict[str, Any] = {"store": "/data/store", "mlflow": "http://mlflow:5000", "model": "late", "maturity_days": 14}
 
 

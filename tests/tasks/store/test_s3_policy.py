@@ -24,7 +24,7 @@ from tasks.reports.publish import publish
 from tasks.store.s3_settings import read_s3_uri
 from tasks.store.s3_store import S3Store
 
-FILE = Path(__file__).parents[2] / "deployments" / "s3-policy.json"
+FILE = Path(__file__).parents[3] / "deployments" / "s3-policy.json"
 ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "GetObject": "s3:GetObject",
