@@ -75,7 +75,7 @@ def join_labels(
     nothing of when they were observed, is one without a label. A label that was observed before ``begins``, the first day that a
     label of the batch can be from, is of another row. With ``absent_is_negative`` a row of which no label came in time has the label 0.
 
-    Of several classes, decisions and labels are text, and an empty label is no class. Of numbers, labels are floats of
+    With several classes, decisions and labels are text, and an empty label is no class. With numbers, labels are floats of
     at most ``LARGEST_NUMBER`` either way.
 
     Where ``labels`` has ``probability``, that with which a row was chosen to be labelled, the labelled rows have it too.

@@ -5,7 +5,7 @@ A tally is a polars frame with the columns ``excluded`` (why the rows count for 
 where none arrived), ``probability`` where labelled rows were chosen with known ones, one ``v<version>`` a version (0, 1, or null
 where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
 
-Of several classes, ``label`` and ``v<version>`` are their names. Of numbers they are 1 where there is one: the tally
+With several classes, ``label`` and ``v<version>`` are their names. With numbers they are 1 where there is one: the tally
 counts rows, and their losses lie beside it (``analysis.evidence.score_tally``).
 """
 
@@ -114,8 +114,8 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
 def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
     """The counts of the rows that a judgement of the pair may use: those scored by both.
 
-    Of several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
-    unlabelled row is one that neither flags. Of numbers, all are 1.
+    With several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
+    unlabelled row is one that neither flags. With numbers, all are 1.
     """
     return sum((counts for _, counts in _pair_cells(frame, champion, challenger)), PairedCounts())
 

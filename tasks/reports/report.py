@@ -20,6 +20,10 @@ from tasks.reports.report_verdicts import rollback_guard, sentence, verdicts
 __all__ = ["render"]
 
 _UNTAGGED = "not tagged"
+_WHAT_E_IS = (
+    "An e-value E is what a bet against an assumption has made of a stake of 1. If the assumption holds, E reaches 20 with probability at "
+    "most 1/20, however often somebody looks."
+)
 _MISSING = {
     "worst_case": "evidence is what no missing label can undo: where the two disagree it counts for the other side",
     "begg_greenes": "corrected (Begg and Greenes), taking labels as missing at random given both decisions",
@@ -70,6 +74,7 @@ def render(
         f"# {project.name}: who leads, judged as of {record['as_of']}",
         f"> **{head}.** {sentence(project, look)}",
         table(["challenger", "verdict", "why"], verdicts(look, policy)),
+        _WHAT_E_IS,
         f"{LOST}." if record["failures"] else "",
         "\n".join(f"- **{escape(note)}**" for note in record.get("notes", ())),
         rollback_guard(look, reigns),

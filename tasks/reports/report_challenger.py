@@ -152,14 +152,14 @@ def _sequential(a: Assessment, policy: Policy) -> str:
     spread = "too few batches" if isinstance(m.overdispersion, Undefined) else f"p {p_value(m.overdispersion.p_value)}"
     rows = [
         [
-            "E, adjusted for all challengers",
-            f"**{e_value(a.log_e_adjusted)}** of {needed(a.alpha)} (unadjusted {e_value(m.log_e)})",
+            "E-value, adjusted for all challengers",
+            f"**{e_value(a.log_e_adjusted)}** (≥ {needed(a.alpha)} required; unadjusted {e_value(m.log_e)})",
         ],
-        ["taken by", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
+        ["method", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
         [f"gain in {primary}{_UNIT.get(str(m.method), '')}", anytime],
         [_at_one_look(primary, policy), single],
         *_disagreements(a, policy),
-        ["lead between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
+        ["variation between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
         *_planned(m.planned),
         *_entities(a, 1 - 2 * a.alpha),

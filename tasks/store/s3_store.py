@@ -230,7 +230,7 @@ class S3Store:
             with _CONNECTING:
                 return (self._session or boto3).client("s3", config=config)
         except (*FAILURES, ValueError) as error:  # ValueError: an endpoint that is no URL
-            msg = f"{self.uri}: boto3 makes nothing of its settings ({error}); correct the AWS_ variables or the AWS configuration file"
+            msg = f"{self.uri}: boto3 cannot create an S3 client from its configuration ({error}); correct the AWS_ variables or its file"
             raise StoreError(msg) from error
 
 

@@ -68,8 +68,8 @@ class TestSentences:
             ({}, "s3://no-such-bucket/a", "there is no such bucket; create it, or correct the store's URI"),
             ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, None, r"the server cannot be reached \(http://127.0.0.1:9/.*\); check"),
             ({"AWS_ENDPOINT_URL": "https://127.0.0.1:PORT"}, None, "the server's certificate is not trusted, or it speaks no TLS"),
-            ({"AWS_ENDPOINT_URL": "nonsense"}, None, "boto3 makes nothing of its settings .*nonsense"),
-            ({"AWS_PROFILE": "nobody"}, None, "boto3 makes nothing of its settings .*nobody"),
+            ({"AWS_ENDPOINT_URL": "nonsense"}, None, "boto3 cannot create an S3 client from its configuration .*nonsense"),
+            ({"AWS_PROFILE": "nobody"}, None, "boto3 cannot create an S3 client from its configuration .*nobody"),
         ],
     )  # fmt: skip
     def test_what_is_set_up_wrongly_is_named(
