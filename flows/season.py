@@ -29,7 +29,8 @@ def season(project: str, first: str = "1") -> str:
     settings = load_project(project)
     days = season_days_step(settings)
 
-    enthrone(project, first, author="season", as_of=days[0])
+    if days:  # else it was played to its end before
+        enthrone(project, first, author="season", as_of=days[0])
     for day in days:
         score(project, as_of=day)
         print(f"{day}  {judge(project, as_of=day)}", flush=True)

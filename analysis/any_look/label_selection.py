@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "binary_audit",
     "binary_splits",
+    "binary_withdrawn",
     "class_audit",
     "class_splits",
     "log_e_audit",
@@ -54,12 +55,20 @@ def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
     return float(special.logsumexp(directions) - math.log(2))
 
 
-def log_e_audit(splits: Mapping[str, Sequence[Split]]) -> float:
+def log_e_audit(splits: Mapping[str, Sequence[Split]], withdrawn: Mapping[str, Sequence[Split]] | None = None) -> float:
     """Log of the e-value against H0: of each class, rows that either model alone flagged get their label late equally often.
 
+    ``withdrawn`` has for each class the rows whose label was withdrawn after closing and those that kept it: as often, too. It has a
+    tenth of the stake.
     ``splits`` has for each class, batch by batch, the rows whose label came, or was corrected to this class, after the batch had closed
     and those whose label was right in time. The mean over classes and directions.
     """
+    late = _mean(splits)
+    return late if withdrawn is None else float(np.logaddexp(math.log(0.9) + late, math.log(0.1) + _mean(withdrawn)))
+
+
+def _mean(splits: Mapping[str, Sequence[Split]]) -> float:
+    """The log of the mean e-value over classes and directions."""
     each = [_log_e(s, sign) for s in splits.values() for sign in (1, -1)]
     return float(special.logsumexp(each) - math.log(len(each))) if each else 0.0
 
@@ -84,6 +93,25 @@ def binary_audit(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[s
         for label in (0, 1):
             c, h = 4 * label + 2, 4 * label + 1
             found[str(label)].append(_late_and_in_time(*((b.labelled[c], b.labelled[h]) for b in (closed, settled))))
+    return found
+
+
+def binary_withdrawn(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[str, list[Split]]:
+    """Labels of each class that were withdrawn after closing against those that stayed, of pairs (when the batch closed, settled).
+
+    A label that is of the other class since was corrected, not withdrawn.
+    """
+    found: dict[str, list[Split]] = {"0": [], "1": []}
+    for closed, settled in batches:
+        for label in (0, 1):
+            gone, kept = [], []
+            for decisions in (2, 1):
+                mine, other = 4 * label + decisions, 4 * (1 - label) + decisions
+                before, after = closed.labelled[mine], settled.labelled[mine]
+                moved = max(0, settled.labelled[other] - closed.labelled[other])
+                gone.append(max(0, before - after - moved))
+                kept.append(min(before, after))
+            found[str(label)].append((*gone, *kept))  # type: ignore[arg-type]
     return found
 
 

@@ -222,7 +222,8 @@ def gather(
         pair = champion.version, challenger.version
         excluded.update(pair_exclusions(tally.frame, *pair))
         counts = pair_counts(tally.frame, *pair)
-        if counts.n or (policy.unlabelled == "worst_case" and any(counts.unlabelled[1:3])):
+        in_doubt = policy.unlabelled == "worst_case" and any(counts.unlabelled[1:3])
+        if counts.n or in_doubt or (policy.sampling and any(counts.unlabelled)):
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
             if not _clipped_at(policy.largest_error, scores):
                 excluded[ANOTHER_CLIP] += counts.n

@@ -104,12 +104,13 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     many = found.missing > _MANY_MISSING * found.disagreements
     alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
     safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
-    by_class = policy.task == "binary" and policy.primary in MIXES_CLASSES
-    if by_class and policy.unlabelled == "refuse" and not policy.sampling and many and not safe:
+    most = sum(evidence.counts.unlabelled) > evidence.counts.n or found.missing > found.disagreements / 2
+    mixed = _mixed(policy, many=many and not safe, most=most)
+    if mixed and policy.unlabelled == "refuse" and not policy.sampling:
         finding = (
-            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label; if it is one class that lacks more of "
-            f"them, {policy.primary} is wrong and nothing shows it (at most {_MANY_MISSING:.0%} allowed): say what holds by unlabelled: "
-            "worst_case or begg_greenes, or judge by recall or specificity"
+            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and "
+            f"{sum(evidence.counts.unlabelled)} in all; if it is one class that lacks more of them, {mixed} is wrong and nothing shows "
+            "it: say what holds by unlabelled: worst_case or begg_greenes, or name recall and specificity instead"
         )
         checks.append(Check("labels of both classes", passed=False, finding=finding))
     unsafe = policy.unlabelled == "refuse" and not policy.sampling and many and not safe
@@ -126,6 +127,14 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
         finding = "no batch is old enough yet to be looked at again, for labels that come late or are corrected"
         checks.append(Check("late labels", passed=False, finding=finding))
     return checks
+
+
+def _mixed(policy: Policy, *, many: bool, most: bool) -> Measure | None:
+    """A measure of the policy that mixes both classes and rests on too few labels for that: more are needed of the primary one."""
+    if policy.task != "binary":
+        return None
+    named = [*([policy.primary] if many else []), *(policy.guardrails if most else [])]
+    return next((m for m in named if m in MIXES_CLASSES), None)
 
 
 def _scores(evidence: Evidence) -> list[Check]:

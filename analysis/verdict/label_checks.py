@@ -12,6 +12,7 @@ from analysis.any_look.batch_unit import log_e_of_batches
 from analysis.any_look.label_selection import (
     binary_audit,
     binary_splits,
+    binary_withdrawn,
     class_audit,
     class_splits,
     log_e_audit,
@@ -133,7 +134,8 @@ def _audit(batches: tuple[PairedBatch, ...], policy: Policy) -> float | Undefine
     if policy.task == "multiclass":
         pairs = [(b.classes or ClassCounts(), b.settled_classes or ClassCounts()) for b in settled]
         return log_e_audit(class_audit(pairs))
-    return log_e_audit(binary_audit((b.counts, b.settled or PairedCounts()) for b in settled))
+    both = [(b.counts, b.settled or PairedCounts()) for b in settled]
+    return log_e_audit(binary_audit(both), binary_withdrawn(both))
 
 
 def _tipping_point(evidence: Evidence, found: Process | Undefined, policy: Policy) -> TippingPoint | None:

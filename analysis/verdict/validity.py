@@ -28,7 +28,8 @@ def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[st
     if len(evidence.batches) >= policy.min_batches:
         reasons += _follow_a_model(evidence, m, policy)
         if _of_one_class(evidence, m, policy):
-            reasons.append(f"all {m.counts.n} labels are of one class{_commonest(evidence)}")
+            stays = "; what has closed stays so, and a cure counts from the next batches on"
+            reasons.append(f"all {m.counts.n} labels are of one class{_commonest(evidence)}{stays}")
     return tuple(reasons)
 
 

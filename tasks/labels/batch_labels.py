@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,8 +27,11 @@ __all__ = ["AnotherTaskError", "Labelled", "audit_date", "label_rows", "require_
 
 _NOT_OURS = 0.2  # share of the labels of some days that may be of rows which no batch has
 _FEWEST = 20  # labels below which such a share says nothing
-_ODD = 0.002  # share of the labels that may be one number far outside all others and all predictions
-_FEWEST_ODD = 10
+_EXPECTED = (
+    7  # positives that a batch would have by those of the others; none then is chance in less than 1 of 1,000 cases
+)
+_ODD = 0.002  # share of the labels that may be numbers far outside all predictions which repeat to the last digit
+_FEWEST_ODD = 3
 
 
 class AnotherTaskError(DethroneError):
@@ -78,12 +82,15 @@ def label_rows(
     if refuse:
         _refuse_rare(project, manifest, joined)
         _refuse_odd_number(project, manifest, joined)
-    if not labels.height:
+    if not labels.height and (why_not or project.absent == "missing"):
         why_not = _unmatched(store, project, manifest, ids) or why_not
     if why_not:
         bare = pl.col("label").is_null() & pl.col("excluded").is_null()
         joined = joined.with_columns(excluded=pl.when(bare).then(pl.lit(why_not)).otherwise("excluded"))
-    return Labelled(joined, not came.height or joined["label"].null_count() == joined.height)
+    broken = (
+        why_not is not None and project.absent == "negative"
+    )  # positives without their negatives are worse than no label
+    return Labelled(joined, broken or joined["label"].null_count() == joined.height)
 
 
 def _scored_rows(store: Store, project: Project, manifest: Manifest) -> pl.DataFrame:
@@ -196,25 +203,29 @@ def _refuse_rare(project: Project, manifest: Manifest, rows: pl.DataFrame) -> No
 
 
 def _refuse_odd_number(project: Project, manifest: Manifest, rows: pl.DataFrame) -> None:
-    """Raise LabelError for one number that many labels share and that lies far outside all others and all predictions, such as -999."""
+    """Raise LabelError for one number that labels share again and again and that lies far outside all predictions, such as -999."""
     if project.task != "regression" or project.labels is not None:
         return
     labels = rows["label"].drop_nulls()
-    if len(labels) < _FEWEST_ODD:
+    said = [
+        rows[c].drop_nulls().cast(pl.Float64)
+        for c in rows.columns
+        if c.startswith(score_column("")) and rows[c].dtype.is_numeric()
+    ]
+    predicted = pl.concat(said) if said else labels.clear()
+    if not len(labels) or not len(predicted):
         return
-    value, n = labels.value_counts(sort=True).row(0)
-    others = labels.filter(labels != value)
-    said = [rows[c].drop_nulls() for c in rows.columns if c.startswith(score_column("")) and rows[c].dtype.is_numeric()]
-    rest = pl.concat([others.cast(pl.Float64), *(s.cast(pl.Float64) for s in said)])
-    if n < max(_FEWEST_ODD, _ODD * len(labels)) or not len(others):
+    low, high = float(predicted.min()), float(predicted.max())  # type: ignore[arg-type]
+    far = labels.filter(~labels.is_between(low - (high - low), high + (high - low)))
+    repeated = far.value_counts(sort=True).filter(pl.col("count") >= _FEWEST_ODD)
+    n = int(repeated["count"].sum())
+    if n <= _ODD * len(labels):
         return
-    low, high = float(rest.min() or 0), float(rest.max() or 0)  # type: ignore[arg-type]
-    if low - (high - low) <= value <= high + (high - low):
-        return
+    value = float(repeated.row(0)[0])
     msg = (
-        f"batch {manifest.batch}: {n} of its {len(labels)} labels are exactly {value:g}, and all others and all predictions lie between "
-        f"{low:g} and {high:g}; if it stands for no number, name it in the project file: labels: {{ignored: [{value:g}]}}; "
-        "if it is one, say so by labels: {}"
+        f"batch {manifest.batch}: {n} of its {len(labels)} labels are a few numbers that stand again and again, such as {value:g}, and all "
+        f"predictions lie between {low:g} and {high:g}; if it stands for no number, name it in the project file: "
+        f"labels: {{ignored: [{value:g}]}}; if it is one, say so by labels: {{}}"
     )
     raise LabelError(msg)
 
@@ -225,27 +236,55 @@ def _feed_is_broken(
     """Why silence is no negative here: the feed was down, or its ids are not those of the batches."""
     if project.absent != "negative":
         return None
-    if not came:
-        return NO_LABEL_CAME
+    near = _near(project, manifest, scored, deadline)
     seen = observed_between(store, project, first_day(manifest.batch, manifest.date), deadline)
-    known = pl.concat(
-        [_ids(store, m).unique().to_frame("id") for m in (manifest, *_near(project, manifest, scored, deadline))]
-    )
-    strange = seen.join(known, on="id", how="anti")
-    if seen.height < _FEWEST or strange.height <= _NOT_OURS * seen.height:
-        return None
-    example = str(strange["id"].cast(pl.String).sort().first())
-    share = f"{strange.height} of {seen.height} labels of these days, such as that of '{example}'"
-    log.warning("batch %s: %s: %s", manifest.batch, IDS_OF_NO_BATCH, share)
-    return f"{IDS_OF_NO_BATCH}, such as '{example}'"
+    ids = [_ids(store, m).unique().to_frame("id") for m in near]
+    strange = seen.join(pl.concat([_ids(store, manifest).unique().to_frame("id"), *ids]), on="id", how="anti")
+    if _are_many(strange, seen):
+        strange = _of_no_batch(store, project, strange, seen, [m for m in scored if m not in near and m != manifest])
+    if _are_many(strange, seen):
+        example = str(strange["id"].cast(pl.String).sort().first())
+        log.warning(
+            "batch %s: %s: %d of %d, such as %s", manifest.batch, IDS_OF_NO_BATCH, strange.height, seen.height, example
+        )
+        return f"{IDS_OF_NO_BATCH}, such as '{example}'"
+    rows = sum(m.rows for m in near)
+    expected = manifest.rows * sum(seen.join(i, on="id", how="semi").height for i in ids) / rows if rows else math.inf
+    return NO_LABEL_CAME if not came and expected > _EXPECTED else None
+
+
+def _are_many(strange: pl.DataFrame, seen: pl.DataFrame) -> bool:
+    return seen.height >= _FEWEST and strange.height > _NOT_OURS * seen.height
+
+
+def _of_no_batch(
+    store: Store, project: Project, strange: pl.DataFrame, seen: pl.DataFrame, others: Sequence[Manifest]
+) -> pl.DataFrame:
+    """The ids without those of any other batch, scored or not; batches are read until few are left."""
+    known = {m.batch for m in others}
+    for other in others:
+        if not _are_many(strange, seen):
+            return strange
+        strange = strange.join(_ids(store, other).unique().to_frame("id"), on="id", how="anti")
+    prefix = f"{project.name}/batches/"
+    unscored = [
+        k for k in store.keys(prefix) if k.endswith(".parquet") and k.removeprefix(prefix).split("/")[0] not in known
+    ]
+    for key in unscored:
+        frame = store.scan_parquet([key])
+        if project.columns.id in frame.collect_schema():
+            ids = frame.select(pl.col(project.columns.id).cast(pl.String).alias("id")).unique().collect()
+            strange = strange.join(ids, on="id", how="anti")
+    return strange
 
 
 def _unmatched(store: Store, project: Project, manifest: Manifest, ids: pl.Series) -> str | None:
     """Why none of the batch's ids is among the labels, with an example of both sides, if there are labels at all."""
     periods = periods_of(store, project, ids)
     if periods:
+        names = " or ".join(f"'{name}'" for name in dict.fromkeys([manifest.batch, str(manifest.date)]))
         return (
-            f"{NO_ID_MATCHES}, such as '{ids[0]}' in the period '{manifest.batch}' or '{manifest.date}'; labels of such ids have "
+            f"{NO_ID_MATCHES}, such as '{ids[0]}' in the period {names}; labels of such ids have "
             f"'{project.columns.period}' {', '.join(map(repr, periods))}"
         )
     other = example_of_a_label_id(store, project)

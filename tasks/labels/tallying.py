@@ -107,7 +107,8 @@ def _close(
             store, project, manifest, scored, closing_date(manifest.date, project.maturity_days), refuse=True
         )
         counted = count_rows(found.rows, task=project.task)
-        if found.silent and project.policy.unlabelled != "worst_case":  # there, a row without a label says something
+        says_nothing = project.policy.unlabelled != "worst_case" and project.policy.sampling is None
+        if found.silent and says_nothing:  # else a row without a label says something
             return _silent(project, manifest, counted)
         made = {beside: _parquet(score_tally(found.rows, project.policy)), key: _parquet(counted)}
         kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
@@ -151,6 +152,8 @@ def _settled(
         )
     except DeletedError as error:  # what has closed stays closed, but nobody can look at it again
         log.warning("batch %s: its late labels cannot be looked at: %s", manifest.batch, error)
+        return None
+    if found.silent:  # the labels that were there are gone: that is no second look
         return None
     data = _parquet(count_rows(found.rows, task=project.task))
     return _keep(store, key, data) if keep else data

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from feeds import BETTER, EQUAL, FIRST, LATER, Feed
-from parcels import Echo, put_batch, put_frame, register_version
+from parcels import Echo, decisions_frame, put_batch, put_frame, register_version
 from spoilt import RAISES, dictated
 
 from flows.enthrone import enthrone
@@ -234,7 +234,7 @@ def test_a_period_that_names_no_batch_is_told_with_an_example(feed: Feed) -> Non
     feed.play(BETTER, lambda f: f.with_columns(week=pl.lit("KW01")), columns={"period": "week"})
     verdict, reasons = said(feed)
     assert verdict == "INVALID"
-    assert "in the period '2024-01-07' or '2024-01-07'; labels of such ids have 'week' 'KW01'" in reasons
+    assert "in the period '2024-01-07'; labels of such ids have 'week' 'KW01'" in reasons
 
 
 def test_classes_that_no_model_names(feed: Feed) -> None:
@@ -274,7 +274,7 @@ def test_a_number_that_stands_for_no_number(feed: Feed) -> None:
     feed.settings(task="regression")
     enthrone("parcels", "1", author="test", as_of=FIRST)
     score("parcels", as_of=LATER)
-    with pytest.raises(LabelError, match=r"labels are exactly -999, and all others .* labels: {ignored: \[-999\]}"):
+    with pytest.raises(LabelError, match=r"such as -999, and all predictions .* labels: {ignored: \[-999\]}"):
         judge("parcels", as_of=LATER)
     feed.settings(task="regression", labels={"ignored": [-999]})
     assert said(feed)[0] == "INVALID"
@@ -321,3 +321,93 @@ def test_an_empty_file_without_types_is_no_fault(feed: Feed) -> None:
 
 def test_the_day_of_the_audit_follows_the_day_of_closing() -> None:
     assert [audit_date(FIRST, days) - FIRST for days in (0, 14, 60)] == [timedelta(days=d) for d in (7, 28, 88)]
+
+
+def test_a_label_that_is_withdrawn_after_closing(feed: Feed) -> None:
+    """The challenger's own alerts are called positive at first; those that were none are withdrawn two weeks later."""
+    own = CHALLENGER & ~CHAMPION
+
+    def suspected(frame: pl.DataFrame) -> pl.DataFrame:
+        first = frame.with_columns(label=pl.when(own).then(1).otherwise(LABEL).cast(pl.Int64))
+        none = frame.filter(own & (LABEL == 0)).with_columns(
+            label=pl.lit(None, dtype=pl.Int64), observed_at=pl.col("observed_at").dt.offset_by("13d")
+        )
+        return pl.concat([first, none])
+
+    feed.play(EQUAL, suspected)
+    verdict, reasons = said(feed)
+    assert verdict == "INVALID"
+    assert "late at different rates" in reasons
+
+
+def test_days_without_a_positive_are_negatives_where_none_is_to_be_expected(feed: Feed) -> None:
+    """Thirty days of 40 rows, one positive every other day: the false alarms of the quiet days count."""
+    for column in ("x1", "x2"):
+        register_version(feed.project, column)
+    for number in range(30):
+        day = FIRST + timedelta(days=number)
+        frame = decisions_frame({(0, 0, 1): 2, (0, 0, 0): 37, (1, 0, 1): number % 2}, prefix=f"{day}-")
+        put_batch(feed.store, feed.project, str(day), frame.drop("label"))
+        put_frame(
+            feed.store,
+            f"parcels/labels/{day}.parquet",
+            frame.filter(LABEL == 1).select("id", "label").with_columns(observed_at=pl.lit(day)),
+        )
+    feed.settings(**{**ACCURACY, "maturity_days": 3})
+    enthrone("parcels", "1", author="test", as_of=FIRST)
+    score("parcels", as_of=LATER)
+    said(feed)
+    (assessment,) = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"]
+    counts = [sum(b["counts"]["labelled"][i] for b in assessment["evidence"]["batches"]) for i in (1, 5)]
+    assert (counts, assessment["evidence"]["excluded"]) == ([60, 15], {})
+
+
+def test_labels_that_are_gone_at_the_second_look_are_no_second_look(feed: Feed) -> None:
+    feed.play(BETTER, lambda f: f)
+    judge("parcels", as_of=FIRST + timedelta(days=16))
+    first = f"parcels/labels/{FIRST}.parquet"
+    feed.store.delete(first)
+    judge("parcels", as_of=LATER)
+    assert f"parcels/tallies/{FIRST}.settled.parquet" not in feed.store.keys("parcels/tallies")
+    (assessment,) = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"]
+    assert assessment["measured"]["labels"]["corrected"] == 0
+
+
+def test_a_guardrail_that_mixes_classes_does_not_hold_on_a_few_negatives(feed: Feed) -> None:
+    """Of the negatives one in thirty has a label, whatever the models say; the challenger's precision is far lower in truth."""
+    false_alarms = {
+        (1, 0, 1): 20,
+        (1, 1, 0): 8,
+        (1, 1, 1): 20,
+        (1, 0, 0): 10,
+        (0, 0, 1): 15,
+        (0, 1, 0): 5,
+        (0, 0, 0): 300,
+    }
+    feed.play(false_alarms, lambda f: f.filter((LABEL == 1) | (ROW % 30 == 0)))
+    verdict, reasons = said(feed)
+    assert verdict != "PROMOTE"
+    assert "if it is one class that lacks more of them, accuracy is wrong" in reasons
+
+
+def test_small_batches_without_a_chosen_row_are_part_of_the_sample(feed: Feed) -> None:
+    """Forty days of 20 rows, of which one in twenty is chosen: what is not labelled counts as such."""
+    rng = np.random.default_rng(5)
+    for column in ("x1", "x2"):
+        register_version(feed.project, column)
+    for number in range(40):
+        day = FIRST + timedelta(days=number)
+        frame = decisions_frame({(1, 0, 1): 4, (1, 1, 0): 1, (1, 1, 1): 3, (0, 0, 0): 12}, prefix=f"{day}-")
+        put_batch(feed.store, feed.project, str(day), frame.drop("label"))
+        chosen = frame.filter(pl.Series(rng.random(20) < 0.05)).select("id", "label")
+        labels = chosen.with_columns(observed_at=pl.lit(day), chance=pl.lit(0.05))
+        put_frame(feed.store, f"parcels/labels/{day}.parquet", labels)
+    policy = {"sampling": {"least": 0.05}, "guardrails": {}}
+    feed.settings(columns={"label_probability": "chance"}, policy=policy, maturity_days=3)
+    enthrone("parcels", "1", author="test", as_of=FIRST)
+    score("parcels", as_of=LATER)
+    said(feed)
+    decision = decisions(feed.store, feed.project)[-1]
+    (assessment,) = decision["judgement"]["assessments"]
+    assert (len(assessment["evidence"]["batches"]), decision["basis"]["silent"]) == (40, [])
+    assert assessment["verdict"] == "WAIT"

@@ -15,6 +15,7 @@ from analysis.any_look.label_selection import (
     Split,
     binary_audit,
     binary_splits,
+    binary_withdrawn,
     class_audit,
     class_splits,
     log_e_audit,
@@ -122,6 +123,17 @@ def test_labels_that_are_corrected_after_closing_are_late_ones_of_the_class_that
     settled = PairedCounts((900, 20, 8, 90, 60, 20, 20, 100))
     assert binary_audit([(closed, settled)]) == {"0": [(0, 0, 8, 20)], "1": [(12, 0, 8, 20)]}
     assert log_e_audit(binary_audit([(closed, settled)] * 4)) > LOG_20
+
+
+def test_labels_that_are_withdrawn_after_closing_are_compared_with_those_that_stayed() -> None:
+    """Of the challenger's own positives a third is withdrawn, of the champion's own none; one that became a negative was corrected."""
+    closed = PairedCounts((900, 20, 20, 90, 60, 30, 20, 100))
+    settled = PairedCounts((900, 21, 20, 90, 60, 19, 20, 100))
+    assert binary_withdrawn([(closed, settled)]) == {"0": [(0, 0, 20, 20)], "1": [(0, 10, 20, 19)]}
+    both = [(closed, settled)] * 8
+    assert log_e_audit(binary_audit(both), binary_withdrawn(both)) > LOG_20 > log_e_audit(binary_audit(both))
+    late = {"1": [(12, 0, 8, 20)] * 4}
+    assert log_e_audit(late, {"1": [(0, 0, 9, 9)] * 4}) == pytest.approx(np.log(0.9 * np.exp(log_e_audit(late)) + 0.1))
 
 
 def test_labels_missing_or_late_at_random_are_called_selected_in_at_most_alpha_of_the_years() -> None:
