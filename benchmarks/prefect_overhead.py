@@ -21,7 +21,7 @@ import yaml
 from tasks.base.project import Project, load_project
 from tasks.batches import scoring
 from tasks.command import unwatched
-from tasks.decisions import decisions, promotion
+from tasks.decisions import looks, promotion
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, projections, reigns
@@ -80,9 +80,9 @@ def _week(store: Store, registry: Registry, project: Project, day: date) -> None
     if store.keys(f"{project.name}/batches/{day}"):
         scoring.score_batch(store, registry, project, head(store, project), str(day), day)
     closed = close_batches(store, project, day)
-    look = decisions.look(store, project, judged_on(store, project, day), closed, day)
+    look = looks.look(store, project, judged_on(store, project, day), closed, day)
     if look:
-        decisions.record(store, project, look)
+        looks.record(store, project, look)
         publish.publish(store, registry, project, look, closed, reigns(store, project))
         if look.promote:
             promotion.promote(store, registry, project, look.id)
