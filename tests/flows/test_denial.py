@@ -16,7 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 from prefect_server import ROOT, PrefectServer
 
@@ -62,7 +62,7 @@ class Runs:
         state = self.client.read_flow_run(run_id).state
         assert state
         keys = state.state_details.run_input_keyset
-        with suppress(ObjectNotFound):
+        with suppress(ObjectNotFound, PrefectHTTPStatusError):  # it is suspended a moment before they are there
             return self.client.read_flow_run_input(run_id, keys["description"]) if keys else ""
         return ""
 
