@@ -15,8 +15,8 @@ from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference, Floats
 
 __all__ = [
-    "BatchGains", "Overdispersion", "effective_batches", "heterogeneity", "log_e_batch_unit", "log_e_cosh", "log_e_of_batches",
-    "log_e_symmetric", "outcome_gains", "overdispersion", "scale_free",
+    "BatchGains", "Overdispersion", "effective_batches", "gains_of_sums", "heterogeneity", "log_e_batch_unit", "log_e_cosh",
+    "log_e_of_batches", "log_e_symmetric", "outcome_gains", "overdispersion", "scale_free",
 ]  # fmt: skip
 
 _RHO = 0.2
@@ -111,14 +111,19 @@ class BatchGains:
 
 
 def outcome_gains(batches: Sequence[PairedOutcomes]) -> BatchGains:
-    """The gain of each batch that has rows, (wins - losses) / rows; the first one has no batch before it to expect from."""
+    """The gain of each batch that has rows, (wins - losses) / rows."""
     counted = [b for b in batches if b.n]
-    n = np.array([b.n for b in counted], dtype=np.float64)
-    d = np.array([b.discordant for b in counted], dtype=np.float64)
-    share = np.concatenate([d[:1] / n[:1], d.cumsum()[:-1] / n.cumsum()[:-1]])
-    own, expected = np.sqrt(np.maximum(d, 1)) / n, np.sqrt(np.maximum(share * n, 1)) / n
-    gains = tuple((b.wins - b.losses) / b.n for b in counted)
-    return BatchGains(gains, tuple(own.tolist()), tuple(expected.tolist()), tuple(share.tolist()))
+    net, n, d = np.array([(b.wins - b.losses, b.n, b.discordant) for b in counted], dtype=np.float64).reshape(-1, 3).T
+    return gains_of_sums(net, n, d, d)
+
+
+def gains_of_sums(net: Floats, n: Floats, first: Floats, second: Floats) -> BatchGains:
+    """The gains net / n of batches from sums of weights: ``n`` of all rows, ``first`` of those on which the two differ, ``second`` of
+    the squares of these. The first batch has none before it to expect from.
+    """
+    share, square = (np.concatenate([t[:1] / n[:1], t.cumsum()[:-1] / n.cumsum()[:-1]]) for t in (first, second))
+    own, expected = np.sqrt(np.maximum(second, 1)) / n, np.sqrt(np.maximum(square * n, 1)) / n
+    return BatchGains(tuple((net / n).tolist()), tuple(own.tolist()), tuple(expected.tolist()), tuple(share.tolist()))
 
 
 def log_e_of_batches(x: Floats, nulls: Floats) -> Floats:

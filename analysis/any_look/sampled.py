@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from analysis.any_look.batch_unit import BatchGains
+from analysis.any_look.batch_unit import BatchGains, gains_of_sums
 from analysis.any_look.mixture import check_bet, log_mixture
 from analysis.tables.counts import BinaryMetric, PairedCounts, Undefined
 from analysis.tables.intervals import Interval
@@ -49,10 +49,6 @@ class SampledCounts:
 
     def __add__(self, other: SampledCounts) -> SampledCounts:
         return SampledCounts.of((*self.by_probability, *other.by_probability))
-
-    def swap(self) -> SampledCounts:
-        """The same rows with the roles of the two models exchanged."""
-        return SampledCounts(tuple((p, PairedCounts(cells).swap().labelled) for p, cells in self.by_probability))
 
     @property
     def weights(self) -> Floats:
@@ -179,19 +175,10 @@ def sampled_gains(batches: Sequence[SampledCounts], metric: BinaryMetric) -> Bat
     payoffs = outcome_payoffs(metric)
     counted, differs = ~np.isnan(payoffs), np.nan_to_num(payoffs) != 0
     filled = [b for b in batches if b.cells[:, counted].any()]
-    if not filled:
-        return BatchGains((), ())
     n = np.array([b.moment(1)[counted].sum() for b in filled])
-    gain = np.array([b.moment(1)[counted] @ payoffs[counted] for b in filled])
+    net = np.array([b.moment(1)[counted] @ payoffs[counted] for b in filled])
     first, second = (np.array([b.moment(power)[differs].sum() for b in filled]) for power in (1, 2))
-    share, square = (_before(total, n) for total in (first, second))
-    own, expected = np.sqrt(np.maximum(second, 1)) / n, np.sqrt(np.maximum(square * n, 1)) / n
-    return BatchGains(tuple((gain / n).tolist()), tuple(own.tolist()), tuple(expected.tolist()), tuple(share.tolist()))
-
-
-def _before(total: Floats, rows: Floats) -> Floats:
-    """The mean a row over the batches before each; the first has none before it, and takes its own."""
-    return np.concatenate([total[:1] / rows[:1], total.cumsum()[:-1] / rows.cumsum()[:-1]])
+    return gains_of_sums(net, n, first, second)
 
 
 def log_e_declared(rows: PairedCounts, counts: SampledCounts, *, heaviest: tuple[float, float], prior: float) -> float:

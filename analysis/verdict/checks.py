@@ -104,16 +104,17 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     many = found.missing > _MANY_MISSING * found.disagreements
     alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
     safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
+    left_out = policy.unlabelled == "refuse" and not policy.sampling
+    unsafe = left_out and many and not safe
     most = sum(evidence.counts.unlabelled) > evidence.counts.n or found.missing > found.disagreements / 2
-    mixed = _mixed(policy, many=many and not safe, most=most)
-    if mixed and policy.unlabelled == "refuse" and not policy.sampling:
+    mixed = _mixed(policy, many=unsafe, most=left_out and most)
+    if mixed:
         finding = (
             f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and "
             f"{sum(evidence.counts.unlabelled)} in all; if it is one class that lacks more of them, {mixed} is wrong and nothing shows "
             "it: say what holds by unlabelled: worst_case or begg_greenes, or name recall and specificity instead"
         )
         checks.append(Check("labels of both classes", passed=False, finding=finding))
-    unsafe = policy.unlabelled == "refuse" and not policy.sampling and many and not safe
     silence = evidence.feed is not None and evidence.feed.absent_is_negative
     if policy.task == "regression":
         return checks

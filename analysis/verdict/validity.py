@@ -98,16 +98,14 @@ def _labels_follow(m: Measured, policy: Policy) -> list[str]:
     """Whether labels depend on what the models said, so that rows without one cannot be left out."""
     threshold, found = -math.log(CHECK_LEVEL), m.labels
     reasons = []
-    follow = policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold
-    if follow and policy.sampling:
+    if policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold:
+        e = f"(E = {e_text(found.log_e)})"
         reasons.append(
-            f"labels come more or less often than their probabilities say (E = {e_text(found.log_e)}); correct "  # type: ignore[arg-type]
-            "'columns.label_probability', which is the chance that a row has a label when its batch closes, or raise maturity_days"
-        )
-    elif follow:
-        reasons.append(
-            f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
-            f"(E = {e_text(found.log_e)}); {_CURE}"  # type: ignore[arg-type]
+            f"labels come more or less often than their probabilities say {e}; correct 'columns.label_probability', which is the chance "
+            "that a row has a label when its batch closes, or raise maturity_days"
+            if policy.sampling
+            else f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
+            f"{e}; {_CURE}"
         )
     bounded = policy.unlabelled == "worst_case" and found.corrected <= _FEW_CORRECTED * found.disagreements
     if not bounded and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:

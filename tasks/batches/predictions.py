@@ -59,6 +59,10 @@ class Manifest:
     parts: tuple[Part, ...]
     scored: tuple[Scored, ...]
 
+    def contenders(self) -> dict[str, Contender]:
+        """The versions that scored the batch, as they were then."""
+        return {s.version: s.contender for s in self.scored if s.contender and not s.failure}
+
     def versions(self) -> list[str]:
         """The versions that scored the batch."""
         return [s.version for s in self.scored if s.failure is None]

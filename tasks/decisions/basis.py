@@ -71,7 +71,7 @@ def contenders_of(scored: list[Manifest]) -> dict[str, Contender]:
     """The contenders of the last batch, as they were when they last scored; one that failed there still competes."""
     found: dict[str, Contender] = {}
     for manifest in scored:
-        found.update({s.version: s.contender for s in manifest.scored if s.contender and not s.failure})
+        found.update(manifest.contenders())
     live = {s.version for s in scored[-1].scored}
     return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
 

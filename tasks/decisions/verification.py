@@ -142,7 +142,7 @@ def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
     """The tally of a batch of the basis, whose files are its manifest, its tally, its score sums, and maybe its late labels."""
     by_kind = {_kind(key): key for key in batch["files"]}
     manifest = parse_manifest(store.read(by_kind["manifest"]))
-    scored = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
+    scored = manifest.contenders()
     frames = {kind: pl.read_parquet(BytesIO(store.read(key))) for kind, key in by_kind.items() if kind != "manifest"}
     day = date.fromisoformat(batch["date"])
     return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("settled"))

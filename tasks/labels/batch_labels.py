@@ -28,7 +28,7 @@ __all__ = ["AnotherTaskError", "Labelled", "audit_date", "label_rows", "require_
 _NOT_OURS = 0.2  # share of the labels of some days that may be of rows which no batch has
 _FEWEST = 20  # labels below which such a share says nothing
 _EXPECTED = (
-    7  # positives that a batch would have by those of the others; none then is chance in less than 1 of 1,000 cases
+    7  # positives by the rate of the neighbours; where so many are due, none is chance in less than 1 of 1,000 cases
 )
 _ODD = 0.002  # share of the labels that may be numbers far outside all predictions which repeat to the last digit
 _FEWEST_ODD = 3
@@ -69,7 +69,7 @@ def label_rows(
     came = labels.filter(
         pl.col("label").is_not_null() & pl.col("observed_at").cast(pl.Date).is_between(begins, deadline)
     )
-    why_not = _feed_is_broken(store, project, manifest, scored, deadline, came.height)
+    why_not = _feed_is_broken(store, project, manifest, ids, scored, deadline, came.height)
     joined = join_labels(
         rows,
         labels,
@@ -87,9 +87,8 @@ def label_rows(
     if why_not:
         bare = pl.col("label").is_null() & pl.col("excluded").is_null()
         joined = joined.with_columns(excluded=pl.when(bare).then(pl.lit(why_not)).otherwise("excluded"))
-    broken = (
-        why_not is not None and project.absent == "negative"
-    )  # positives without their negatives are worse than no label
+    # positives without their negatives are worse than no label
+    broken = why_not is not None and project.absent == "negative"
     return Labelled(joined, broken or joined["label"].null_count() == joined.height)
 
 
@@ -231,7 +230,13 @@ def _refuse_odd_number(project: Project, manifest: Manifest, rows: pl.DataFrame)
 
 
 def _feed_is_broken(
-    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], deadline: date, came: int
+    store: Store,
+    project: Project,
+    manifest: Manifest,
+    own: pl.Series,
+    scored: Sequence[Manifest],
+    deadline: date,
+    came: int,
 ) -> str | None:
     """Why silence is no negative here: the feed was down, or its ids are not those of the batches."""
     if project.absent != "negative":
@@ -239,9 +244,9 @@ def _feed_is_broken(
     near = _near(project, manifest, scored, deadline)
     seen = observed_between(store, project, first_day(manifest.batch, manifest.date), deadline)
     ids = [_ids(store, m).unique().to_frame("id") for m in near]
-    strange = seen.join(pl.concat([_ids(store, manifest).unique().to_frame("id"), *ids]), on="id", how="anti")
+    strange = seen.join(pl.concat([own.unique().to_frame("id"), *ids]), on="id", how="anti")
     if _are_many(strange, seen):
-        strange = _of_no_batch(store, project, strange, seen, [m for m in scored if m not in near and m != manifest])
+        strange = _of_no_batch(store, project, strange, seen, scored, read=[manifest, *near])
     if _are_many(strange, seen):
         example = str(strange["id"].cast(pl.String).sort().first())
         log.warning(
@@ -258,15 +263,20 @@ def _are_many(strange: pl.DataFrame, seen: pl.DataFrame) -> bool:
 
 
 def _of_no_batch(
-    store: Store, project: Project, strange: pl.DataFrame, seen: pl.DataFrame, others: Sequence[Manifest]
+    store: Store,
+    project: Project,
+    strange: pl.DataFrame,
+    seen: pl.DataFrame,
+    scored: Sequence[Manifest],
+    *,
+    read: Sequence[Manifest],
 ) -> pl.DataFrame:
-    """The ids without those of any other batch, scored or not; batches are read until few are left."""
-    known = {m.batch for m in others}
-    for other in others:
+    """The ids without those of any batch that was not ``read`` yet, scored or not; batches are read until few are left."""
+    for other in (m for m in scored if m not in read):
         if not _are_many(strange, seen):
             return strange
         strange = strange.join(_ids(store, other).unique().to_frame("id"), on="id", how="anti")
-    prefix = f"{project.name}/batches/"
+    prefix, known = f"{project.name}/batches/", {m.batch for m in scored}
     unscored = [
         k for k in store.keys(prefix) if k.endswith(".parquet") and k.removeprefix(prefix).split("/")[0] not in known
     ]

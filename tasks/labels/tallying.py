@@ -112,7 +112,7 @@ def _close(
             return _silent(project, manifest, counted)
         made = {beside: _parquet(score_tally(found.rows, project.policy)), key: _parquet(counted)}
         kept = {k: _keep(store, k, data) for k, data in made.items()} if keep else made
-    contenders = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
+    contenders = manifest.contenders()
     frames = {k: _frame(store, k, data) for k, data in kept.items()}
     classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in contenders.values())
     _require_versions(store, key, frames[key], manifest)
@@ -125,17 +125,19 @@ def _close(
             kept[later] = data
             settled = _frame(store, later, data)
     batch = BatchTally(manifest.batch, manifest.date, frames[key], contenders, frames[beside], settled)
+    return ClosedBatch(manifest, batch, _digests(project, manifest, kept))
+
+
+def _digests(project: Project, manifest: Manifest, kept: Mapping[str, bytes]) -> dict[str, str]:
     read = {manifest_key(project, manifest.batch): manifest_bytes(manifest), **kept}
-    files = {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}
-    return ClosedBatch(manifest, batch, files)
+    return {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}
 
 
 def _silent(project: Project, manifest: Manifest, counted: pl.DataFrame) -> ClosedBatch:
     reason = pl.col("excluded").fill_null(UNLABELLED)
     reasons = dict(counted.group_by(reason).agg(pl.col("n").sum()).sort("excluded").iter_rows())
-    contenders = {s.version: s.contender for s in manifest.scored if s.contender and not s.failure}
-    files = {manifest_key(project, manifest.batch): hashlib.sha256(manifest_bytes(manifest)).hexdigest()}
-    return ClosedBatch(manifest, BatchTally(manifest.batch, manifest.date, counted, contenders), files, reasons)
+    batch = BatchTally(manifest.batch, manifest.date, counted, manifest.contenders())
+    return ClosedBatch(manifest, batch, _digests(project, manifest, {}), reasons)
 
 
 def _settled(
