@@ -23,13 +23,12 @@ from analysis.one_look.bootstrap import bootstrap
 from analysis.one_look.bootstrap_intervals import IntervalKind
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts
-from analysis.tables.metrics import Metric
 from analysis.verdict.judge import judge
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 B = 10_000
 LEVEL = 0.95
-SIX: tuple[Metric, ...] = ("recall", "precision", "specificity", "accuracy", "f1", "mcc")
+SIX: tuple[str, ...] = ("recall", "precision", "specificity", "accuracy", "f1", "mcc")
 OURS = "**both**"
 THREE: tuple[IntervalKind, ...] = ("percentile", "bca", "studentized")
 
@@ -100,7 +99,7 @@ def _table(y: Column, c: Column, h: Column) -> PairedCounts:
 
 
 def _bootstraps(
-    counts: PairedCounts, metrics: Sequence[Metric], n: int, kinds: Sequence[IntervalKind] = ("percentile",)
+    counts: PairedCounts, metrics: Sequence[str], n: int, kinds: Sequence[IntervalKind] = ("percentile",)
 ) -> object:
     return [
         bootstrap(counts, metrics, rng=np.random.default_rng(1), confidence_level=LEVEL, n_resamples=n, interval=kind)

@@ -11,13 +11,13 @@ from scipy import stats
 
 from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap
 from analysis.one_look.bootstrap_intervals import IntervalKind
-from analysis.tables.metrics import Difference, Metric, difference, paired_metric
+from analysis.tables.metrics import Difference, difference, paired_metric
 from calibration.cells import Cell, Part, Table, share, sized
 from calibration.weekly_tables import cell_shares, counts_of
 
 __all__ = ["COVERAGE", "METRICS", "SHIPPED", "quantity"]
 
-METRICS: tuple[Metric, ...] = ("recall", "precision", "accuracy", "f1", "mcc")
+METRICS: tuple[str, ...] = ("recall", "precision", "accuracy", "f1", "mcc")
 _BOOTSTRAPS: Mapping[str, tuple[Resampling, IntervalKind]] = {
     "percentile": ("multinomial", "percentile"),
     "basic": ("multinomial", "basic"),
@@ -26,7 +26,7 @@ _BOOTSTRAPS: Mapping[str, tuple[Resampling, IntervalKind]] = {
 }
 SHIPPED = "Dirichlet-1/2 percentile"
 _REFUSED = "share of tables without an interval for {}"
-_SHOW_REFUSED: tuple[Metric, ...] = ("recall", "accuracy")
+_SHOW_REFUSED: tuple[str, ...] = ("recall", "accuracy")
 
 _TABLES, _SHIPPED_TABLES, _RESAMPLES = 1000, 3000, 1000
 _LEVEL = 0.95
@@ -43,11 +43,11 @@ _WORLDS = [
 ]
 
 
-def quantity(metric: Metric) -> str:
+def quantity(metric: str) -> str:
     return f"coverage of the difference in {_shown(metric)}, nominal {_LEVEL}"
 
 
-def _shown(metric: Metric) -> str:
+def _shown(metric: str) -> str:
     return metric.upper() if metric in ("f1", "mcc") else metric
 
 
@@ -67,8 +67,8 @@ def measure(rng: np.random.Generator, rows: int, positives: int, discordance: fl
     champion, challenger = (dict(zip(METRICS, side, strict=True)) for side in _true(shares))
     truth = {m: challenger[m] - champion[m] for m in METRICS}
     shipped = round(tables * _SHIPPED_TABLES / _TABLES)
-    covered: dict[tuple[Metric, str], list[bool]] = {}
-    refused: dict[tuple[Metric, str], list[bool]] = {}
+    covered: dict[tuple[str, str], list[bool]] = {}
+    refused: dict[tuple[str, str], list[bool]] = {}
     for i in range(shipped):
         counts = counts_of(rng.multinomial(rows, shares))
         asked: Mapping[str, tuple[Resampling, IntervalKind]] = {SHIPPED: ("dirichlet", "percentile")}

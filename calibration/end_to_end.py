@@ -12,7 +12,6 @@ from analysis.any_look.eprocess import log_e_array
 from analysis.any_look.precision import log_e_precision
 from analysis.evidence import Contender, Evidence, PairedBatch
 from analysis.policy import Policy
-from analysis.tables.metrics import Metric
 from analysis.verdict.judge import Verdict, judge
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
 from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
@@ -27,7 +26,7 @@ POINTS = "higher recall, precision and accuracy within their margins"
 BY_HAND = "McNemar's mid-p < 0.05, and 95% lower limits within the margins"
 FALSE = "promotions within 52 weekly looks that should not be"
 
-_MARGINS: Mapping[Metric, float] = {"accuracy": 0.005, "precision": 0.03}
+_MARGINS: Mapping[str, float] = {"accuracy": 0.005, "precision": 0.03}
 _POLICY = Policy(guardrails=dict(_MARGINS), n_resamples=2000)
 _Z = 1.6448536269514722
 _RUNS, _POWER_RUNS = 2000, 400

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tables.counts import PairedCounts
-from analysis.tables.metrics import Metric, paired_metric, paired_standard_error
+from analysis.tables.metrics import paired_metric, paired_standard_error
 from calibration.records import WEEKS, Ints
 
 __all__ = ["cell_shares", "counts_of", "differences", "play_tables"]
@@ -27,7 +27,7 @@ def play_tables(shares: Floats, rows: int, runs: int, rng: np.random.Generator) 
     return np.asarray(rng.multinomial(rows, shares, size=(runs, WEEKS)).cumsum(axis=1), dtype=np.int64)
 
 
-def differences(name: Metric, cells: Ints) -> tuple[Floats, Floats]:
+def differences(name: str, cells: Ints) -> tuple[Floats, Floats]:
     """Challenger minus champion and its standard error, at each look of each run; not-a-number where undefined."""
     flat = cells.reshape(-1, 8).astype(np.float64)
     champion, challenger = paired_metric(name, flat)

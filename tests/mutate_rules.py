@@ -30,9 +30,9 @@ MUTANTS = [
     ),
     Mutant(
         "unlabelled rows do not count",
-        "analysis/evidence/tally.py",
+        "analysis/kinds/binary.py",
         "if label is None:",
-        "label = label or 0\n        if label is None:",
+        "label = label or 0\n            if label is None:",
     ),
     Mutant(
         "every row left out is counted", "analysis/evidence/tally.py", "missing = int(", "return {}\n    missing = int("
@@ -86,7 +86,7 @@ MUTANTS = [
     Mutant(
         "no promotion without disagreement",
         "analysis/verdict/checks.py",
-        '"disagreement", d > 0,',
+        '"disagreement", m.pairs.discordant > 0,',
         '"disagreement", True,',
     ),
     Mutant(

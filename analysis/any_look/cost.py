@@ -12,9 +12,19 @@ from analysis.any_look.eprocess import DEFAULT_PRIOR
 from analysis.any_look.mixture import log_mixture
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
+from analysis.tables.measure import Measure
 from analysis.tables.metrics import Difference, Floats
 
-__all__ = ["CostMatrix", "confidence_sequence_of_cost", "expected_cost", "log_e_cost"]
+__all__ = ["COST", "CostMatrix", "confidence_sequence_of_cost", "expected_cost", "log_e_cost"]
+
+COST = Measure(
+    name="cost",
+    family="cost",
+    process="cost",
+    lower_is_better=True,
+    largest_difference=math.inf,
+    mixes_classes=True,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from scipy import optimize, special
 
 from analysis.any_look.batch_unit import BatchGains, gains_of_sums
 from analysis.any_look.mixture import check_bet, log_mixture
-from analysis.tables.counts import BinaryMetric, PairedCounts, Undefined
+from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
-from analysis.tables.metrics import Difference, Floats, Metric, paired_metric, paired_standard_error
+from analysis.tables.metrics import Difference, Floats, paired_metric, paired_standard_error
 
 __all__ = [
     "EightCells", "SampledCounts", "confidence_sequence_sampled", "log_e_declared", "log_e_sampled", "outcome_payoffs",
@@ -65,7 +65,7 @@ class SampledCounts:
         return np.asarray(self.weights**power @ self.cells, dtype=np.float64)
 
 
-def outcome_payoffs(metric: BinaryMetric) -> Floats:
+def outcome_payoffs(metric: str) -> Floats:
     """The gain of a row of each of the eight cells: 1 for a win, -1 for a loss, 0 for a tie; not-a-number where it does not count."""
     out = math.nan
     negatives, positives = (0.0, -1.0, 1.0, 0.0), (0.0, 1.0, -1.0, 0.0)
@@ -76,7 +76,7 @@ def outcome_payoffs(metric: BinaryMetric) -> Floats:
     return np.array([*negatives, *positives])
 
 
-def sampled_difference(counts: SampledCounts, name: Metric) -> Difference | Undefined:
+def sampled_difference(counts: SampledCounts, name: str) -> Difference | Undefined:
     """Challenger minus champion of a metric of the weighted rows, with its delta-method standard error.
 
     The metric is of degree 0 in the weighted cells M, so with g = d(theta)/dM the variance is the sum of (w g)^2 over the rows.
@@ -170,7 +170,7 @@ def _lower(
     return float(optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * span))
 
 
-def sampled_gains(batches: Sequence[SampledCounts], metric: BinaryMetric) -> BatchGains:
+def sampled_gains(batches: Sequence[SampledCounts], metric: str) -> BatchGains:
     """The weighted gain of each batch that has rows for the metric; its scale is the root of the sum of w^2 over wins and losses, a row."""
     payoffs = outcome_payoffs(metric)
     counted, differs = ~np.isnan(payoffs), np.nan_to_num(payoffs) != 0

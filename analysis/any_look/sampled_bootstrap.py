@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 
 from analysis.any_look.sampled import SampledCounts
 from analysis.one_look.bootstrap import Bootstrap, percentile_interval, summary
 from analysis.tables.counts import Undefined
-from analysis.tables.metrics import Metric, paired_metric
+from analysis.tables.metrics import paired_metric
 
 __all__ = ["sampled_bootstrap"]
 
@@ -18,12 +18,12 @@ _AT_ONCE = 1_000_000  # counts held in memory at a time
 
 def sampled_bootstrap(
     counts: SampledCounts,
-    metrics: Sequence[Metric],
+    metrics: Collection[str],
     *,
     rng: np.random.Generator,
     confidence_level: float,
     n_resamples: int = 10_000,
-) -> dict[Metric, Bootstrap | Undefined]:
+) -> dict[str, Bootstrap | Undefined]:
     """Bootstrap the differences of the weighted rows: labelled rows are drawn with replacement, each with its weight.
 
     Rows of one probability and cell are one cell of a multinomial, so it costs no more than there are such pairs. Undefined
@@ -44,7 +44,7 @@ def sampled_bootstrap(
             for begin in range(0, n_resamples, at_once)
         ]
     )
-    found: dict[Metric, Bootstrap | Undefined] = {}
+    found: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         champion, challenger = paired_metric(name, draws)
         values = challenger - champion

@@ -15,8 +15,8 @@ from analysis.one_look.clusters import (
     clustered_test,
     entity_outcomes,
 )
-from analysis.one_look.measures import LINEAR, LinearMetric
 from analysis.tables.counts import PairedOutcomes, Undefined
+from analysis.tables.metrics import OUTCOME_METRICS
 
 __all__ = ["EntityEvidence", "entity_evidence"]
 
@@ -32,12 +32,10 @@ class EntityEvidence:
     one look (Obuchowski). ``differences``: their estimates; a record of it has none, since they are for reports alone.
     """
 
-    batches: Mapping[LinearMetric, tuple[PairedOutcomes, ...]]
+    batches: Mapping[str, tuple[PairedOutcomes, ...]]
     repeated_share: float
-    clustered: Mapping[LinearMetric, ClusteredTest | Undefined]
-    differences: Mapping[LinearMetric, ClusteredDifference | Undefined] = field(
-        default_factory=dict, metadata={"record": False}
-    )
+    clustered: Mapping[str, ClusteredTest | Undefined]
+    differences: Mapping[str, ClusteredDifference | Undefined] = field(default_factory=dict, metadata={"record": False})
 
     @property
     def leaves_much_unused(self) -> bool:
@@ -57,7 +55,7 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
     """
     table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
     batches, clustered, differences, repeated = {}, {}, {}, {}
-    for name in LINEAR:
+    for name in OUTCOME_METRICS:
         own = table.select("batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant")))
         own = own.filter(pl.col("rows") > 0).sort("batch", "entity")
         first = own.unique("entity", keep="first")
@@ -65,19 +63,19 @@ def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: s
         batches[name] = tuple(
             entity_outcomes(net[i]) if i in net else PairedOutcomes(0, 0, 0) for i in range(len(frames))
         )
-        whole = own.group_by("entity").agg(pl.col("net", "rows").sum()).sort("entity")
+        entities = own.group_by("entity").agg(pl.col("net", "rows").sum()).sort("entity")
         clustered[name] = (
-            clustered_test(whole["net"], whole["rows"], method="obuchowski")
-            if whole.height
+            clustered_test(entities["net"], entities["rows"], method="obuchowski")
+            if entities.height
             else Undefined("no labelled row")
         )
-        differences[name] = clustered_difference(whole["net"], whole["rows"])
+        differences[name] = clustered_difference(entities["net"], entities["rows"])
         disagreements, counted = int(own["discordant"].sum()), int(first["discordant"].sum())
         repeated[name] = (disagreements - counted) / disagreements if disagreements else 0.0
     return EntityEvidence(batches, repeated["accuracy"], clustered, differences)
 
 
-_COLUMNS = [f"{name}.{kind}" for name in LINEAR for kind in ("net", "rows", "discordant")]
+_COLUMNS = [f"{name}.{kind}" for name in OUTCOME_METRICS for kind in ("net", "rows", "discordant")]
 _EMPTY = pl.DataFrame(schema={"batch": pl.Int64, "entity": pl.String, **dict.fromkeys(_COLUMNS, pl.Int64)})
 
 

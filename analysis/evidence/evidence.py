@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
 from analysis.evidence.entities import EntityEvidence, entity_evidence
 from analysis.evidence.row_labels import base_reason
-from analysis.evidence.score_sums import ScoreSums, pair_sums
-from analysis.evidence.tally import ENTITY, pair_classes, pair_counts, pair_exclusions, pair_sampled, segment_counts
-from analysis.one_look.measures import LinearMetric, Measure, is_regression_loss, loss_bound
+from analysis.evidence.tally import ENTITY, pair_exclusions, pair_sampled, pair_table, segment_tables
+from analysis.kinds import BINARY, Kind
+from analysis.kinds.score_sums import ScoreSums, pair_sums
 from analysis.one_look.missing_labels import worst_case
 from analysis.policy import Policy
-from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import PairedCounts, PairedOutcomes
+from analysis.tables.pair_table import PairTable
 
 __all__ = [
     "ANOTHER_CLIP",
@@ -34,7 +35,6 @@ __all__ = [
     "closing_date",
     "gather",
     "scores_of",
-    "sum_classes",
 ]
 
 BEFORE_TRAINED_THROUGH = "before trained_through"
@@ -73,20 +73,14 @@ class BatchTally:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair; ``classes`` where there are several, ``sampled`` where labels have probabilities.
-
-    A record of it has neither: they are in the batch's tally, and hundreds of cells a batch would make megabytes of
-    every decision.
-    """
+    """What one closed batch says about one pair; ``sampled`` where labels have probabilities, which a record of it leaves to the tally."""
 
     batch: str
     date: date
-    counts: PairedCounts
-    segments: Mapping[tuple[str, str], PairedCounts]
-    scores: Mapping[Measure, ScoreSums] = field(default_factory=dict)
-    classes: ClassCounts | None = field(default=None, metadata={"record": False})
-    settled: PairedCounts | None = None
-    settled_classes: ClassCounts | None = field(default=None, metadata={"record": False})
+    counts: PairTable
+    segments: Mapping[tuple[str, str], PairTable]
+    scores: Mapping[str, ScoreSums] = field(default_factory=dict)
+    settled: PairTable | None = None
     sampled: SampledCounts | None = field(default=None, metadata={"record": False})
 
 
@@ -118,15 +112,12 @@ class Evidence:
     excluded: Mapping[str, int] = field(default_factory=dict)
     entities: EntityEvidence | None = None
     feed: Feed | None = None
+    kind: Kind = field(default=BINARY, metadata={"record": False})  # it follows from the policy on record
 
     @property
-    def counts(self) -> PairedCounts:
-        return sum((b.counts for b in self.batches), PairedCounts())
-
-    @property
-    def classes(self) -> ClassCounts:
-        """The counts by class over all batches; empty where the task has no classes."""
-        return sum_classes(self.batches)
+    def counts(self) -> Any:
+        """The table of the pair over all batches, of the type that the kind of task has."""
+        return self.kind.total(b.counts for b in self.batches)
 
     @property
     def sampled(self) -> SampledCounts:
@@ -134,14 +125,15 @@ class Evidence:
         return SampledCounts.of(part for b in self.batches if b.sampled for part in b.sampled.by_probability)
 
     @property
-    def segments(self) -> dict[tuple[str, str], PairedCounts]:
-        total: dict[tuple[str, str], PairedCounts] = {}
+    def segments(self) -> dict[tuple[str, str], Any]:
+        """The same within each value of each segment column."""
+        parts: dict[tuple[str, str], list[PairTable]] = {}
         for batch in self.batches:
             for key, counts in batch.segments.items():
-                total[key] = total.get(key, PairedCounts()) + counts
-        return dict(sorted(total.items()))
+                parts.setdefault(key, []).append(counts)
+        return {key: self.kind.total(tables) for key, tables in sorted(parts.items())}
 
-    def outcomes(self, name: LinearMetric) -> list[PairedOutcomes]:
+    def outcomes(self, name: str) -> list[PairedOutcomes]:
         """Wins, losses and ties in each batch, of entities where rows share them, else of rows."""
         if self.entities:
             return list(self.entities.batches[name])
@@ -166,7 +158,7 @@ class Evidence:
         """The same, counted for the challenger."""
         return self._with_counts(lambda counts: worst_case(counts.swap()).swap())
 
-    def _with_counts(self, change: Callable[[PairedCounts], PairedCounts]) -> Evidence:
+    def _with_counts(self, change: Callable[[Any], PairedCounts]) -> Evidence:
         batches = tuple(
             replace(b, counts=change(b.counts), segments={k: change(c) for k, c in b.segments.items()})
             for b in self.batches
@@ -174,15 +166,9 @@ class Evidence:
         return replace(self, batches=batches)
 
 
-def scores_of(batches: Sequence[PairedBatch], name: Measure) -> list[ScoreSums]:
+def scores_of(batches: Sequence[PairedBatch], name: str) -> list[ScoreSums]:
     """The sums of one score metric in each of these batches that has them."""
     return [b.scores[name] for b in batches if name in b.scores]
-
-
-def sum_classes(batches: Sequence[PairedBatch]) -> ClassCounts:
-    """The counts by class over these batches, added up at once: adding two by two would sort them over and over."""
-    counted = [b.classes for b in batches if b.classes]
-    return ClassCounts.of((e for c in counted for e in c.labelled), (e for c in counted for e in c.unlabelled))
 
 
 def closing_date(batch_date: date, maturity_days: int) -> date:
@@ -211,7 +197,7 @@ def gather(
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
-    batches, frames = [], []
+    batches, frames, kind = [], [], policy.kind
     for tally in closed:
         if learned and tally.date <= max(learned):
             excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
@@ -221,25 +207,20 @@ def gather(
             continue
         pair = champion.version, challenger.version
         excluded.update(pair_exclusions(tally.frame, *pair))
-        counts = pair_counts(tally.frame, *pair)
-        in_doubt = policy.unlabelled == "worst_case" and any(counts.unlabelled[1:3])
-        if counts.n or in_doubt or (policy.sampling and any(counts.unlabelled)):
+        counts = pair_table(tally.frame, *pair, kind)
+        in_doubt = policy.unlabelled == "worst_case" and counts.unlabelled_disagreements
+        if counts.n or in_doubt or (policy.sampling and counts.unlabelled_rows):
             scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
-            if not _clipped_at(policy.largest_error, scores):
+            if not _clipped_as(policy, scores):
                 excluded[ANOTHER_CLIP] += counts.n
                 continue
             sampled = pair_sampled(tally.frame, *pair) if policy.sampling else None
             if policy.sampling and sampled is None:
                 excluded[WITHOUT_PROBABILITIES] += counts.n
                 continue
-            segments, classes = segment_counts(tally.frame, *pair), pair_classes(tally.frame, *pair)
-            settled = None if tally.settled is None else pair_counts(tally.settled, *pair)
-            settled_classes = None if tally.settled is None else pair_classes(tally.settled, *pair)
-            batches.append(
-                PairedBatch(
-                    tally.batch, tally.date, counts, segments, scores, classes, settled, settled_classes, sampled
-                )
-            )
+            segments = segment_tables(tally.frame, *pair, kind)
+            settled = None if tally.settled is None else pair_table(tally.settled, *pair, kind)
+            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, settled, sampled))
             frames.append(tally.frame)
     for reasons in feed.silent if feed else ():
         excluded.update(reasons)
@@ -248,7 +229,7 @@ def gather(
         excluded[NOT_CLOSED] = open_rows
     entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
     left_out = dict(sorted(excluded.items()))
-    return Evidence(champion, challenger, tuple(batches), left_out, entities, feed)
+    return Evidence(champion, challenger, tuple(batches), left_out, entities, feed, kind)
 
 
 def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
@@ -260,8 +241,10 @@ def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
     return total
 
 
-def _clipped_at(largest_error: float | None, scores: Mapping[Measure, ScoreSums]) -> bool:
-    return all(s.bound == loss_bound(name, largest_error) for name, s in scores.items() if is_regression_loss(name))
+def _clipped_as(policy: Policy, scores: Mapping[str, ScoreSums]) -> bool:
+    """Whether losses were clipped when the batch closed where the policy clips them."""
+    measures = policy.kind.measures
+    return all(s.bound == measures[name].bound(policy.largest_error) for name, s in scores.items() if name in measures)
 
 
 def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from analysis.one_look.measures import Task
+from analysis.kinds import BINARY, KINDS, MULTICLASS, REGRESSION, Task
 
 __all__ = [
     "AFTER_CLOSING",
@@ -22,7 +22,6 @@ __all__ = [
     "LABEL_NOT_MAPPED",
     "LABEL_UNDATED",
     "LABEL_WITHDRAWN",
-    "LARGEST_NUMBER",
     "NO_ID_MATCHES",
     "NO_LABEL_CAME",
     "base_reason",
@@ -30,9 +29,9 @@ __all__ = [
 ]
 
 DUPLICATE_ID = "duplicate id"
-LABEL_NOT_BINARY = "label not 0/1"
-LABEL_NOT_A_CLASS = "label not a class"
-LABEL_NOT_A_NUMBER = "label not a number"
+LABEL_NOT_BINARY = BINARY.unusable
+LABEL_NOT_A_CLASS = MULTICLASS.unusable
+LABEL_NOT_A_NUMBER = REGRESSION.unusable
 CONFLICTING_LABELS = "conflicting labels"
 LABEL_IGNORED = "label to be ignored"
 LABEL_NOT_MAPPED = "label not named in 'labels'"
@@ -47,10 +46,7 @@ IDS_OF_NO_BATCH = "silence is no negative: many labels of these days have ids th
 
 _SUCH_AS = ", such as "
 _SHOWN = 40  # characters of an example
-_SHOWN_REASONS = [LABEL_NOT_BINARY, LABEL_NOT_A_CLASS, LABEL_NOT_A_NUMBER, LABEL_NOT_MAPPED, AFTER_CLOSING]
-
-LARGEST_NUMBER = 1e60
-"""Beyond it a number is none: the squares of squared errors would no longer be finite."""
+_SHOWN_REASONS = [*(kind.unusable for kind in KINDS.values()), LABEL_NOT_MAPPED, AFTER_CLOSING]
 
 
 def join_labels(
@@ -76,22 +72,22 @@ def join_labels(
     label of the batch can be from, is of another row. With ``absent_is_negative`` a row of which no label came in time has the label 0.
 
     With several classes, decisions and labels are text, and an empty label is no class. With numbers, labels are floats of
-    at most ``LARGEST_NUMBER`` either way.
+    at most ``analysis.kinds.LARGEST_NUMBER`` either way.
 
     Where ``labels`` has ``probability``, that with which a row was chosen to be labelled, the labelled rows have it too.
     """
-    usable, reason = _LABELS[task]
-    given = labels.with_columns(
+    kind = KINDS[task]
+    delivered = labels.with_columns(
         pl.lit(None, dtype=pl.String).alias(c) for c in ("raw", "unusable") if c not in labels.columns
     )
     day, there = pl.col("observed_at").cast(pl.Date), pl.col("label").is_not_null()
     early = day < begins if begins else pl.lit(value=False)
     late = day > deadline if deadline else pl.lit(value=False)
     joined = (
-        rows.join(_last(given.filter(day.is_not_null() & ~early & ~late)), on="id", how="left")
-        .join(_marked(given.filter(there & early), "early"), on="id", how="left")
-        .join(_marked(given.filter(there & late), "late"), on="id", how="left")
-        .join(_marked(given.filter(there & day.is_null()), "undated"), on="id", how="left")
+        rows.join(_last(delivered.filter(day.is_not_null() & ~early & ~late)), on="id", how="left")
+        .join(_marked(delivered.filter(there & early), "early"), on="id", how="left")
+        .join(_marked(delivered.filter(there & late), "late"), on="id", how="left")
+        .join(_marked(delivered.filter(there & day.is_null()), "undated"), on="id", how="left")
     )
     none, silent = pl.col("label").is_null(), pl.col("listed").is_null()
     repeated = pl.col("id").is_duplicated()
@@ -102,8 +98,8 @@ def join_labels(
         .then(pl.lit(CONFLICTING_LABELS))
         .when(pl.col("id").is_in(recurring.implode() if recurring is not None else []))
         .then(pl.lit(ID_RECURS))
-        .when(~none & ~usable)
-        .then(pl.coalesce("unusable", pl.lit(reason)))
+        .when(~none & ~kind.usable_label)
+        .then(pl.coalesce("unusable", pl.lit(kind.unusable)))
         .when(none & pl.col("withdrawn"))
         .then(pl.lit(LABEL_WITHDRAWN))
         .when(none & pl.col("early").is_not_null())
@@ -116,7 +112,7 @@ def join_labels(
     label: pl.Expr = pl.when(pl.col("unusable").is_null()).then(pl.col("label"))
     if absent_is_negative:
         label = pl.when(silent & pl.col("unusable").is_null()).then(0.0).otherwise(label)
-    return joined.with_columns(excluded=_with_example(joined), label=label.cast(pl.Int8) if task == "binary" else label)
+    return joined.with_columns(excluded=_with_example(joined), label=kind.joined_label(label))
 
 
 def _last(labels: pl.DataFrame) -> pl.DataFrame:
@@ -144,22 +140,15 @@ def _with_example(joined: pl.DataFrame) -> pl.Expr:
     """The reason, with the first of the values that it is about: a code that nobody has told us of is seen at once."""
     reason = pl.col("unusable")
     raw = pl.when(reason == AFTER_CLOSING).then(pl.col("late").str.slice(0, 10)).otherwise(pl.col("raw"))
-    shown = joined.filter(reason.is_in(_SHOWN_REASONS))
-    found = reason
-    for name, example in shown.group_by("unusable").agg(raw.min().alias("raw")).sort("unusable").iter_rows():
+    examples = joined.filter(reason.is_in(_SHOWN_REASONS)).group_by("unusable").agg(raw.min().alias("raw"))
+    with_example = reason
+    for name, example in examples.sort("unusable").iter_rows():
         if example is not None:
-            found = pl.when(reason == name).then(pl.lit(f"{name}{_SUCH_AS}{example[:_SHOWN]}")).otherwise(found)
-    return found
+            shown = pl.lit(f"{name}{_SUCH_AS}{example[:_SHOWN]}")
+            with_example = pl.when(reason == name).then(shown).otherwise(with_example)
+    return with_example
 
 
 def base_reason(reason: str) -> str:
     """The reason without the example that goes with it."""
     return reason.split(_SUCH_AS, 1)[0]
-
-
-_LABELS: dict[Task, tuple[pl.Expr, str]] = {
-    "binary": (pl.col("label").is_in([0.0, 1.0]), LABEL_NOT_BINARY),
-    "multiclass": (pl.col("label") != "", LABEL_NOT_A_CLASS),
-    "regression": (pl.col("label").is_between(-LARGEST_NUMBER, LARGEST_NUMBER), LABEL_NOT_A_NUMBER),
-}
-"""Which labels can be used, and why the others cannot."""

@@ -5,21 +5,22 @@ A tally is a polars frame with the columns ``excluded`` (why the rows count for 
 where none arrived), ``probability`` where labelled rows were chosen with known ones, one ``v<version>`` a version (0, 1, or null
 where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
 
-With several classes, ``label`` and ``v<version>`` are their names. With numbers they are 1 where there is one: the tally
+For several classes, ``label`` and ``v<version>`` are their names. For numbers they are 1 where there is one: the tally
 counts rows, and their losses lie beside it (``analysis.evidence.score_tally``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
 from analysis.evidence.row_labels import join_labels
-from analysis.one_look.measures import Task
-from analysis.tables.class_counts import ClassCounts
-from analysis.tables.counts import Confusion, PairedCounts
+from analysis.kinds import BINARY, KINDS, Cell, Kind, Task
+from analysis.tables.counts import Confusion
+from analysis.tables.pair_table import PairTable
 
 __all__ = [
     "ENTITY",
@@ -30,13 +31,12 @@ __all__ = [
     "confusion",
     "count_rows",
     "decision_column",
-    "pair_classes",
-    "pair_counts",
     "pair_exclusions",
     "pair_sampled",
+    "pair_table",
     "score_column",
     "segment_column",
-    "segment_counts",
+    "segment_tables",
     "tally",
 ]
 
@@ -71,16 +71,14 @@ def tally(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") ->
 def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     """The tally of rows that have their labels."""
     versions = [c for c in joined.columns if c.startswith("v")]
-    label, decision = pl.col("label"), pl.String if task == "multiclass" else pl.Int8
-    if task == "regression":
-        label = pl.when(label.is_not_null()).then(pl.lit(1, dtype=pl.Int8)).alias("label")
+    kind = KINDS[task]
     keys = [
         pl.col("excluded"),
         *(pl.col(s).cast(pl.String) for s in _segment_columns(joined)),
         *_entity(joined),
         *_probability(joined),
-        label,
-        *(pl.col(v).cast(decision) for v in versions),
+        kind.tally_label(pl.col("label")),
+        *(pl.col(v).cast(kind.decision_type) for v in versions),
     ]
     return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
 
@@ -111,75 +109,43 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.group_by(keys).agg(pl.col("n").sum()).sort(keys, nulls_last=True)
 
 
-def pair_counts(frame: pl.DataFrame, champion: str, challenger: str) -> PairedCounts:
-    """The counts of the rows that a judgement of the pair may use: those scored by both.
-
-    With several classes, label and decisions are 1 where they are right, so a row is in one of the cells with label 1; an
-    unlabelled row is one that neither flags. With numbers, all are 1.
-    """
-    return sum((counts for _, counts in _pair_cells(frame, champion, challenger)), PairedCounts())
+def pair_table(frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY) -> Any:
+    """The counts of the rows that a judgement of the pair may use: those that both scored. A table of the type that the kind has."""
+    return kind.total(table for _, table in _by_segments(frame, champion, challenger, kind))
 
 
-def segment_counts(frame: pl.DataFrame, champion: str, challenger: str) -> dict[tuple[str, str], PairedCounts]:
+def segment_tables(
+    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY
+) -> dict[tuple[str, str], PairTable]:
     """The counts of the pair within each value of each segment column."""
     columns = [c.removeprefix(_SEGMENT) for c in _segment_columns(frame)]
-    found: dict[tuple[str, str], PairedCounts] = {}
-    for values, counts in _pair_cells(frame, champion, challenger):
+    parts: dict[tuple[str, str], list[PairTable]] = {}
+    for values, table in _by_segments(frame, champion, challenger, kind):
         for column, value in zip(columns, values, strict=True):
-            key = column, "(missing)" if value is None else value
-            found[key] = found.get(key, PairedCounts()) + counts
-    return dict(sorted(found.items()))
+            parts.setdefault((column, "(missing)" if value is None else value), []).append(table)
+    return {key: kind.total(tables) for key, tables in sorted(parts.items())}
 
 
-def _pair_cells(
-    frame: pl.DataFrame, champion: str, challenger: str
-) -> list[tuple[tuple[str | None, ...], PairedCounts]]:
-    """The counts of the pair, cell by cell, each with its values of the segment columns."""
+def _by_segments(
+    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind
+) -> list[tuple[tuple[str | None, ...], PairTable]]:
+    """The counts of the pair for each combination of values of the segment columns."""
     c, h = decision_column(champion), decision_column(challenger)
     if c not in frame.columns or h not in frame.columns:
         return []
     segments = _segment_columns(frame)
     cells = _usable(frame, c, h).select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
-    cells = _right_or_wrong(cells) if _has_classes(frame) else cells
     cells = cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
-    found = []
+    by_values: dict[tuple[str | None, ...], list[Cell]] = {}
     for *values, label, old, new, n in cells.iter_rows():
-        labelled, unlabelled = [0] * 8, [0] * 4
-        if label is None:
-            unlabelled[2 * old + new] = n
-        else:
-            labelled[4 * label + 2 * old + new] = n
-        found.append((tuple(values), PairedCounts(tuple(labelled), tuple(unlabelled))))  # type: ignore[arg-type]
-    return found
+        by_values.setdefault(tuple(values), []).append((label, old, new, n))
+    return [(values, kind.table(of_values)) for values, of_values in by_values.items()]
 
 
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
     """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
     usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())
     return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
-
-
-def _right_or_wrong(cells: pl.DataFrame) -> pl.DataFrame:
-    """Label 1, and decisions 1 where they are the label; 0 where there is none."""
-    labelled = pl.col("label").is_not_null()
-    right = {d: (labelled & (pl.col(d) == pl.col("label"))).cast(pl.Int8) for d in ("c", "h")}
-    return cells.with_columns(label=pl.when(labelled).then(pl.lit(1, dtype=pl.Int8)), **right)
-
-
-def _has_classes(frame: pl.DataFrame) -> bool:
-    return frame.schema["label"] == pl.String
-
-
-def pair_classes(frame: pl.DataFrame, champion: str, challenger: str) -> ClassCounts | None:
-    """The counts of the same rows by the classes named; None for a tally that names none."""
-    c, h = decision_column(champion), decision_column(challenger)
-    if not _has_classes(frame):
-        return None
-    if c not in frame.columns or h not in frame.columns:
-        return ClassCounts()
-    cells = _usable(frame, c, h).select("label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n").rows()
-    labelled = (((y, old, new), n) for y, old, new, n in cells if y is not None)
-    return ClassCounts.of(labelled, (((old, new), n) for y, old, new, n in cells if y is None))
 
 
 def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> SampledCounts | None:
@@ -191,10 +157,10 @@ def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> Sampled
         return SampledCounts()
     cell = (4 * pl.col("label").cast(pl.Int64) + 2 * pl.col(c).cast(pl.Int64) + pl.col(h).cast(pl.Int64)).alias("cell")
     rows = _usable(frame, c, h).filter(pl.col("label").is_not_null()).group_by(PROBABILITY, cell).agg(pl.col("n").sum())
-    found: dict[float, list[int]] = {}
+    by_probability: dict[float, list[int]] = {}
     for p, at, n in rows.iter_rows():
-        found.setdefault(p, [0] * 8)[at] += n
-    return SampledCounts.of((p, tuple(cells)) for p, cells in found.items())  # type: ignore[misc]
+        by_probability.setdefault(p, [0] * 8)[at] += n
+    return SampledCounts.of((p, tuple(cells)) for p, cells in by_probability.items())  # type: ignore[misc]
 
 
 def confusion(frame: pl.DataFrame, version: str) -> Confusion:
@@ -217,7 +183,8 @@ def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict
         .iter_rows()
     )
     plain = frame.filter(pl.col("excluded").is_null())
-    counts = pair_counts(plain, champion, challenger)
-    unlabelled = sum(counts.unlabelled)
-    missing = int(plain["n"].sum()) - counts.n - unlabelled
+    versions = [decision_column(v) for v in (champion, challenger)]
+    scored = plain.filter(pl.all_horizontal(pl.col(v).is_not_null() if v in plain.columns else False for v in versions))
+    unlabelled = int(scored.filter(pl.col("label").is_null())["n"].sum())
+    missing = int(plain["n"].sum()) - int(scored["n"].sum())
     return {reason: n for reason, n in {**excluded, UNLABELLED: unlabelled, NOT_SCORED_BY_BOTH: missing}.items() if n}

@@ -7,7 +7,7 @@ Dirichlet(N + 1/2), whose intervals keep their coverage where a discordant cell 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +23,7 @@ from analysis.one_look.bootstrap_intervals import (
 )
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
-from analysis.tables.metrics import Floats, Metric, difference, paired_metric, paired_standard_error
+from analysis.tables.metrics import Floats, difference, paired_metric, paired_standard_error
 
 __all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "stratified_bootstrap", "summary"]
 
@@ -44,14 +44,14 @@ class Bootstrap:
 
 def bootstrap(
     counts: PairedCounts,
-    metrics: Sequence[Metric],
+    metrics: Collection[str],
     *,
     rng: np.random.Generator,
     confidence_level: float,
     n_resamples: int = 10_000,
     method: Resampling = "dirichlet",
     interval: IntervalKind = "percentile",
-) -> dict[Metric, Bootstrap | Undefined]:
+) -> dict[str, Bootstrap | Undefined]:
     """Bootstrap the paired difference of every metric from the same draws.
 
     Replicates in which a metric is undefined (0/0) are left out and counted; above 1 % of them no interval is given.
@@ -62,7 +62,7 @@ def bootstrap(
     if counts.n == 0:
         return {name: Undefined("no labelled row") for name in metrics}
     origin, draws = _tables(counts, rng, n_resamples, method)
-    found: dict[Metric, Bootstrap | Undefined] = {}
+    found: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         values = _differences(name, draws)
         limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
@@ -72,13 +72,13 @@ def bootstrap(
 
 def stratified_bootstrap(
     strata: Sequence[PairedCounts],
-    metrics: Sequence[Metric],
+    metrics: Collection[str],
     *,
     rng: np.random.Generator,
     confidence_level: float,
     n_resamples: int = 10_000,
     method: Resampling = "dirichlet",
-) -> dict[Metric, Bootstrap | Undefined]:
+) -> dict[str, Bootstrap | Undefined]:
     """The same where the labelled rows of every stratum were fixed by design: each is drawn by itself, and the draws are summed.
 
     n_s rows of stratum s are Multinomial(n_s, N_s / n_s), or n_s times shares from Dirichlet(N_s + 1/2), which adds four rows' worth
@@ -93,7 +93,7 @@ def stratified_bootstrap(
     for counts in filled:
         _, draws = _tables(counts, rng, n_resamples, method)
         total += draws * (counts.n / draws.sum(axis=1, keepdims=True))
-    found: dict[Metric, Bootstrap | Undefined] = {}
+    found: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         values = _differences(name, total)
         found[name] = summary(values, percentile_interval(values, confidence_level), method)
@@ -110,7 +110,7 @@ def _tables(
     return cells, rng.multinomial(counts.n, cells / counts.n, size=n_resamples).astype(np.float64)
 
 
-def _differences(name: Metric, tables: Floats) -> Floats:
+def _differences(name: str, tables: Floats) -> Floats:
     champion, challenger = paired_metric(name, tables)
     return challenger - champion
 
@@ -133,7 +133,7 @@ def summary(
 
 
 def _interval(
-    name: Metric,
+    name: str,
     counts: PairedCounts,
     origin: Floats,
     draws: Floats,

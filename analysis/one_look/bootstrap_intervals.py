@@ -14,7 +14,7 @@ from scipy import stats
 
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
-from analysis.tables.metrics import Floats, Metric, paired_metric
+from analysis.tables.metrics import Floats, paired_metric
 
 __all__ = [
     "IntervalKind",
@@ -73,7 +73,7 @@ def bca_interval(
     return Interval(float(low), float(high), confidence_level)
 
 
-def acceleration(name: Metric, counts: PairedCounts) -> float | Undefined:
+def acceleration(name: str, counts: PairedCounts) -> float | Undefined:
     """Efron's acceleration of the difference of ``name`` by the jackknife (1987, JASA 82:171), from the cells alone.
 
     Rows of a cell leave the same table behind, so with theta_j the difference after one row of cell j is left out and

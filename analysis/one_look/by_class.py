@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from analysis.one_look.class_metrics import ClassRecall, recall_by_class
 from analysis.one_look.marginals import TableTest, bhapkar, bowker, stuart_maxwell
-from analysis.one_look.multiclass import ClassRecall, recall_by_class
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import PairedOutcomes, Undefined
 
-__all__ = ["ByClass", "Marginal", "by_class", "marginal_tests"]
-
-Marginal = Literal["bowker", "stuart_maxwell", "bhapkar"]
+__all__ = ["ByClass", "by_class", "marginal_tests"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ def by_class(counts: ClassCounts) -> dict[str, ByClass | Undefined]:
     return found
 
 
-def marginal_tests(counts: ClassCounts) -> dict[Marginal, TableTest | Undefined]:
+def marginal_tests(counts: ClassCounts) -> dict[str, TableTest | Undefined]:
     """Whether the two name the classes alike, over all rows, labelled or not: how predictions moved, not which are better."""
     table = counts.predictions()
     return {"bowker": bowker(table), "stuart_maxwell": stuart_maxwell(table), "bhapkar": bhapkar(table)}

@@ -7,13 +7,13 @@ alone, none). Half a row in each of the K^3 cells would be K^2 / 4 times as many
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
 
 from analysis.one_look.bootstrap import Bootstrap, Resampling, percentile_interval, summary
-from analysis.one_look.multiclass import ClassMetric, class_difference, class_metric_array
+from analysis.one_look.class_metrics import class_difference, class_metric_array
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import Floats
@@ -25,13 +25,13 @@ _BLOCK = 2_000_000  # numbers drawn at once, so that memory does not grow with c
 
 def class_bootstrap(
     counts: ClassCounts,
-    metrics: Sequence[ClassMetric],
+    metrics: Collection[str],
     *,
     rng: np.random.Generator,
     confidence_level: float,
     n_resamples: int = 10_000,
     method: Resampling = "dirichlet",
-) -> dict[ClassMetric, Bootstrap | Undefined]:
+) -> dict[str, Bootstrap | Undefined]:
     """Bootstrap the paired difference of every metric from the same draws, the classes averaged over being fixed.
 
     ``dirichlet``: an occupied cell weighs Gamma(N), and each outcome of each class among the labels Gamma(1/2) more,
@@ -42,7 +42,7 @@ def class_bootstrap(
     """
     observed = {name: class_difference(name, counts) for name in metrics}
     defined = [name for name, found in observed.items() if not isinstance(found, Undefined)]
-    found: dict[ClassMetric, Bootstrap | Undefined] = {
+    found: dict[str, Bootstrap | Undefined] = {
         name: value for name, value in observed.items() if isinstance(value, Undefined)
     }
     if defined:

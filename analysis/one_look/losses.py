@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,9 +14,11 @@ from scipy import stats
 from analysis.one_look.mcnemar import Alternative
 from analysis.tables.counts import Undefined
 from analysis.tables.intervals import Interval
+from analysis.tables.measure import Measure
 from analysis.tables.metrics import Difference, Floats
 
 __all__ = [
+    "REGRESSION_LOSSES",
     "PairedLosses",
     "PairedT",
     "RegressionLoss",
@@ -25,7 +28,31 @@ __all__ = [
     "regression_losses",
 ]
 
-RegressionLoss = Literal["squared_error", "absolute_error"]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RegressionLoss(Measure):
+    """The loss of a predicted number; ``loss`` takes absolute errors of any shape and is not falling in them."""
+
+    loss: Callable[[Any], Any]
+
+    def bound(self, largest_error: float | None) -> float | None:
+        return None if largest_error is None else float(self.loss(largest_error))
+
+
+REGRESSION_LOSSES: dict[str, RegressionLoss] = {
+    m.name: m
+    for m in (
+        RegressionLoss(
+            name="squared_error", family="numbers", lower_is_better=True, largest_difference=math.inf,
+            loss=lambda error: error**2,
+        ),
+        RegressionLoss(
+            name="absolute_error", family="numbers", lower_is_better=True, largest_difference=math.inf,
+            loss=lambda error: error,
+        ),
+    )
+}  # fmt: skip
+"""By name, in units of the label or of its square: to add a loss is to add an entry here, and a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +114,22 @@ class PairedT:
     interval: Interval
 
 
-def regression_losses(
-    labels: ArrayLike, predictions: ArrayLike, *, loss: RegressionLoss, clip: float | None = None
-) -> Floats:
+def regression_losses(labels: ArrayLike, predictions: ArrayLike, *, loss: str, clip: float | None = None) -> Floats:
     """The loss of every row, to be paired by ``paired_losses``.
 
     ``clip``, declared before the data are seen, is the most that a row may cost, in units of the loss; what is
     estimated and tested is then the clipped loss. It tames heavy tails, and no d exceeds it. Raises ValueError for
     values that are not finite, shapes that differ, or a clip that is not above 0.
     """
-    y, given = np.asarray(labels, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
-    if y.shape != given.shape or not (np.isfinite(y).all() and np.isfinite(given).all()):
-        msg = f"need one finite label and prediction a row; their shapes are {y.shape} and {given.shape}"
+    y, predicted = np.asarray(labels, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    if y.shape != predicted.shape or not (np.isfinite(y).all() and np.isfinite(predicted).all()):
+        msg = f"need one finite label and prediction a row; their shapes are {y.shape} and {predicted.shape}"
         raise ValueError(msg)
     if clip is not None and not 0 < clip < math.inf:
         msg = f"a clip must be a number above 0, not {clip}"
         raise ValueError(msg)
     with np.errstate(over="ignore"):  # a loss beyond all numbers is clipped, or refused by paired_losses
-        error = np.abs(given - y)
-        each = error * error if loss == "squared_error" else error
+        each: Floats = REGRESSION_LOSSES[loss].loss(np.abs(predicted - y))
     return each if clip is None else np.minimum(each, clip)
 
 

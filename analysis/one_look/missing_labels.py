@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 
 from analysis.one_look.bootstrap import Bootstrap, percentile_interval, summary
 from analysis.tables.counts import PairedCounts, Undefined
-from analysis.tables.metrics import Difference, Floats, Metric, paired_metric
+from analysis.tables.metrics import Difference, Floats, paired_metric
 
 __all__ = ["begg_greenes", "corrected_difference", "worst_case"]
 
 
 def begg_greenes(
     counts: PairedCounts,
-    metrics: Sequence[Metric],
+    metrics: Collection[str],
     *,
     rng: np.random.Generator,
     confidence_level: float,
     n_resamples: int = 10_000,
-) -> dict[Metric, Bootstrap | Undefined]:
+) -> dict[str, Bootstrap | Undefined]:
     """Bootstrap the differences as if all rows were labelled, if a row's label is missing at random given both decisions.
 
     Begg and Greenes 1983 (Biometrics 39:207), paired: of all rows with decisions (c, h) the share with label y is
@@ -36,7 +36,7 @@ def begg_greenes(
     if not np.isfinite(whole).all():
         return {name: Undefined("rows with one pair of decisions have no label at all") for name in metrics}
     draws = _complete(rng.multinomial(total, cells / total, size=n_resamples).astype(np.float64))
-    found: dict[Metric, Bootstrap | Undefined] = {}
+    found: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         old, new = paired_metric(name, whole)
         if not np.isfinite([old[0], new[0]]).all():
@@ -48,7 +48,7 @@ def begg_greenes(
     return found
 
 
-def corrected_difference(counts: PairedCounts, name: Metric) -> Difference | Undefined:
+def corrected_difference(counts: PairedCounts, name: str) -> Difference | Undefined:
     """The difference of ``begg_greenes`` with its delta-method standard error over the twelve cells.
 
     SE^2 = sum_j N_j (d theta / d N_j)^2, the derivatives by central differences: theta is smooth in the cells.

@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.tables.counts import Undefined
+from analysis.tables.measure import Measure
 from analysis.tables.metrics import Floats
 
-__all__ = ["AucComponents", "ScoreLoss", "auc_components", "auc_covariance", "row_losses"]
+__all__ = [
+    "RANK_METRICS",
+    "SCORE_LOSSES",
+    "AucComponents",
+    "ScoreLoss",
+    "auc_components",
+    "auc_covariance",
+    "row_losses",
+]
 
-ScoreLoss = Literal["brier", "log"]
 _CLIP = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreLoss(Measure):
+    """The loss of a score; ``loss`` takes labels and scores of one shape, and gives one loss a row."""
+
+    loss: Callable[[Floats, Floats], Floats]
+
+
+def _log_loss(y: Floats, scores: Floats) -> Floats:
+    p = np.clip(scores, _CLIP, 1 - _CLIP)
+    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)
+
+
+SCORE_LOSSES: dict[str, ScoreLoss] = {
+    m.name: m
+    for m in (
+        ScoreLoss(
+            name="brier", family="scores", lower_is_better=True, mixes_classes=True, loss=lambda y, scores: (scores - y) ** 2
+        ),
+        ScoreLoss(
+            name="log_loss", family="scores", lower_is_better=True, mixes_classes=True, largest_difference=math.inf, loss=_log_loss
+        ),
+    )
+}  # fmt: skip
+"""By name; log loss with scores clipped to [1e-6, 1 - 1e-6]. To add a loss of scores is to add an entry here, and a test."""
+
+RANK_METRICS: dict[str, Measure] = {
+    m.name: m
+    for m in (
+        Measure(name="auc", family="ranks", process="batches"),
+        Measure(name="average_precision", family="ranks", process="batches", mixes_classes=True),
+    )
+}
+"""They compare rows with each other, so their evidence comes by batches. ``analysis.evidence.score_tally`` computes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +123,11 @@ def auc_covariance(labels: ArrayLike, scores: Sequence[ArrayLike]) -> tuple[Floa
 
 
 def _numbers(y: np.ndarray, scores: ArrayLike) -> Floats:
-    given = np.asarray(scores, dtype=np.float64)
-    if given.shape != y.shape or y.ndim != 1 or np.isnan(given).any():
+    numbers = np.asarray(scores, dtype=np.float64)
+    if numbers.shape != y.shape or y.ndim != 1 or np.isnan(numbers).any():
         msg = "need one label and one score that is a number for each row"
         raise ValueError(msg)
-    return given
+    return numbers
 
 
 def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, Floats]:
@@ -95,14 +137,7 @@ def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, 
     return v10, v01
 
 
-def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: ScoreLoss) -> Floats:
-    """The Brier score, or the log loss with scores clipped to [1e-6, 1 - 1e-6], of every row; shape (n,).
-
-    Raises ValueError for scores that are not one number a row.
-    """
+def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: str) -> Floats:
+    """The loss of every row; shape (n,). Raises ValueError for scores that are not one number a row."""
     y = np.asarray(labels, dtype=np.float64)
-    given = _numbers(y, scores)
-    if loss == "brier":
-        return np.asarray((given - y) ** 2)
-    p = np.clip(given, _CLIP, 1 - _CLIP)
-    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)
+    return np.asarray(SCORE_LOSSES[loss].loss(y, _numbers(y, scores)))

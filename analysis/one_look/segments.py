@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from scipy import stats
 
 from analysis.one_look.freeman_halton import freeman_halton
-from analysis.tables.counts import BinaryMetric, PairedCounts, PairedOutcomes, Undefined
+from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval, newcombe
-from analysis.tables.metrics import Metric, difference
+from analysis.tables.metrics import difference
 
 __all__ = [
     "Reversal",
@@ -22,14 +22,14 @@ __all__ = [
     "segment_forest",
 ]
 
-_REVERSIBLE: tuple[Metric, ...] = ("precision", "npv", "f1", "mcc")
+_REVERSIBLE: tuple[str, ...] = ("precision", "npv", "f1", "mcc")
 
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
     """Simpson's paradox: ``metric`` differs one way in every value of ``column``, and the other way in the total."""
 
-    metric: Metric
+    metric: str
     column: str
     pooled: float
 
@@ -45,7 +45,7 @@ class Segment:
     interval: Interval
 
 
-def paired_interval(counts: PairedCounts, name: BinaryMetric, *, confidence_level: float) -> Interval | Undefined:
+def paired_interval(counts: PairedCounts, name: str, *, confidence_level: float) -> Interval | Undefined:
     """Newcombe's interval for the difference of ``name``."""
     n = counts.labelled
     both_right = {"recall": n[7], "specificity": n[0], "accuracy": n[7] + n[0]}[name]
@@ -53,7 +53,7 @@ def paired_interval(counts: PairedCounts, name: BinaryMetric, *, confidence_leve
 
 
 def segment_forest(
-    segments: Mapping[tuple[str, str], PairedCounts], name: BinaryMetric, *, confidence_level: float
+    segments: Mapping[tuple[str, str], PairedCounts], name: str, *, confidence_level: float
 ) -> list[Segment]:
     """The difference of ``name`` in every segment that has a row to compare on."""
     forest = []

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from analysis.any_look.cost import CostMatrix
 from analysis.any_look.eprocess import DEFAULT_PRIOR, prior_for
 from analysis.any_look.group_sequential import Spending
-from analysis.one_look.measures import LINEAR, MEASURES, LinearMetric, Measure, Task, is_linear, span
-from analysis.tables.metrics import METRICS
+from analysis.kinds import BINARY, KINDS, MEASURE_NAMES, Kind, Measure, Task
+from analysis.tables.metrics import METRICS, OUTCOME_METRICS
 
 __all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Sampling", "Unlabelled"]
 
 ErrorBudget = Literal["family", "reign", "programme"]
 Unlabelled = Literal["refuse", "worst_case", "begg_greenes"]
 
-_PRIMARY: dict[Task, Measure] = {"binary": "recall", "multiclass": "accuracy", "regression": "squared_error"}
-_GUARDRAILS: dict[Task, dict[Measure, float]] = {
-    "binary": {"accuracy": 0.005, "precision": 0.03},
-    "multiclass": {"macro_recall": 0.02},
-    "regression": {},
-}
+if TYPE_CHECKING:
+    MeasureName: TypeAlias = str
+    OutcomeMetric: TypeAlias = str
+else:  # the names that the registry has, so that a file that names another one is told which there are
+    MeasureName = Literal[MEASURE_NAMES]
+    OutcomeMetric = Literal[OUTCOME_METRICS]
 
 
 class _Strict(BaseModel):
@@ -83,7 +83,7 @@ class Policy(_Strict):
     """The rule of decision. Every default is that of a plain pair of models judged once a week."""
 
     task: Task = "binary"
-    primary: Measure = Field("recall", description="What a challenger has to be better in.")
+    primary: MeasureName = Field("recall", description="What a challenger has to be better in.")
     min_gain: float = Field(0.0, ge=0, description="The gain that matters: it must be proven better by more than this.")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Probability of a false promotion; E must reach 1/alpha.")
     error_budget: ErrorBudget = Field(
@@ -91,10 +91,10 @@ class Policy(_Strict):
         description="What alpha is shared by: all challengers of a reign, also those that come later or have left; those that are judged "
         "together; or all there will ever be.",
     )
-    guardrails: dict[Measure, float] = Field(
-        _GUARDRAILS["binary"], description="What must be proven not to be worse than the champion's by this margin."
+    guardrails: dict[MeasureName, float] = Field(
+        dict(BINARY.guardrails), description="What must be proven not to be worse than the champion's by this margin."
     )
-    segment_guardrails: dict[LinearMetric, float] = Field(
+    segment_guardrails: dict[OutcomeMetric, float] = Field(
         {}, description="The same, in every segment; Holm's correction over the segments."
     )
     unit: Literal["row", "batch"] = Field(
@@ -139,16 +139,16 @@ class Policy(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_task(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or not isinstance(given.get("task", ""), str):
-            return given
-        task = given.get("task", "binary")
-        filled = {"primary": _PRIMARY.get(task, "recall"), **given}
-        share = given.get("planned_win_share")
+    def _defaults_of_the_task(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict) or not isinstance(settings.get("task", ""), str):
+            return settings
+        kind = KINDS.get(settings.get("task", "binary"), BINARY)
+        filled = {"primary": kind.primary, **settings}
+        share = settings.get("planned_win_share")
         if isinstance(share, (int, float)) and 0.5 < share <= 1:
             filled.setdefault("prior", prior_for(share))
-        bounded = given.get("unlabelled") == "worst_case" or given.get("sampling") is not None
-        usual = {m: v for m, v in _GUARDRAILS.get(task, {}).items() if not bounded or is_linear(m)}
+        outcomes_only = settings.get("unlabelled") == "worst_case" or settings.get("sampling") is not None
+        usual = {m: v for m, v in kind.guardrails.items() if not outcomes_only or kind.measures[m].counts_outcomes}
         filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
         return filled
 
@@ -171,13 +171,23 @@ class Policy(_Strict):
 
     @field_validator("guardrails", "segment_guardrails")
     @classmethod
-    def _sensible_margins(cls, value: dict[Measure, float]) -> dict[Measure, float]:
+    def _sensible_margins(cls, value: dict[str, float]) -> dict[str, float]:
         for name, margin in value.items():
-            if not 0 < margin < span(name):
-                bound = "" if span(name) == float("inf") else f" and below {span(name):g}"
+            most = next(k.measures[name].largest_difference for k in KINDS.values() if name in k.measures)
+            if not 0 < margin < most:
+                bound = "" if most == float("inf") else f" and below {most:g}"
                 msg = f"the margin of {name} must be above 0{bound}, not {margin:g}"
                 raise ValueError(msg)
         return dict(sorted(value.items()))  # so that their order in the file does not make another policy
+
+    @property
+    def kind(self) -> Kind:
+        """All that follows from the task."""
+        return KINDS[self.task]
+
+    def measure(self, name: str) -> Measure:
+        """The measure of the task that has this name. Raises KeyError for one that it has not."""
+        return self.kind.measures[name]
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Policy:
@@ -187,8 +197,8 @@ class Policy(_Strict):
 
     def _faults(self) -> list[str]:
         """Why these settings cannot stand together, each a sentence that says what to change."""
-        known = MEASURES[self.task]
-        named: list[Measure] = [self.primary, *self.guardrails]
+        known = self.kind.deciding()
+        named = [self.primary, *self.guardrails]
         faults = [
             f"{name} does not exist for the task {self.task}; its measures are: {', '.join(known)}"
             for name in named
@@ -198,36 +208,41 @@ class Policy(_Strict):
             faults.append(
                 f"{self.primary} is the primary metric; it cannot be a guardrail too. Remove it from guardrails."
             )
-        if self.min_gain >= span(self.primary, largest_error=self.largest_error):
+        if any(name not in known for name in named):
+            return faults
+        if self.min_gain >= self.measure(self.primary).span(self.largest_error):
             faults.append(f"min_gain is {self.min_gain:g}; no two models differ by that much in {self.primary}")
         if self.largest_error:
             faults += self._faults_of_clipping(self.largest_error)
-        if "cost" in named and self.costs is None:
-            faults.append("cost is named, and no costs are given; add costs: {fp: ..., fn: ...}")
-        if (
-            self.costs
-            and max(self.min_gain if self.primary == "cost" else 0, self.guardrails.get("cost", 0))
-            >= self.costs.matrix.span
-        ):
-            faults.append(
-                f"two decisions on a row differ by at most {self.costs.matrix.span:g} in cost; ask for less than that"
-            )
+        faults += self._faults_of_costs(named)
         if self.planned_win_share is not None and not math.isclose(self.prior, prior_for(self.planned_win_share)):
             faults.append("prior and planned_win_share both set the prior; keep one of them")
-        if self.task != "binary":
+        if not self.kind.decides:
             faults += self._faults_of_the_task()
-        if self.unlabelled != "refuse" and self.task == "binary":
+        elif self.unlabelled != "refuse":
             faults += self._faults_of_missing_labels(named)
         if self.horizon:
             faults += self._faults_of_horizon()
         return faults + self._faults_of_sampling(named)
 
-    def _faults_of_sampling(self, named: Sequence[Measure]) -> list[str]:
+    def _faults_of_costs(self, named: Sequence[str]) -> list[str]:
+        if self.costs is None:
+            needed = "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"
+            return [needed] if "cost" in named else []
+        asked = max(self.min_gain if self.primary == "cost" else 0, self.guardrails.get("cost", 0))
+        most = self.costs.matrix.span
+        return (
+            [f"two decisions on a row differ by at most {most:g} in cost; ask for less than that"]
+            if asked >= most
+            else []
+        )
+
+    def _faults_of_sampling(self, named: Sequence[str]) -> list[str]:
         if self.sampling is None:
             return []
-        if self.task != "binary":
+        if not self.kind.decides:
             return [f"sampling needs decisions of 0 and 1; the task is {self.task}; remove it"]
-        covered = (*LINEAR, "cost")
+        covered = (*OUTCOME_METRICS, "cost")
         faults = [
             f"labels of rows that were chosen with known probabilities are judged by recall, specificity, accuracy and cost; remove {m}"
             for m in named
@@ -250,13 +265,15 @@ class Policy(_Strict):
             faults.append(f"costs need {needs}")
         if self.unlabelled != "refuse":
             faults.append(f"unlabelled: {self.unlabelled} needs {needs}")
-        if self.planned_win_share is not None and self.task == "regression":
+        if self.planned_win_share is not None and not self.kind.outcome_metrics():
             faults.append("planned_win_share is a share of disagreements, which a regression has not; remove it")
         return faults
 
-    def _faults_of_missing_labels(self, named: Sequence[Measure]) -> list[str]:
+    def _faults_of_missing_labels(self, named: Sequence[str]) -> list[str]:
         worst = self.unlabelled == "worst_case"
-        covers, rest = ("recall, specificity and accuracy", LINEAR) if worst else ("metrics of decisions", METRICS)
+        covers, rest = (
+            ("recall, specificity and accuracy", OUTCOME_METRICS) if worst else ("metrics of decisions", METRICS)
+        )
         faults = [f"unlabelled: {self.unlabelled} covers {covers}; remove {m}" for m in named if m not in rest]
         if self.unit == "batch":
             faults.append(f"unlabelled: {self.unlabelled} needs rows as units; remove unit: batch")
@@ -265,9 +282,9 @@ class Policy(_Strict):
         return faults
 
     def _faults_of_clipping(self, largest_error: float) -> list[str]:
-        if self.task != "regression":
+        if self.measure(self.primary).family != "numbers":
             return [f"largest_error clips the errors of predicted numbers; the task is {self.task}; remove it"]
-        most = {name: span(name, largest_error=largest_error) for name in self.guardrails}
+        most = {name: self.measure(name).span(largest_error) for name in self.guardrails}
         return [
             f"the margin of {name} is {margin:g}; with this largest_error it must be below {most[name]:g}"
             for name, margin in self.guardrails.items()
@@ -275,8 +292,8 @@ class Policy(_Strict):
         ]
 
     def _faults_of_horizon(self) -> list[str]:
-        if self.task == "regression" or self.primary not in LINEAR:
-            others = ", ".join(m for m in LINEAR if m in MEASURES[self.task])
+        if not self.measure(self.primary).counts_outcomes:
+            others = ", ".join(m for m in OUTCOME_METRICS if m in self.kind.measures)
             instead = f", or choose one of {others}" if others else ""
             return [f"a horizon counts disagreements, which {self.primary} has not; remove horizon{instead}"]
         if self.min_gain or self.unit == "batch" or self.unlabelled != "refuse":

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.evidence import Contender, Evidence, PairedBatch
+from analysis.kinds import BINARY
 from analysis.one_look.mcnemar import mcnemar
-from analysis.one_look.measures import SCORE_MEASURES, Measure, gain_sign, is_linear, is_tally_metric
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.policy.planned import planned_look
 from analysis.seasons.season import Rule
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
-from analysis.tables.metrics import Floats, paired_metric
+from analysis.tables.metrics import METRICS, Floats, paired_metric
 from analysis.verdict.judge import judge, own_policy
 from analysis.verdict.proof import process, total_outcomes
 
@@ -84,7 +84,7 @@ class Scenario:
         rows: Floats = np.array(self.shares()) * np.repeat([self.negatives, self.positives], 4)
         return rows
 
-    def improved(self, primary: Measure, gain: float) -> Scenario:
+    def improved(self, primary: str, gain: float) -> Scenario:
         """The same with a challenger that is better by ``gain`` in recall at the champion's false positive rate.
 
         For specificity it is the gain in specificity at equal recall; for accuracy the gain in accuracy, with one share
@@ -109,15 +109,15 @@ class Scenario:
             gain_specificity=of_negatives,
         )
 
-    def gain_in(self, name: Measure, policy: Policy) -> float | Undefined:
+    def gain_in(self, name: str, policy: Policy) -> float | Undefined:
         """The gain that this is in ``name``, at the expected counts; positive where the challenger is better."""
         cells = self.expected()
         if name == "cost" and policy.costs:
             return float(cells @ policy.costs.matrix.saved() / cells.sum())
-        if not is_tally_metric(name):
+        if name not in METRICS:
             return Undefined(f"{name} is not a metric of decisions")
         champion, challenger = paired_metric(name, cells[None, :])
-        gain = gain_sign(name) * float(challenger[0] - champion[0])
+        gain = METRICS[name].sign * float(challenger[0] - champion[0])
         return gain if math.isfinite(gain) else Undefined(f"{name} does not exist for these rates")
 
 
@@ -143,14 +143,14 @@ def draw(scenario: Scenario, *, runs: int, batches: int, challengers: int = 1, r
     """
     shape = (runs, batches, challengers)
     s = scenario.shares()
-    found = np.zeros((*shape, 8), dtype=np.int64)
+    cells = np.zeros((*shape, 8), dtype=np.int64)
     for first, total in ((0, scenario.negatives), (4, scenario.positives)):
         flagged = np.broadcast_to(rng.binomial(total, s[first + 2] + s[first + 3], (runs, batches, 1)), shape)
-        found[..., first + 2] = rng.binomial(flagged, _within(s[first + 2], s[first + 3]))
-        found[..., first + 1] = rng.binomial(total - flagged, _within(s[first + 1], s[first]))
-        found[..., first + 3] = flagged - found[..., first + 2]
-        found[..., first] = total - flagged - found[..., first + 1]
-    return found
+        cells[..., first + 2] = rng.binomial(flagged, _within(s[first + 2], s[first + 3]))
+        cells[..., first + 1] = rng.binomial(total - flagged, _within(s[first + 1], s[first]))
+        cells[..., first + 3] = flagged - cells[..., first + 2]
+        cells[..., first] = total - flagged - cells[..., first + 1]
+    return cells
 
 
 def _within(share: float, rest: float) -> float:
@@ -184,22 +184,24 @@ def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None =
     Raises ValueError for a policy that simulated decisions of 0 and 1 cannot satisfy.
     """
     named = [policy.primary, *policy.guardrails]
-    if policy.task != "binary":
+    if policy.kind is not BINARY:
         msg = f"only decisions of 0 and 1 are simulated; the task is {policy.task}"
         raise ValueError(msg)
     if policy.sampling:
         msg = "rows that are chosen to be labelled with known probabilities are not simulated"
         raise ValueError(msg)
     for name in named:
-        if name in SCORE_MEASURES:
+        if policy.measure(name).beside_tally:
             msg = f"only decisions are simulated, not scores, and the policy asks for proof about {name}"
             raise ValueError(msg)
-    given = allowances or {}
+    allowed = allowances or {}
 
     def trial(evidence: Sequence[Evidence]) -> bool:
-        if not any(_may_pass(e, own_policy(policy, given.get(e.challenger.version), len(evidence))) for e in evidence):
+        if not any(
+            _may_pass(e, own_policy(policy, allowed.get(e.challenger.version), len(evidence))) for e in evidence
+        ):
             return False
-        return judge(evidence, policy, seed=0, allowances=given).promote is not None
+        return judge(evidence, policy, seed=0, allowances=allowed).promote is not None
 
     return trial
 
@@ -208,20 +210,20 @@ def _may_pass(evidence: Evidence, policy: Policy) -> bool:
     """Conditions that every promotion fulfils, the cheapest first; e-closure never raises an e-value."""
     if len(evidence.batches) < policy.min_batches:
         return False
-    if policy.horizon and is_linear(policy.primary):
+    if policy.horizon:
         if mcnemar(total_outcomes(evidence, policy.primary)).p_value >= policy.alpha:
             return False
         planned = planned_look(evidence.outcomes(policy.primary), policy.horizon, alpha=policy.alpha)
         if planned is None or not planned.crossed:
             return False
-    primary: list[tuple[Measure, float]] = [] if policy.horizon else [(policy.primary, policy.min_gain)]
-    guardrails = sorted(policy.guardrails.items(), key=lambda item: not is_linear(item[0]))
+    primary: list[tuple[str, float]] = [] if policy.horizon else [(policy.primary, policy.min_gain)]
+    guardrails = sorted(policy.guardrails.items(), key=lambda item: not policy.measure(item[0]).counts_outcomes)
     return all(_reached(evidence, *claim, policy) for claim in (*primary, *((name, -m) for name, m in guardrails)))
 
 
-def _reached(evidence: Evidence, name: Measure, null_gain: float, policy: Policy) -> bool:
-    found = process(evidence, name, policy)
-    return not isinstance(found, Undefined) and found.log_e(null_gain) >= -math.log(policy.alpha)
+def _reached(evidence: Evidence, name: str, null_gain: float, policy: Policy) -> bool:
+    own = process(evidence, name, policy)
+    return not isinstance(own, Undefined) and own.log_e(null_gain) >= -math.log(policy.alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +241,8 @@ class Promotions:
     @property
     def interval(self) -> Interval:
         """The 95 % interval of Clopper and Pearson (1934) for the probability of a promotion."""
-        found = stats.binomtest(self.promoted, self.runs).proportion_ci(0.95, method="exact")
-        return Interval(float(found.low), float(found.high), 0.95)
+        exact = stats.binomtest(self.promoted, self.runs).proportion_ci(0.95, method="exact")
+        return Interval(float(exact.low), float(exact.high), 0.95)
 
     @property
     def mean_batches(self) -> float:
@@ -271,9 +273,9 @@ def play(cells: Ints, trial: Trial) -> Promotions:
     runs, batches = cells.shape[:2]
     at_batch = [0] * batches
     for run in cells:
-        whole = evidence_of(run)
-        days = [b.date for b in whole[0].batches]
-        first = next((i for i, day in enumerate(days) if trial([e.until(day) for e in whole])), None)
+        evidence = evidence_of(run)
+        days = [b.date for b in evidence[0].batches]
+        first = next((i for i, day in enumerate(days) if trial([e.until(day) for e in evidence])), None)
         if first is not None:
             at_batch[first] += 1
     return Promotions(runs, tuple(at_batch))

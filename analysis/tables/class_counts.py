@@ -51,6 +51,30 @@ class ClassCounts:
         return sum(n for _, n in self.labelled)
 
     @property
+    def unlabelled_rows(self) -> int:
+        """Rows without a label."""
+        return sum(n for _, n in self.unlabelled)
+
+    @property
+    def disagreements(self) -> int:
+        """Labelled rows of which the two models name different classes."""
+        return sum(n for (_, c, h), n in self.labelled if c != h)
+
+    @property
+    def unlabelled_disagreements(self) -> int:
+        """Rows without a label of which the two models name different classes."""
+        return sum(n for (c, h), n in self.unlabelled if c != h)
+
+    @property
+    def errors(self) -> tuple[int, int]:
+        """Labelled rows on which the champion is wrong, and the challenger."""
+        return sum(n for (y, c, _), n in self.labelled if c != y), sum(n for (y, _, h), n in self.labelled if h != y)
+
+    @property
+    def one_class(self) -> bool:
+        return len(self.labels) == 1
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The classes that occur as a label."""
         return tuple(sorted({y for (y, _, _), _ in self.labelled}))
@@ -75,8 +99,11 @@ class ClassCounts:
         labelled = (((y, h, c), n) for (y, c, h), n in self.labelled)
         return ClassCounts.of(labelled, (((h, c), n) for (c, h), n in self.unlabelled))
 
-    def outcomes(self) -> PairedOutcomes:
+    def outcomes(self, metric: str = "accuracy") -> PairedOutcomes:
         """Wins, losses and ties over all labelled rows: which model names the label. A tie has both right or both wrong."""
+        if metric != "accuracy":
+            msg = f"wins and losses over several classes are those of accuracy, not of {metric}"
+            raise ValueError(msg)
         return _outcomes(self.labelled)
 
     def outcomes_of(self, name: str) -> PairedOutcomes:
@@ -91,6 +118,18 @@ class ClassCounts:
         for (c, h), n in self.unlabelled:
             unlabelled[2 * (c == name) + (h == name)] += n
         return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
+
+    def corrected(self, settled: ClassCounts) -> int:
+        """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
+        after = dict(settled.labelled)
+        return sum(max(0, n - after.get(key, 0)) for key, n in self.labelled if key[1] != key[2])
+
+    def as_recorded(self) -> PairedCounts:
+        """Label 1, and decisions 1 where they are the label; rows without one as those that neither flags."""
+        cells = [0] * 8
+        for (y, c, h), n in self.labelled:
+            cells[4 + 2 * (c == y) + (h == y)] += n
+        return PairedCounts(tuple(cells), (self.unlabelled_rows, 0, 0, 0))  # type: ignore[arg-type]
 
     def predictions(self) -> NDArray[np.int64]:
         """The K x K table (champion, challenger) of predicted classes over all rows, labelled or not, in the order of ``classes``."""
@@ -110,11 +149,11 @@ class ClassCounts:
             if label == prediction:
                 right[label] += n
         total = self.n
-        found = {}
+        matrices = {}
         for name in sorted({*labelled, *predicted}):
             tp, p, q = right[name], labelled[name], predicted[name]
-            found[name] = Confusion(tp=tp, fp=q - tp, fn=p - tp, tn=total - p - q + tp)
-        return found
+            matrices[name] = Confusion(tp=tp, fp=q - tp, fn=p - tp, tn=total - p - q + tp)
+        return matrices
 
 
 def _collect(entries: Iterable[tuple[_Key, int]]) -> tuple[tuple[_Key, int], ...]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-__all__ = ["BinaryMetric", "Confusion", "PairedCounts", "PairedOutcomes", "Undefined"]
-
-BinaryMetric = Literal["recall", "specificity", "accuracy"]
+__all__ = ["Confusion", "PairedCounts", "PairedOutcomes", "Undefined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,30 @@ class PairedCounts:
         return sum(self.labelled)
 
     @property
+    def unlabelled_rows(self) -> int:
+        """Rows without a label."""
+        return sum(self.unlabelled)
+
+    @property
+    def disagreements(self) -> int:
+        """Labelled rows that exactly one of the two flagged."""
+        return self.outcomes("accuracy").discordant
+
+    @property
+    def unlabelled_disagreements(self) -> int:
+        """Rows without a label that exactly one of the two flagged."""
+        return sum(self.unlabelled[1:3])
+
+    @property
+    def errors(self) -> tuple[int, int]:
+        """Labelled rows on which the champion is wrong, and the challenger."""
+        return self.champion.fp + self.champion.fn, self.challenger.fp + self.challenger.fn
+
+    @property
+    def one_class(self) -> bool:
+        return not (self.positives and self.negatives)
+
+    @property
     def positives(self) -> int:
         return sum(self.labelled[4:])
 
@@ -104,11 +125,19 @@ class PairedCounts:
         n, u = self.labelled, self.unlabelled
         return PairedCounts((n[0], n[2], n[1], n[3], n[4], n[6], n[5], n[7]), (u[0], u[2], u[1], u[3]))
 
+    def corrected(self, settled: PairedCounts) -> int:
+        """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
+        pairs = zip(self.labelled, settled.labelled, strict=True)
+        return sum(max(0, before - after) for cell, (before, after) in enumerate(pairs) if (cell & 3) in (1, 2))
+
+    def as_recorded(self) -> PairedCounts:
+        return self
+
     def flip(self) -> PairedCounts:
         """The same rows with label and decisions negated: the NPV of a table is the precision of its flip."""
         return PairedCounts(self.labelled[::-1], self.unlabelled[::-1])
 
-    def outcomes(self, metric: BinaryMetric) -> PairedOutcomes:
+    def outcomes(self, metric: str) -> PairedOutcomes:
         """Wins, losses and ties over the rows that ``metric`` is a share of: positives, negatives, or all."""
         n = self.labelled
         positives = PairedOutcomes(n[5], n[6], n[4] + n[7])
@@ -117,6 +146,9 @@ class PairedCounts:
             return positives
         if metric == "specificity":
             return negatives
+        if metric != "accuracy":
+            msg = f"wins and losses are those of recall, specificity or accuracy, not of {metric}"
+            raise ValueError(msg)
         return PairedOutcomes(
             positives.wins + negatives.wins, positives.losses + negatives.losses, positives.ties + negatives.ties
         )

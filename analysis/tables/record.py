@@ -23,13 +23,15 @@ def plain(value: Any) -> Any:
     """Dataclasses, mappings, dates and numbers as what JSON can hold.
 
     Floats keep 12 significant digits: processors differ in the last bit of exp and log. An infinite log e-value
-    becomes a string. A dataclass's field with ``metadata={"record": False}`` is left out.
+    becomes a string. A table of a pair is written as ``as_recorded`` gives it. A field of
+    a dataclass with ``metadata={"record": False}`` is left out.
     """
     if isinstance(value, Undefined):
         return {"undefined": value.reason}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kept = (f.name for f in dataclasses.fields(value) if f.metadata.get("record", True))
-        return {name: plain(getattr(value, name)) for name in kept}
+        table = value.as_recorded() if hasattr(value, "as_recorded") else value
+        kept = (f.name for f in dataclasses.fields(table) if f.metadata.get("record", True))
+        return {name: plain(getattr(table, name)) for name in kept}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
@@ -50,14 +52,14 @@ def plain(value: Any) -> Any:
 
 def _nested(mapping: Mapping[Any, Any]) -> dict[str, Any]:
     """A mapping whose tuple keys (column, value) become mappings of mappings."""
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for key, value in mapping.items():
         *path, last = key if isinstance(key, tuple) else (key,)
-        inner = found
+        inner = nested
         for part in path:
             inner = inner.setdefault(part, {})
         inner[last] = plain(value)
-    return found
+    return nested
 
 
 def canonical_json(value: Any) -> bytes:

@@ -12,7 +12,6 @@ from analysis.evidence.entities import EntityEvidence
 from analysis.evidence.gains import rows_count_alike
 from analysis.one_look.bootstrap import Bootstrap
 from analysis.one_look.clusters import ClusteredDifference, ClusteredTest
-from analysis.one_look.measures import MIXES_CLASSES, LinearMetric, Measure, amount, gain_sign, is_linear
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.intervals import Interval
@@ -35,7 +34,7 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
     """The conditions of a promotion, all of which have to hold at this very look."""
     threshold = -math.log(policy.alpha)
     batches = len(evidence.batches)
-    found = [
+    conditions = [
         Check(
             "batches",
             batches >= policy.min_batches,
@@ -57,29 +56,26 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
         ),
     ]
     if m.uneven and m.method != "batches":
-        found.append(
+        conditions.append(
             Check(
                 "batch unit",
                 m.log_e_batch_unit >= threshold,
-                f"{_varies(policy.primary)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
+                f"{_varies(policy)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
                 f"proof too: E = {e_text(m.log_e_batch_unit)} ({needed(policy.alpha)} needed)",
             )
         )
-    return tuple(found)
+    return tuple(conditions)
 
 
-def _varies(name: Measure) -> str:
-    return "the win share" if is_linear(name) else f"the gain in {name}"
+def _varies(policy: Policy) -> str:
+    counts_outcomes = policy.measure(policy.primary).counts_outcomes
+    return "the win share" if counts_outcomes else f"the gain in {policy.primary}"
 
 
 def _disagreement(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
-    if policy.task == "regression":
-        return []
-    d, unit = m.pairs.discordant, "entities" if evidence.entities else "rows"
-    finding = f"the two disagreed on {d} of the {m.pairs.n} {unit} that {shown_metric(policy)} is about"
-    if policy.task == "multiclass":
-        finding = f"exactly one of the two was right on {d} of the {m.pairs.n} rows"
-    return [Check("disagreement", d > 0, finding)]
+    unit = "entities" if evidence.entities else "rows"
+    finding = policy.kind.disagreement(m.pairs, unit, shown_metric(policy))
+    return [Check("disagreement", m.pairs.discordant > 0, finding)] if finding else []
 
 
 _OF_ENTITIES = " (as a share of entities: those on which it is right more often, less those on which the champion is)"
@@ -92,8 +88,8 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
     Where labels are missing that could overturn a proof, are corrected, or where silence is a negative, those that came late are
     looked at before anybody is promoted.
     """
-    checks, found = [], m.labels
-    asked = (("labels", found.log_e, 1), ("labels that came late", found.log_e_audit, 2))
+    checks, labels = [], m.labels
+    asked = (("labels", labels.log_e, 1), ("labels that came late", labels.log_e_audit, 2))
     for name, log_e, most in asked if policy.unlabelled == "refuse" else ():
         if isinstance(log_e, float):
             fault = "depend on the decisions"
@@ -101,41 +97,42 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
                 fault = "come more or less often than their probabilities say"
             finding = f"the evidence that {name} {fault} is E = {e_text(log_e)} (at most {most} allowed)"
             checks.append(Check(name, log_e <= math.log(most), finding))
-    many = found.missing > _MANY_MISSING * found.disagreements
+    many = labels.missing > _MANY_MISSING * labels.disagreements
     alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
-    safe = found.tipping_point is None and m.method == "rows" and is_linear(policy.primary) and alone
+    safe = (
+        labels.tipping_point is None and m.method == "rows" and policy.measure(policy.primary).counts_outcomes and alone
+    )
     left_out = policy.unlabelled == "refuse" and not policy.sampling
     unsafe = left_out and many and not safe
-    most = sum(evidence.counts.unlabelled) > evidence.counts.n or found.missing > found.disagreements / 2
+    most = evidence.counts.unlabelled_rows > evidence.counts.n or labels.missing > labels.disagreements / 2
     mixed = _mixed(policy, many=unsafe, most=left_out and most)
     if mixed:
         finding = (
-            f"{found.missing} of {found.disagreements} rows on which the two disagree have no label, and "
-            f"{sum(evidence.counts.unlabelled)} in all; if it is one class that lacks more of them, {mixed} is wrong and nothing shows "
+            f"{labels.missing} of {labels.disagreements} rows on which the two disagree have no label, and "
+            f"{evidence.counts.unlabelled_rows} in all; if it is one class that lacks more of them, {mixed} is wrong and nothing shows "
             "it: say what holds by unlabelled: worst_case or begg_greenes, or name recall and specificity instead"
         )
         checks.append(Check("labels of both classes", passed=False, finding=finding))
     silence = evidence.feed is not None and evidence.feed.absent_is_negative
-    if policy.task == "regression":
+    if not policy.kind.right_or_wrong:
         return checks
-    if unsafe or silence or found.corrected:
+    if unsafe or silence or labels.corrected:
         finding = (
-            f"labels that came late or were corrected were looked at in {found.audited} batches ({policy.min_batches} needed), as of "
-            f"{found.disagreements} rows on which the two disagree {found.missing} have none and {found.corrected} another one than before"
+            f"labels that came late or were corrected were looked at in {labels.audited} batches ({policy.min_batches} needed), as of "
+            f"{labels.disagreements} rows on which the two disagree {labels.missing} have none and {labels.corrected} another one "
+            "than before"
         )
-        checks.append(Check("late labels", found.audited >= policy.min_batches, finding))
+        checks.append(Check("late labels", labels.audited >= policy.min_batches, finding))
     elif evidence.feed is not None and not evidence.feed.looked_again:
         finding = "no batch is old enough yet to be looked at again, for labels that come late or are corrected"
         checks.append(Check("late labels", passed=False, finding=finding))
     return checks
 
 
-def _mixed(policy: Policy, *, many: bool, most: bool) -> Measure | None:
+def _mixed(policy: Policy, *, many: bool, most: bool) -> str | None:
     """A measure of the policy that mixes both classes and rests on too few labels for that: more are needed of the primary one."""
-    if policy.task != "binary":
-        return None
     named = [*([policy.primary] if many else []), *(policy.guardrails if most else [])]
-    return next((m for m in named if m in MIXES_CLASSES), None)
+    return next((name for name in named if policy.measure(name).mixes_classes), None)
 
 
 def _scores(evidence: Evidence) -> list[Check]:
@@ -169,44 +166,45 @@ def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
 
 def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     """What a single look would need as well: a promotion never contradicts the plain tests that stand beside it."""
-    found, primary = [], policy.primary
-    if is_linear(primary) and rows_count_alike(evidence.batches, policy):
+    needed_too, primary = [], policy.primary
+    measure = policy.measure(primary)
+    if measure.counts_outcomes and rows_count_alike(evidence.batches, policy):
         p = m.mcnemar[primary].p_value
-        found.append(
+        needed_too.append(
             Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")
         )
         if evidence.entities:
-            return [*found, *_rows_of_entities(evidence.entities, primary, policy)]
+            return [*needed_too, *_rows_of_entities(evidence.entities, primary, policy)]
     if primary in m.bootstrap:
-        return [*found, _bootstrap(m, policy)]
-    if policy.task == "regression":
+        return [*needed_too, _bootstrap(m, policy)]
+    if measure.family == "numbers":
         return [_student(m, policy)]
     total = m.metrics[primary]
     if isinstance(total, Undefined):
-        return [*found, Check("one look", False, f"{primary} is not defined: {total.reason}")]
-    excess = gain_sign(primary) * total.value - policy.min_gain
+        return [*needed_too, Check("one look", False, f"{primary} is not defined: {total.reason}")]
+    excess = measure.sign * total.value - policy.min_gain
     low = excess - float(stats.norm.isf(policy.alpha)) * total.standard_error
     finding = (
         f"at one look the gain in {primary} is at least {low + policy.min_gain:.4f} (above {policy.min_gain:g} needed)"
     )
-    return [*found, Check("one look", low > 0, finding)]
+    return [*needed_too, Check("one look", low > 0, finding)]
 
 
-def _rows_of_entities(entities: EntityEvidence, primary: LinearMetric, policy: Policy) -> list[Check]:
+def _rows_of_entities(entities: EntityEvidence, primary: str, policy: Policy) -> list[Check]:
     """Over all rows of every entity, at one look: that there is a gain, and that it is as large in rows as in entities."""
-    clustered, found = entities.clustered[primary], entities.differences.get(primary)
+    clustered, difference = entities.clustered[primary], entities.differences.get(primary)
     p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
     tested = Check(
         "entities", p < policy.alpha, f"over all rows of every entity p is {p_text(p)} (below {policy.alpha:g} needed)"
     )
     if not policy.min_gain:
         return [tested]
-    if not isinstance(found, ClusteredDifference):
+    if not isinstance(difference, ClusteredDifference):
         return [
             tested,
             Check("rows of entities", passed=False, finding="the gain in rows is not known: too few entities"),
         ]
-    low = found.value - float(stats.norm.isf(policy.alpha)) * found.standard_error
+    low = difference.value - float(stats.norm.isf(policy.alpha)) * difference.standard_error
     finding = (
         f"over all rows of every entity the gain in {primary} is at least {low:.4f} (above {policy.min_gain:g} needed)"
     )
@@ -214,22 +212,22 @@ def _rows_of_entities(entities: EntityEvidence, primary: LinearMetric, policy: P
 
 
 def _bootstrap(m: Measured, policy: Policy) -> Check:
-    found = m.bootstrap[policy.primary]
-    if isinstance(found, Bootstrap):
-        low, level = found.interval.low, found.interval.confidence_level
+    bootstrap = m.bootstrap[policy.primary]
+    if isinstance(bootstrap, Bootstrap):
+        low, level = bootstrap.interval.low, bootstrap.interval.confidence_level
         finding = f"the bootstrap's {level:.0%} interval starts at {low:.4f} (above {policy.min_gain:g} needed)"
         return Check("bootstrap", low > policy.min_gain, finding)
-    return Check("bootstrap", False, f"no bootstrap interval: {found.reason}")
+    return Check("bootstrap", False, f"no bootstrap interval: {bootstrap.reason}")
 
 
 def _student(m: Measured, policy: Policy) -> Check:
-    found = m.paired_interval
-    if isinstance(found, Interval):
-        low = f"at least {amount(policy.primary, found.low)} (above {policy.min_gain:g} needed)"
+    interval = m.paired_interval
+    if isinstance(interval, Interval):
+        low = f"at least {policy.measure(policy.primary).amount(interval.low)} (above {policy.min_gain:g} needed)"
         return Check(
-            "paired t", found.low > policy.min_gain, f"by a paired t test the gain in {policy.primary} is {low}"
+            "paired t", interval.low > policy.min_gain, f"by a paired t test the gain in {policy.primary} is {low}"
         )
-    return Check("paired t", False, f"no paired t test: {found.reason}")
+    return Check("paired t", False, f"no paired t test: {interval.reason}")
 
 
 def _guardrail(g: Guardrail, policy: Policy) -> Check:

@@ -10,7 +10,6 @@ from scipy import stats
 from analysis.evidence import Evidence
 from analysis.evidence.gains import rows_count_alike, total_difference
 from analysis.one_look.mcnemar import mcnemar
-from analysis.one_look.measures import is_linear
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.verdict.proof import total_outcomes
@@ -67,12 +66,12 @@ def choose(
 
 def _p_value(evidence: Evidence, policy: Policy) -> float:
     """Two-sided, of any difference in the primary metric."""
-    if is_linear(policy.primary) and rows_count_alike(evidence.batches, policy):
+    if policy.measure(policy.primary).counts_outcomes and rows_count_alike(evidence.batches, policy):
         return mcnemar(total_outcomes(evidence, policy.primary), alternative="two-sided").p_value
-    found = total_difference(evidence, policy.primary, policy)
-    if isinstance(found, Undefined) or found.standard_error == 0:
+    difference = total_difference(evidence, policy.primary, policy)
+    if isinstance(difference, Undefined) or difference.standard_error == 0:
         return 1.0
-    return float(2 * stats.norm.sf(abs(found.value) / found.standard_error))
+    return float(2 * stats.norm.sf(abs(difference.value) / difference.standard_error))
 
 
 def _others(versions: Sequence[str], one: str) -> str:

@@ -10,11 +10,10 @@ import numpy as np
 
 from analysis.any_look.process import Method, Process
 from analysis.evidence import Evidence
-from analysis.one_look.measures import LinearMetric, Measure
 from analysis.one_look.multiplicity import holm
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.verdict.proof import as_assumed, batch_process, process, varies
+from analysis.verdict.proof import batch_process, process, under_assumption, varies
 
 __all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
 
@@ -31,7 +30,7 @@ class Guardrail:
     as units have to carry either proof too: ``log_e_batch_unit`` and its reverse; else these are None.
     """
 
-    metric: Measure
+    metric: str
     margin: float
     method: Method | Undefined
     log_e: float
@@ -47,38 +46,38 @@ class SegmentGuardrail:
 
     column: str
     value: str
-    metric: LinearMetric
+    metric: str
     margin: float
     p_value: float
     p_value_reverse: float
     status: Status
 
 
-def guardrail(evidence: Evidence, name: Measure, margin: float, policy: Policy) -> Guardrail:
+def guardrail(evidence: Evidence, name: str, margin: float, policy: Policy) -> Guardrail:
     """Test non-inferiority within the margin, and its reverse, at the policy's alpha."""
-    found = process(evidence, name, policy)
-    if isinstance(found, Undefined):
-        return Guardrail(name, margin, found, 0.0, 0.0, None, None, "open")
-    rows = _both_directions(found, -margin)
+    own = process(evidence, name, policy)
+    if isinstance(own, Undefined):
+        return Guardrail(name, margin, own, 0.0, 0.0, None, None, "open")
+    rows = _both_directions(own, -margin)
     units = (
         _both_directions(batch_process(evidence, name, policy), -margin)
-        if _units(evidence, found, name, policy)
+        if _units(evidence, own, name, policy)
         else None
     )
     forward, reverse = rows if units is None else np.minimum(rows, units)
     threshold = -math.log(policy.alpha)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
     unit, unit_reverse = units or (None, None)
-    return Guardrail(name, margin, found.method, *rows, unit, unit_reverse, status)
+    return Guardrail(name, margin, own.method, *rows, unit, unit_reverse, status)
 
 
-def _both_directions(found: Process, null_gain: float) -> tuple[float, float]:
-    return found.log_e(null_gain), found.log_e_reverse(null_gain)
+def _both_directions(own: Process, null_gain: float) -> tuple[float, float]:
+    return own.log_e(null_gain), own.log_e_reverse(null_gain)
 
 
-def _units(evidence: Evidence, found: Process, name: Measure, policy: Policy) -> bool:
+def _units(evidence: Evidence, own: Process, name: str, policy: Policy) -> bool:
     """Whether batches have to carry the proof beside what is not a process of batches already."""
-    return found.method != "batches" and varies(evidence, name, policy)
+    return own.method != "batches" and varies(evidence, name, policy)
 
 
 def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuardrail, ...]:
@@ -86,8 +85,8 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
 
     The adjusted p-values allow a statement on each segment by itself; the policy asks for all of them.
     """
-    found: list[SegmentGuardrail] = []
-    assumed = as_assumed(evidence, policy).segments
+    guardrails: list[SegmentGuardrail] = []
+    assumed = under_assumption(evidence, policy).segments
     for name, margin in policy.segment_guardrails.items():
         keys = [key for key, counts in assumed.items() if counts.outcomes(name).n]
         tested = [guardrail(evidence.within(key), name, margin, policy) for key in keys]
@@ -95,8 +94,8 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
         reverse = holm([_anytime_p(g.log_e_reverse, g.log_e_batch_unit_reverse) for g in tested])
         for (column, value), p, q in zip(keys, forward, reverse, strict=True):
             status = _status(held=p <= policy.alpha, broken=q <= policy.alpha)
-            found.append(SegmentGuardrail(column, value, name, margin, p, q, status))
-    return tuple(found)
+            guardrails.append(SegmentGuardrail(column, value, name, margin, p, q, status))
+    return tuple(guardrails)
 
 
 def _anytime_p(rows: float, batches: float | None) -> float:

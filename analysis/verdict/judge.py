@@ -12,7 +12,6 @@ import numpy as np
 
 from analysis.any_look.forecast import Forecast
 from analysis.evidence import Evidence
-from analysis.one_look.measures import amount
 from analysis.one_look.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance
@@ -76,11 +75,11 @@ def judge(
     challengers, without which several that are proven are ranked by their lower limits alone. ``departed`` are those that challenged
     in this reign and do not compete any more.
     """
-    given = allowances or {}
-    waves = _waves(evidence, policy, given)
+    allowed = allowances or {}
+    waves = _waves(evidence, policy, allowed)
     left = Counter(a.wave for _, a in departed)
     own = [
-        own_policy(policy, given.get(e.challenger.version), waves.count(w) + left[w])
+        own_policy(policy, allowed.get(e.challenger.version), waves.count(w) + left[w])
         for e, w in zip(evidence, waves, strict=True)
     ]
     measured = [
@@ -105,20 +104,20 @@ def judge(
     return Judgement(assessments, choice.version, choice if len(candidates) > 1 else None)
 
 
-def _waves(evidence: Sequence[Evidence], policy: Policy, given: Mapping[str, Allowance]) -> list[int]:
+def _waves(evidence: Sequence[Evidence], policy: Policy, allowances: Mapping[str, Allowance]) -> list[int]:
     """The wave of each challenger; a family is one."""
     if policy.error_budget == "family":
         return [0] * len(evidence)
-    return [given[v].wave if (v := e.challenger.version) in given else 1 for e in evidence]
+    return [allowances[v].wave if (v := e.challenger.version) in allowances else 1 for e in evidence]
 
 
 def _log_es_of(departed: Sequence[tuple[Evidence, Allowance]], policy: Policy) -> dict[int, list[float]]:
     """The log e-values of those who have left, by wave; a family is those who are judged together."""
-    found: dict[int, list[float]] = {}
+    by_wave: dict[int, list[float]] = {}
     for evidence, allowance in departed if policy.error_budget == "reign" else ():
         own = process(evidence, policy.primary, policy)
-        found.setdefault(allowance.wave, []).append(0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain))
-    return found
+        by_wave.setdefault(allowance.wave, []).append(0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain))
+    return by_wave
 
 
 def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
@@ -176,10 +175,10 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
         return tuple(reasons)
     if high < 0:
         reasons.append(
-            f"harm: {policy.primary} is proven to be worse than the champion's (by at least {amount(policy.primary, -high)})"
+            f"harm: {policy.primary} is proven to be worse than the champion's (by at least {policy.measure(policy.primary).amount(-high)})"
         )
     elif high < policy.min_gain:
-        most = amount(policy.primary, high)
+        most = policy.measure(policy.primary).amount(high)
         reasons.append(
             f"futility: the gain in {policy.primary} is proven to be at most {most}, less than the {policy.min_gain:g} that matters"
         )

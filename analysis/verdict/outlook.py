@@ -12,11 +12,10 @@ from analysis.any_look.forecast import Forecast, forecast, forecast_batches, for
 from analysis.any_look.process import BatchProcess, LossProcess
 from analysis.evidence import Evidence
 from analysis.evidence.gains import total_difference
-from analysis.one_look.measures import gain_sign
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.verdict.assess import Measured
-from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, as_assumed, batch_process, process
+from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, batch_process, process, under_assumption
 
 __all__ = ["outlook_of"]
 
@@ -33,11 +32,11 @@ def outlook_of(
         return None
     if isinstance(m.method, Undefined):
         return Undefined(m.method.reason)
-    evidence, raised = as_assumed(evidence, policy), threshold + m.log_e - adjusted
+    evidence, raised = under_assumption(evidence, policy), threshold + m.log_e - adjusted
     if m.method in ("rows", "entities"):
         pairs = m.pairs
         if policy.unlabelled == "worst_case" and policy.min_gain > 0:  # ties without a label count against such a gain
-            pairs = replace(pairs, ties=pairs.ties + sum(evidence.counts.unlabelled))
+            pairs = replace(pairs, ties=pairs.ties + evidence.counts.unlabelled_rows)
         size = pairs.n / max(len(evidence.batches), 1)
         return forecast(
             pairs, rows_per_batch=size, null_gain=policy.min_gain, threshold=raised, prior=policy.prior, rng=rng
@@ -54,14 +53,14 @@ def outlook_of(
             clipped.losses, bound=clipped.bound, rows_per_batch=clipped.losses.n / max(len(evidence.batches), 1),
             null_gain=policy.min_gain, threshold=raised, rng=rng,
         )  # fmt: skip
-    found = total_difference(evidence, policy.primary, policy)
-    if isinstance(found, Undefined) or found.standard_error == 0:
+    difference = total_difference(evidence, policy.primary, policy)
+    if isinstance(difference, Undefined) or difference.standard_error == 0:
         return Undefined("no disagreement to extrapolate from")
     rows = sum(b.counts.n for b in evidence.batches)
     size = rows / len(evidence.batches)
     return forecast_estimate(
-        gain_sign(policy.primary) * found.value - policy.min_gain,
-        found.standard_error,
+        policy.measure(policy.primary).sign * difference.value - policy.min_gain,
+        difference.standard_error,
         rows=rows,
         rows_per_batch=size,
         rho2=rho_squared(2 * policy.alpha, size * LOOKS_UNTIL_TIGHTEST),

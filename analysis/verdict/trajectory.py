@@ -9,14 +9,11 @@ from datetime import date
 from analysis.any_look.cost import expected_cost
 from analysis.any_look.sampled import SampledCounts, sampled_difference, sampled_mean_difference
 from analysis.evidence import BatchTally, Evidence
-from analysis.evidence.score_sums import version_value
-from analysis.evidence.tally import confusion, pair_classes, pair_counts, pair_sampled
-from analysis.one_look.measures import Measure, is_class_measure, is_score_measure, is_tally_metric, loss_bound
-from analysis.one_look.multiclass import class_metric
+from analysis.evidence.tally import pair_sampled, pair_table
+from analysis.kinds.score_sums import version_value
 from analysis.one_look.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.tables.metrics import Difference, metric
 from analysis.verdict.proof import batch_process, process
 
 __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
@@ -40,8 +37,8 @@ def evidence_path(
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
     for day in dates:
         seen = [e.until(day) for e in evidence]
-        found = [process(e, policy.primary, policy) for e in seen]
-        raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in found]
+        processes = [process(e, policy.primary, policy) for e in seen]
+        raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in processes]
         adjusted = raw if policy.error_budget == "programme" else e_closure_by_wave(raw, numbers, {})
         for e, value in zip(seen, adjusted, strict=True):
             batches = batch_process(e, policy.primary, policy)
@@ -49,36 +46,35 @@ def evidence_path(
     return paths
 
 
-def metric_path(closed: Sequence[BatchTally], version: str, name: Measure, policy: Policy) -> list[tuple[date, float]]:
+def metric_path(closed: Sequence[BatchTally], version: str, name: str, policy: Policy) -> list[tuple[date, float]]:
     """``name`` of one version in each closed batch where it is defined; the policy has the costs and where errors are clipped."""
     each = ((t.date, _batch_value(t, version, name, policy)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
     return [(day, value) for day, value in each if not isinstance(value, Undefined)]
 
 
-def _batch_value(tally: BatchTally, version: str, name: Measure, policy: Policy) -> float | Undefined:
-    """``name`` of one version in one batch, of decisions, classes or scores."""
-    if is_score_measure(name):
-        bound = loss_bound(name, policy.largest_error)
-        found = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
-        return found[1] if found else Undefined("no labelled row with scores")
-    classes = pair_classes(tally.frame, version, version)
-    if classes is not None and is_class_measure(name):
-        return class_metric(name, classes.champion)
+def _batch_value(tally: BatchTally, version: str, name: str, policy: Policy) -> float | Undefined:
+    """``name`` of one version in one batch."""
+    measure = policy.measure(name)
+    if measure.beside_tally:
+        bound = measure.bound(policy.largest_error)
+        kept = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
+        return kept[1] if kept else Undefined("no labelled row with scores")
     sampled = pair_sampled(tally.frame, version, version)
     if policy.sampling and sampled is not None:
         return _weighted_value(sampled, name, policy)
-    if name == "cost" and policy.costs:
-        found_cost = expected_cost(pair_counts(tally.frame, version, version), policy.costs.matrix)
-        return found_cost if isinstance(found_cost, Undefined) else found_cost.champion
-    if is_tally_metric(name):
-        return metric(name, confusion(tally.frame, version))
-    return Undefined(f"{name} is not a metric of a tally of decisions")
+    counts = pair_table(tally.frame, version, version, policy.kind)
+    if measure.family != "cost":
+        return policy.kind.value(name, counts)
+    if policy.costs is None:
+        return Undefined("cost has no price")
+    cost = expected_cost(counts, policy.costs.matrix)
+    return cost if isinstance(cost, Undefined) else cost.champion
 
 
-def _weighted_value(sampled: SampledCounts, name: Measure, policy: Policy) -> float | Undefined:
-    found: Difference | Undefined = Undefined(f"{name} is not a metric of a tally of decisions")
-    if name == "cost" and policy.costs:
-        found = sampled_mean_difference(sampled, *policy.costs.matrix.by_cell())
-    elif is_tally_metric(name):
-        found = sampled_difference(sampled, name)
-    return found if isinstance(found, Undefined) else found.champion
+def _weighted_value(sampled: SampledCounts, name: str, policy: Policy) -> float | Undefined:
+    if name == "cost":
+        assert policy.costs is not None
+        difference = sampled_mean_difference(sampled, *policy.costs.matrix.by_cell())
+    else:
+        difference = sampled_difference(sampled, name)
+    return difference if isinstance(difference, Undefined) else difference.champion

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from analysis.evidence import NOT_CLOSED, Evidence
 from analysis.evidence.row_labels import NO_ID_MATCHES, base_reason
 from analysis.evidence.tally import NOT_SCORED_BY_BOTH
-from analysis.one_look.measures import Task
 from analysis.policy import Policy
+from analysis.tables.counts import PairedCounts
 from analysis.verdict.assess import Measured
 from analysis.verdict.checks import e_text
 from analysis.verdict.guardrails import CHECK_LEVEL
@@ -21,13 +20,13 @@ def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[st
     """Why the data cannot carry a judgement at all."""
     reasons = []
     if evidence.champion.digest == evidence.challenger.digest:
-        threshold = " with the champion's own threshold" if policy.task == "binary" else ""
+        threshold = " with the champion's own threshold" if policy.kind.decides else ""
         reasons.append(f"the challenger is the champion's own model{threshold}")
     reasons += _labels_follow(m, policy)
     reasons += _unusable(evidence, m, policy)
     if len(evidence.batches) >= policy.min_batches:
-        reasons += _follow_a_model(evidence, m, policy)
-        if _of_one_class(evidence, m, policy):
+        reasons += _follow_a_model(evidence, m)
+        if m.counts.one_class:
             stays = "; what has closed stays so, and a cure counts from the next batches on"
             reasons.append(f"all {m.counts.n} labels are of one class{_commonest(evidence)}{stays}")
     return tuple(reasons)
@@ -43,9 +42,9 @@ def _unusable(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
         ]
     if silent >= policy.min_batches and not m.counts.n:
         return [f"no row of {silent} batches that are due has a label that can be used{_commonest(evidence)}"]
-    named = {name for (_, c, h), _ in evidence.classes.labelled for name in (c, h)}
-    if evidence.classes.labels and not named & set(evidence.classes.labels):
-        examples = f"labels such as '{min(evidence.classes.labels)}', classes such as '{min(named)}'"
+    named, labels = ({name for key in m.class_counts for name in key[part]} for part in (slice(1, 3), slice(0, 1)))
+    if labels and not named & labels:
+        examples = f"labels such as '{min(labels)}', classes such as '{min(named)}'"
         return [f"no label is a class that a model names: {examples}; write them alike"]
     return []
 
@@ -63,61 +62,52 @@ _TOO_GOOD = 200  # labelled rows on which no model is right every time
 _FEW_POSITIVES = 20
 
 
-def _follow_a_model(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
+def _follow_a_model(evidence: Evidence, m: Measured) -> list[str]:
     """Whether labels look as if a model had made them, or as if only its alerts were looked into."""
-    if policy.task == "regression" or evidence.entities:
+    if evidence.entities:
         return []
     reasons = []
-    both = ((evidence.champion, m.counts.champion), (evidence.challenger, m.counts.challenger))
+    versions = evidence.champion.version, evidence.challenger.version
     if m.counts.n >= _TOO_GOOD and m.counts.outcomes("accuracy").discordant >= _FEW_POSITIVES:
         reasons += [
-            f"every one of the {m.counts.n} labels is what version {one.version} said; labels that a model has made cannot judge models"
-            for one, found in both
-            if not found.fp + found.fn
+            f"every one of the {m.counts.n} labels is what version {version} said; labels that a model has made cannot judge models"
+            for version, errors in zip(versions, m.counts.errors, strict=True)
+            if not errors
         ]
-    if evidence.feed and evidence.feed.absent_is_negative and m.counts.positives >= _FEW_POSITIVES and not reasons:
+    counts = m.counts
+    silence = evidence.feed is not None and evidence.feed.absent_is_negative
+    if silence and isinstance(counts, PairedCounts) and counts.positives >= _FEW_POSITIVES and not reasons:
         reasons += [
-            f"version {one.version} flagged every one of the {m.counts.positives} positives, so it seems that only its alerts are looked "
+            f"version {version} flagged every one of the {counts.positives} positives, so it seems that only its alerts are looked "
             "into, and silence is no negative; have a sample of the other rows labelled, and set absent: missing"
-            for one, found in both
-            if not found.fn
+            for version, decisions in zip(versions, (counts.champion, counts.challenger), strict=True)
+            if not decisions.fn
         ]
     return reasons
 
 
-_DIFFERING: Mapping[Task, str] = {
-    "binary": "rows flagged by one model alone",
-    "multiclass": "rows on which the two name different classes",
-    "regression": "rows on which the two predict different numbers",
-}
 _FEW_CORRECTED = 0.05  # of the disagreements: what no bound on missing labels covers
 _CURE = "label them alike, or set 'unlabelled' in the policy"
 
 
 def _labels_follow(m: Measured, policy: Policy) -> list[str]:
     """Whether labels depend on what the models said, so that rows without one cannot be left out."""
-    threshold, found = -math.log(CHECK_LEVEL), m.labels
+    threshold, labels = -math.log(CHECK_LEVEL), m.labels
     reasons = []
-    if policy.unlabelled == "refuse" and isinstance(found.log_e, float) and found.log_e >= threshold:
-        e = f"(E = {e_text(found.log_e)})"
+    if policy.unlabelled == "refuse" and isinstance(labels.log_e, float) and labels.log_e >= threshold:
+        e = f"(E = {e_text(labels.log_e)})"
         reasons.append(
             f"labels come more or less often than their probabilities say {e}; correct 'columns.label_probability', which is the chance "
             "that a row has a label when its batch closes, or raise maturity_days"
             if policy.sampling
-            else f"labels depend on the decisions: {_DIFFERING[policy.task]} lack a label at different rates, whatever their class "
+            else f"labels depend on the decisions: {policy.kind.differing} lack a label at different rates, whatever their class "
             f"{e}; {_CURE}"
         )
-    bounded = policy.unlabelled == "worst_case" and found.corrected <= _FEW_CORRECTED * found.disagreements
-    if not bounded and isinstance(found.log_e_audit, float) and found.log_e_audit >= threshold:
-        cure = "" if found.corrected else ", or set 'unlabelled: worst_case' in the policy"
+    bounded = policy.unlabelled == "worst_case" and labels.corrected <= _FEW_CORRECTED * labels.disagreements
+    if not bounded and isinstance(labels.log_e_audit, float) and labels.log_e_audit >= threshold:
+        cure = "" if labels.corrected else ", or set 'unlabelled: worst_case' in the policy"
         reasons.append(
-            f"labels depend on the decisions: of one class, {_DIFFERING[policy.task]} get their label, or its correction, late at "
-            f"different rates (E = {e_text(found.log_e_audit)}); raise maturity_days{cure}"
+            f"labels depend on the decisions: of one class, {policy.kind.differing} get their label, or its correction, late at "
+            f"different rates (E = {e_text(labels.log_e_audit)}); raise maturity_days{cure}"
         )
     return reasons
-
-
-def _of_one_class(evidence: Evidence, m: Measured, policy: Policy) -> bool:
-    if policy.task == "multiclass":
-        return len(evidence.classes.labels) == 1
-    return policy.task == "binary" and not (m.counts.positives and m.counts.negatives)

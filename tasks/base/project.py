@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from analysis.one_look.measures import Task
+from analysis.kinds import Task
 from analysis.policy import Costs, Horizon, Policy, Sampling
 from tasks.base.errors import DethroneError
 

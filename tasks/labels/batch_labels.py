@@ -13,7 +13,7 @@ import polars as pl
 from analysis.evidence import closing_date
 from analysis.evidence.row_labels import IDS_OF_NO_BATCH, NO_ID_MATCHES, NO_LABEL_CAME, join_labels
 from analysis.evidence.tally import decision_column, score_column
-from analysis.one_look.measures import Task
+from analysis.kinds import Task
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest, read_parts

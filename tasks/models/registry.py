@@ -19,7 +19,7 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
-from analysis.one_look.measures import Task
+from analysis.kinds import Task
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
 from tasks.models.outputs import ScoringError, predictions_of

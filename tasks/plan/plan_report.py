@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from dataclasses import asdict
 
-from analysis.one_look.measures import is_linear
 from analysis.policy import Policy
 from analysis.seasons.simulate import Promotions
 from analysis.tables.counts import Undefined
@@ -105,7 +104,7 @@ def plan_caveats(plan: Plan) -> list[str]:
 
 
 def _gain(policy: Policy, course: Course) -> str:
-    if is_linear(policy.primary):
+    if policy.measure(policy.primary).counts_outcomes:
         return f"{course.gain:g} in {policy.primary}"
     return f"{course.gain:g} in recall ({_primary(policy, course)} in {policy.primary})"
 
@@ -152,7 +151,7 @@ def _matters(policy: Policy) -> str:
 
 
 def _policy(plan: Plan, policy: Policy) -> str:
-    linear = is_linear(policy.primary)
+    linear = policy.measure(policy.primary).counts_outcomes
     header = [f"gain in {policy.primary}"] if linear else ["gain in recall", f"gain in {policy.primary}"]
     header += ["won : lost a batch", "promoted", "95 %", "mean batches", "half promoted by", "80 % promoted by"]
     rows = []
@@ -193,7 +192,7 @@ def _need(n: Need | None) -> str:
 
 
 def _naive(plan: Plan, policy: Policy) -> str:
-    unit = policy.primary if is_linear(policy.primary) else "recall"
+    unit = policy.primary if policy.measure(policy.primary).counts_outcomes else "recall"
     names = [DETHRONE, *(n for n in plan.equal.rules if n != DETHRONE)]
     rows = [[f"**{n}**" if n == DETHRONE else escape(n), *(_cell(c.rules[n]) for c in plan.courses)] for n in names]
     return table(["rule", *(f"gain in {unit} {c.gain:g}" for c in plan.courses)], rows)

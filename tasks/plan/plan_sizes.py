@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from analysis.any_look.planning import connor, e_process_pairs, rows_for
-from analysis.one_look.measures import is_linear
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
 
@@ -40,7 +39,12 @@ class Sizes:
 
 def sizes(scenario: Scenario, policy: Policy, alpha: float) -> Sizes | None:
     """The sizes for one scenario; ``None`` where there is no gain, or where wins and losses of rows against 0 are not what decides."""
-    if not is_linear(policy.primary) or policy.min_gain or policy.unit == "batch" or policy.horizon:
+    if (
+        not policy.measure(policy.primary).counts_outcomes
+        or policy.min_gain
+        or policy.unit == "batch"
+        or policy.horizon
+    ):
         return None
     cells = scenario.expected()
     won, lost = deciding(policy, cells[5], cells[2]), deciding(policy, cells[6], cells[1])

@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from analysis.evidence import BatchTally
 from analysis.one_look.bootstrap import Bootstrap
 from analysis.one_look.losses import PairedT
-from analysis.one_look.measures import LOSSES, MEASURES, Measure, Task, gain_sign, is_regression_loss, span
 from analysis.policy import Policy
 from analysis.tables.intervals import Interval
-from analysis.tables.metrics import METRICS, Difference
+from analysis.tables.metrics import Difference
 from analysis.verdict.assess import shown_metric
 from analysis.verdict.checks import needed
 from analysis.verdict.judge import Assessment
@@ -93,25 +92,24 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
 
     Losses of numbers have no scale in common: they are shown as shares of the champion's.
     """
-    names: list[Measure] = [n for n in METRICS if n != "alert_rate"]
-    if policy.task != "binary":
-        names = list(MEASURES[policy.task])
+    shown = policy.kind.measures.values()
+    names = [m.name for m in shown if m.can_decide and m.family in ("decisions", "classes", "numbers")]
     figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.25 * len(names))
     for axes, a in zip(panels, assessments, strict=True):
         for row, name in enumerate(reversed(names)):
             found, interval = a.measured.metrics[name], _interval(a, name)
             if not isinstance(found, Difference) or interval is None:
                 continue
-            unit = found.champion / 100 if is_regression_loss(name) else 1.0
+            unit = found.champion / 100 if policy.measure(name).family == "numbers" else 1.0
             if not unit:
                 continue  # the champion is never wrong
             main = name == policy.primary or name in policy.guardrails
             low, high = interval.low / unit, interval.high / unit
             _whisker(axes, row, found.value / unit, low, high, _INK if main else _FAINT)
             if name == policy.primary and policy.min_gain:
-                _margin(axes, row, gain_sign(name) * policy.min_gain / unit, _GOOD)
+                _margin(axes, row, policy.measure(name).sign * policy.min_gain / unit, _GOOD)
             elif name in policy.guardrails:
-                _margin(axes, row, -gain_sign(name) * policy.guardrails[name] / unit, _BAD)
+                _margin(axes, row, -policy.measure(name).sign * policy.guardrails[name] / unit, _BAD)
         axes.axvline(0, color=_FAINT, linewidth=0.8)
         axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in reversed(names)])
         axes.set_title(f"version {a.evidence.challenger.version}: {a.verdict.value}")
@@ -121,9 +119,9 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
     return figure
 
 
-def _interval(a: Assessment, name: Measure) -> Interval | None:
+def _interval(a: Assessment, name: str) -> Interval | None:
     """Of challenger minus champion, at one look."""
-    if is_regression_loss(name):
+    if name in a.measured.losses:
         test = a.measured.losses[name]
         found = test.interval if isinstance(test, PairedT) else None
         return Interval(-found.high, -found.low, found.confidence_level) if found else None
@@ -199,7 +197,7 @@ def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves
     return figure
 
 
-_BESIDE: dict[Task, tuple[Measure, ...]] = {
+_BESIDE: dict[str, tuple[str, ...]] = {
     "binary": ("precision", "recall"),
     "multiclass": ("accuracy", "macro_recall"),
     "regression": ("squared_error", "absolute_error"),
@@ -224,8 +222,8 @@ def weekly_metrics(
             )  # fmt: skip
         for reign in reigns:
             axes.axvline(reign.since, color=version_color(reign.version), linewidth=1.2, linestyle="--")
-        axes.set_title(name.replace("_", " ") + (" (lower is better)" if name in LOSSES else ""))
-        if span(name) == 1:
+        axes.set_title(name.replace("_", " ") + (" (lower is better)" if policy.measure(name).lower_is_better else ""))
+        if policy.measure(name).largest_difference == 1:
             axes.set_ylim(0, 1)
         else:
             axes.margins(y=0.2)  # room for who leads

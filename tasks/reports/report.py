@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.one_look.measures import Task, is_linear
+from analysis.kinds import Task
 from analysis.policy import Policy
 from analysis.verdict.checks import needed
 from analysis.verdict.judge import Assessment
@@ -215,7 +215,7 @@ def _accounting(assessments: Sequence[Assessment], policy: Policy) -> str:
 
 
 def _limitations(policy: Policy) -> str:
-    lead = "win share" if is_linear(policy.primary) else "gain"
+    lead = "win share" if policy.measure(policy.primary).counts_outcomes else "gain"
     return "\n".join(
         f"- {text}"
         for text in (

@@ -7,12 +7,12 @@ from analysis.any_look.planning import fewest_disagreements
 from analysis.any_look.process import Method
 from analysis.one_look.clusters import ClusteredDifference, ClusteredTest
 from analysis.one_look.labels import label_share_p_value
-from analysis.one_look.measures import LOSSES, Measure, amount, is_linear, is_regression_loss
 from analysis.one_look.segments import exact_homogeneity_p_value
 from analysis.policy import Policy
 from analysis.policy.planned import PlannedLook
 from analysis.tables.counts import Undefined
 from analysis.tables.intervals import Interval
+from analysis.tables.measure import Measure
 from analysis.tables.metrics import Difference
 from analysis.verdict.assess import RECENT_BATCHES, shown_metric
 from analysis.verdict.checks import needed
@@ -44,7 +44,7 @@ def challenger(a: Assessment, policy: Policy) -> str:
         reasons,
         *numbers(a, policy),
         _labels(a, policy),
-        _guardrails(a),
+        _guardrails(a, policy),
         _sequential(a, policy),
         _segments(a),
     ]
@@ -104,15 +104,17 @@ def _tested(p: float | Undefined) -> str:
     return f"not tested, {p.reason}" if isinstance(p, Undefined) else f"p {p_value(p)}"
 
 
-def _guardrails(a: Assessment) -> str:
+def _guardrails(a: Assessment, policy: Policy) -> str:
     if not a.measured.guardrails:
         return "No guardrails."
     rows = []
     for g in a.measured.guardrails:
         found = a.measured.metrics.get(g.metric)
-        value = amount(g.metric, found.value, sign=True) if isinstance(found, Difference) else "undefined"
+        value = (
+            policy.measure(g.metric).amount(found.value, sign=True) if isinstance(found, Difference) else "undefined"
+        )
         unit = "" if g.log_e_batch_unit is None else f"; batches as units {e_value(g.log_e_batch_unit)}"
-        bound = "+" if g.metric in LOSSES else "−"
+        bound = "+" if policy.measure(g.metric).lower_is_better else "−"
         rows.append(
             [
                 f"**{g.metric}**",
@@ -138,14 +140,14 @@ _UNIT = {"entities": ", as a share of entities"}
 
 
 def _sequential(a: Assessment, policy: Policy) -> str:
-    m, primary = a.measured, policy.primary
+    m, primary, measure = a.measured, policy.primary, policy.measure(policy.primary)
     anytime = (
-        f"{_limits(primary, m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
+        f"{_limits(measure, m.interval)} ({level_text(m.interval.confidence_level)} confidence sequence: valid at every look)"
         if isinstance(m.interval, Interval)
         else m.interval.reason
     )
     single = (
-        f"{_limits(primary, m.paired_interval)} ({_interval_method(policy)})"
+        f"{_limits(measure, m.paired_interval)} ({_interval_method(policy)})"
         if isinstance(m.paired_interval, Interval)
         else m.paired_interval.reason
     )
@@ -157,7 +159,7 @@ def _sequential(a: Assessment, policy: Policy) -> str:
         ],
         ["method", _METHODS[m.method] if isinstance(m.method, str) else m.method.reason],
         [f"gain in {primary}{_UNIT.get(str(m.method), '')}", anytime],
-        [_at_one_look(primary, policy), single],
+        [_at_one_look(measure, policy), single],
         *_disagreements(a, policy),
         ["variation between batches", f"{spread}; batches as units: E = {e_value(m.log_e_batch_unit)}"],
         [f"last {RECENT_BATCHES} batches", _recent(m.recent, policy)],
@@ -174,16 +176,16 @@ def _sequential(a: Assessment, policy: Policy) -> str:
 def _interval_method(policy: Policy) -> str:
     if policy.sampling:
         return "normal, of weighted rows"
-    return "paired t" if is_regression_loss(policy.primary) else "Newcombe"
+    return "paired t" if policy.measure(policy.primary).family == "numbers" else "Newcombe"
 
 
-def _limits(name: Measure, interval: Interval) -> str:
-    return f"{amount(name, interval.low, sign=True)} to {amount(name, interval.high, sign=True)}"
+def _limits(measure: Measure, interval: Interval) -> str:
+    return f"{measure.amount(interval.low, sign=True)} to {measure.amount(interval.high, sign=True)}"
 
 
 def _at_one_look(primary: Measure, policy: Policy) -> str:
     """What the interval beside the confidence sequence is about: accuracy where no interval of one look is known."""
-    same = is_linear(primary) or is_regression_loss(primary)
+    same = primary.counts_outcomes or primary.family == "numbers"
     if policy.unlabelled == "begg_greenes":
         return f"gain in {shown_metric(policy)} at one look, on labelled rows alone"
     return "the same at one look" if same else f"gain in {shown_metric(policy)} at one look"
@@ -204,9 +206,9 @@ def _disagreements(a: Assessment, policy: Policy) -> list[list[str]]:
 def _recent(recent: Difference | Undefined, policy: Policy) -> str:
     if isinstance(recent, Undefined):
         return escape(recent.reason)
-    name = policy.primary
-    value = f"{amount(name, recent.value, sign=True)} ± {amount(name, recent.standard_error)}"
-    return f"{name} {value}, challenger minus champion"
+    measure = policy.measure(policy.primary)
+    value = f"{measure.amount(recent.value, sign=True)} ± {measure.amount(recent.standard_error)}"
+    return f"{measure.name} {value}, challenger minus champion"
 
 
 def _planned(planned: PlannedLook | None) -> list[list[str]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from analysis.one_look.bootstrap import Bootstrap
-from analysis.one_look.by_class import ByClass, Marginal
-from analysis.one_look.losses import PairedT
-from analysis.one_look.measures import amount
+from analysis.one_look.by_class import ByClass
+from analysis.one_look.losses import REGRESSION_LOSSES, PairedT
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.metrics import Difference
@@ -19,7 +19,7 @@ __all__ = ["numbers"]
 
 _MOST_CLASSES = 30  # shown, those with most rows; the record holds all
 
-_MARGINALS: dict[Marginal, str] = {
+_MARGINALS: dict[str, str] = {
     "bowker": "each pair swapped equally often either way (Bowker)",
     "stuart_maxwell": "each class named equally often (Stuart-Maxwell)",
     "bhapkar": "the same (Bhapkar)",
@@ -37,7 +37,9 @@ def numbers(a: Assessment, policy: Policy) -> list[str]:
     if policy.task == "regression":
         return [_losses(m), f"Intervals: {level}, Student's paired t, one look. {_ABOUT_LOSSES}"]
     weighed = [_WEIGHED] if policy.sampling else []
-    counts = [_two_by_two(m.counts), *weighed] if policy.task == "binary" else [_by_class(m), _marginals(m)]
+    counts = (
+        [_two_by_two(m.counts.as_recorded()), *weighed] if policy.task == "binary" else [_by_class(m), _marginals(m)]
+    )
     made = f"Intervals: {level} percentile bootstrap from {policy.n_resamples:,} {_drawn(m)} draws, one look."
     return [*counts, _metrics(a), made]
 
@@ -70,7 +72,7 @@ def _metrics(a: Assessment) -> str:
         if isinstance(found, Undefined):
             rows.append([label, f"undefined: {escape(found.reason)}", "", "", "", ""])
             continue
-        test = a.measured.mcnemar.get(name)  # type: ignore[arg-type]
+        test = a.measured.mcnemar.get(name)
         rows.append(
             [
                 label,
@@ -151,28 +153,29 @@ def _losses(m: Measured) -> str:
         if isinstance(found, Undefined):
             rows.append([label, f"undefined: {escape(found.reason)}", *[""] * 4])
             continue
-        value = f"{amount(name, found.value, sign=True)} ± {amount(name, found.standard_error)}"
-        rows.append([label, amount(name, found.champion), amount(name, found.challenger), value, *_student(test)])
+        amount = REGRESSION_LOSSES[name].amount
+        value = f"{amount(found.value, sign=True)} ± {amount(found.standard_error)}"
+        rows.append([label, amount(found.champion), amount(found.challenger), value, *_student(test, amount)])
         if name == "squared_error":
-            rows.append(_root(found))
+            rows.append(_root(found, amount))
     header = ["loss", "champion", "challenger", "difference ± standard error", "interval", "paired t (one-sided)"]
     return table(header, rows)
 
 
-def _root(found: Difference) -> list[str]:
+def _root(found: Difference, amount: Callable[..., str]) -> list[str]:
     old, new = math.sqrt(found.champion), math.sqrt(found.challenger)
     return [
         "its root (RMSE)",
-        *(amount("squared_error", v) for v in (old, new)),
-        amount("squared_error", new - old, sign=True),
+        *(amount(v) for v in (old, new)),
+        amount(new - old, sign=True),
         "",
         "",
     ]
 
 
-def _student(test: PairedT | Undefined) -> list[str]:
+def _student(test: PairedT | Undefined, amount: Callable[..., str]) -> list[str]:
     """The interval of challenger minus champion: that of the gain, the other way round."""
     if isinstance(test, Undefined):
         return [escape(test.reason), ""]
-    low, high = (amount("squared_error", 0.0 - end, sign=True) for end in (test.interval.high, test.interval.low))
+    low, high = (amount(0.0 - end, sign=True) for end in (test.interval.high, test.interval.low))
     return [f"{low} to {high}", f"t {test.statistic:.2f}, {test.degrees_of_freedom:,} df, p {p_value(test.p_value)}"]

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.one_look.measures import LOSSES, amount
 from analysis.policy import Policy
-from analysis.tables.counts import Undefined
+from analysis.tables.intervals import Interval
 from analysis.verdict.judge import Assessment, Verdict
 from tasks.base.markdown import e_value, escape
 from tasks.base.project import Project
@@ -55,10 +54,11 @@ def why(a: Assessment, policy: Policy) -> str:
     """
     if a.verdict is not Verdict.PROMOTE:
         return a.reasons[0]
-    interval = a.measured.interval
-    vague = a.measured.uneven or policy.horizon or isinstance(interval, Undefined)
-    by = f"by more than {policy.min_gain:g}" if vague else f"by at least {amount(policy.primary, interval.low)}"  # type: ignore[union-attr]
-    direction = "lower" if policy.primary in LOSSES else "higher"
+    interval, measure = a.measured.interval, policy.measure(policy.primary)
+    by = f"by more than {policy.min_gain:g}"
+    if isinstance(interval, Interval) and not (a.measured.uneven or policy.horizon):
+        by = f"by at least {measure.amount(interval.low)}"
+    direction = "lower" if measure.lower_is_better else "higher"
     if a.measured.method == "entities":
         by += " of the entities"
     return f"its {policy.primary} is proven to be {direction} {by}, and every guardrail is proven to hold"

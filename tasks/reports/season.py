@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.evidence import closing_date
-from analysis.one_look.measures import Measure, amount
-from analysis.seasons.season import Outcome, Switch, Tape, leader_on, naive_rules, policy_rule
+from analysis.kinds import Measure
+from analysis.seasons.season import Outcome, Replay, Switch, leader_on, naive_rules, policy_rule
 from analysis.tables.counts import Undefined
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
@@ -79,13 +79,13 @@ def tell(store: Store, project: Project) -> str:
         Switch(after.since, before.version, after.version, after.reason)
         for before, after in itertools.pairwise(entries)
     ]
-    tape = Tape(closed, days, project.maturity_days, project.policy)
+    played = Replay(closed, days, project.maturity_days, project.policy)
     rules = naive_rules(project.policy)
-    courses = {name: tape.replay(versions, rule, first=first) for name, rule in rules.items()} | {DETHRONE: actual}
-    outcomes = {name: tape.outcome(course, project.policy, first=first) for name, course in courses.items()}
+    courses = {name: played.switches(versions, rule, first=first) for name, rule in rules.items()} | {DETHRONE: actual}
+    outcomes = {name: played.outcome(course, first=first) for name, course in courses.items()}
     duels = {
         name: {
-            v: tape.outcome(tape.replay([first, v], rule, first=first), project.policy, first=first)
+            v: played.outcome(played.switches([first, v], rule, first=first), first=first)
             for v in versions
             if v != first
         }
@@ -142,18 +142,18 @@ def _rules(told: _Told, project: Project) -> str:
             str(len(o.switches)),
             str(o.not_better),
             str(o.broke_guardrail),
-            *(_value(name, v) for name, v in o.served.items()),
+            *(_value(project.policy.measure(name), v) for name, v in o.served.items()),
         ]
         for name, o in told.outcomes.items()
     ]
     return table(header, rows)
 
 
-_SERVED: dict[Measure, str] = {"alert_rate": "rows flagged"}
+_SERVED: dict[str, str] = {"alert_rate": "rows flagged"}
 
 
-def _value(name: Measure, value: float | Undefined) -> str:
-    return escape(value.reason) if isinstance(value, Undefined) else amount(name, value)
+def _value(measure: Measure, value: float | Undefined) -> str:
+    return escape(value.reason) if isinstance(value, Undefined) else measure.amount(value)
 
 
 def _fates(store: Store, project: Project, told: _Told) -> str:

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from analysis_examples import FIRST_DAY, batch_tally
 
 from analysis.evidence import BatchTally
-from analysis.seasons.season import Tape
+from analysis.policy import Policy
+from analysis.seasons.season import Replay
 from analysis.tables.counts import PairedCounts
 
 VERSIONS = ["1", "2", "3"]
@@ -35,6 +36,6 @@ def season(*leads: tuple[str, ...]) -> list[BatchTally]:
     return [batch_tally(day(7 * i), ahead(*lead), VERSIONS) for i, lead in enumerate(leads)]
 
 
-def tape(closed: list[BatchTally]) -> Tape:
+def replay(closed: list[BatchTally], policy: Policy = Policy()) -> Replay:  # noqa: B008
     """Looked at every Monday until all batches have been closed for a while."""
-    return Tape(closed, [day(7 * i) for i in range(len(closed) + 4)], MATURITY)
+    return Replay(closed, [day(7 * i) for i in range(len(closed) + 4)], MATURITY, policy)

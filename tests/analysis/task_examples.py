@@ -10,29 +10,19 @@ import polars as pl
 from analysis_examples import FIRST_DAY, contender
 
 from analysis.evidence import Evidence, PairedBatch
-from analysis.evidence.score_sums import pair_sums
 from analysis.evidence.score_tally import score_tally
+from analysis.kinds import MULTICLASS, REGRESSION
+from analysis.kinds.score_sums import pair_sums
 from analysis.policy import Policy
 from analysis.tables.class_counts import ClassCounts
-from analysis.tables.counts import PairedCounts
 from analysis.tables.metrics import Floats
-
-
-def right_or_wrong(counts: ClassCounts) -> PairedCounts:
-    """The cells in which classes are judged: label 1, decisions 1 where they are right."""
-    cells = [0] * 8
-    for (y, c, h), n in counts.labelled:
-        cells[4 + 2 * (c == y) + (h == y)] += n
-    return PairedCounts(tuple(cells), (sum(n for _, n in counts.unlabelled), 0, 0, 0))  # type: ignore[arg-type]
+from analysis.tables.number_counts import NumberCounts
 
 
 def class_evidence(*batches: ClassCounts) -> Evidence:
     """Evidence of version 1 against version 2, one batch a week."""
-    paired = tuple(
-        PairedBatch(f"b{i:02}", FIRST_DAY + timedelta(weeks=i), right_or_wrong(c), {}, {}, c)
-        for i, c in enumerate(batches)
-    )
-    return Evidence(contender("1"), contender("2"), paired)
+    paired = tuple(PairedBatch(f"b{i:02}", FIRST_DAY + timedelta(weeks=i), c, {}) for i, c in enumerate(batches))
+    return Evidence(contender("1"), contender("2"), paired, kind=MULTICLASS)
 
 
 def loss_evidence(
@@ -44,13 +34,13 @@ def loss_evidence(
         PairedBatch(
             f"b{i:02}",
             FIRST_DAY + timedelta(weeks=i),
-            PairedCounts((0, 0, 0, 0, 0, 0, 0, len(y))),
+            NumberCounts(len(y)),
             {},
             pair_sums(summed(y, c, h, policy=policy), "1", "2"),
         )
         for i, (y, c, h) in enumerate(batches)
     )
-    return Evidence(contender("1"), contender("2"), paired)
+    return Evidence(contender("1"), contender("2"), paired, kind=REGRESSION)
 
 
 def summed(

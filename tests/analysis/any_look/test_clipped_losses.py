@@ -14,11 +14,11 @@ from task_examples import loss_evidence, numbers, summed
 from analysis.any_look.bounded_losses import log_e_loss
 from analysis.any_look.process import AsymptoticProcess, LossProcess
 from analysis.evidence import ANOTHER_CLIP, BatchTally, gather
-from analysis.evidence.score_sums import merge_losses, pair_sums
-from analysis.one_look.losses import PairedLosses, paired_losses
-from analysis.one_look.measures import Measure, span
+from analysis.kinds.score_sums import merge_losses, pair_sums
+from analysis.one_look.losses import REGRESSION_LOSSES, PairedLosses, paired_losses
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
+from analysis.tables.metrics import METRICS
 from analysis.verdict.judge import Verdict, judge
 from analysis.verdict.proof import process
 
@@ -27,7 +27,7 @@ LOSS = {"squared_error": lambda e: np.minimum(e * e, 9.0), "absolute_error": lam
 
 
 @pytest.mark.parametrize("name", LOSS)
-def test_the_process_is_that_of_the_clipped_losses_of_all_rows(name: Measure) -> None:
+def test_the_process_is_that_of_the_clipped_losses_of_all_rows(name: str) -> None:
     rng = np.random.default_rng(1)
     weeks = [numbers(rng, n, champion=2, challenger=1.5) for n in (200, 300, 250)]
     found = process(loss_evidence(*weeks, policy=CLIPPED), name, CLIPPED)
@@ -123,7 +123,7 @@ def test_a_better_challenger_is_promoted_on_clipped_losses() -> None:
 
 
 def test_a_clip_bounds_what_two_models_can_differ_by() -> None:
-    assert span("squared_error", largest_error=3) == 9
-    assert span("absolute_error", largest_error=3) == 3
-    assert span("squared_error") == math.inf
-    assert span("recall", largest_error=3) == 1
+    assert REGRESSION_LOSSES["squared_error"].span(3) == 9
+    assert REGRESSION_LOSSES["absolute_error"].span(3) == 3
+    assert REGRESSION_LOSSES["squared_error"].span(None) == math.inf
+    assert METRICS["recall"].span(3) == 1

@@ -24,8 +24,8 @@ from analysis.any_look.process import (
 )
 from analysis.evidence import Evidence, PairedBatch
 from analysis.evidence.gains import batch_differences, total_difference
-from analysis.evidence.score_sums import ScoreSums
-from analysis.one_look.measures import MEASURES, Measure, gain_sign, span
+from analysis.kinds import BINARY
+from analysis.kinds.score_sums import ScoreSums
 from analysis.policy import Costs, Policy
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference
@@ -34,7 +34,7 @@ from analysis.verdict.proof import process, unevenness
 
 COSTS = Costs(fp=1, fn=4)
 ROWS = PairedCounts((1800, 40, 30, 130, 40, 60, 35, 150))
-SCORES: tuple[Measure, ...] = ("brier", "log_loss", "auc", "average_precision")
+SCORES: tuple[str, ...] = ("brier", "log_loss", "auc", "average_precision")
 
 
 def scored(*batches: PairedCounts, gains: tuple[float, ...] = (0.01, 0.02, 0.015, 0.01)) -> Evidence:
@@ -42,14 +42,14 @@ def scored(*batches: PairedCounts, gains: tuple[float, ...] = (0.01, 0.02, 0.015
     parts = tuple(
         PairedBatch(
             f"b{i}", FIRST_DAY + timedelta(weeks=i), counts, {},
-            {m: ScoreSums(counts.n, 0.5, 0.5 + gain_sign(m) * gains[i % 4], 1e-4) for m in SCORES},
+            {m: ScoreSums(counts.n, 0.5, 0.5 + BINARY.measures[m].sign * gains[i % 4], 1e-4) for m in SCORES},
         )
         for i, counts in enumerate(batches)
     )  # fmt: skip
     return Evidence(contender("1"), contender("2"), parts)
 
 
-def policy_for(name: Measure, **changes: object) -> Policy:
+def policy_for(name: str, **changes: object) -> Policy:
     return Policy.model_validate({"primary": name, "guardrails": {}, "costs": COSTS} | changes)
 
 
@@ -71,7 +71,7 @@ def policy_for(name: Measure, **changes: object) -> Policy:
         ("average_precision", BatchProcess, "batches"),
     ],
 )
-def test_every_measure_has_its_process(name: Measure, kind: type, method: str) -> None:
+def test_every_measure_has_its_process(name: str, kind: type, method: str) -> None:
     found = process(scored(*[ROWS] * 5), name, policy_for(name))
     assert isinstance(found, kind)
     assert isinstance(found, OutcomeProcess | PrecisionProcess | CostProcess | AsymptoticProcess | BatchProcess)
@@ -80,14 +80,12 @@ def test_every_measure_has_its_process(name: Measure, kind: type, method: str) -
 
 def test_every_measure_of_a_binary_task_is_covered_by_that_table() -> None:
     marks = test_every_measure_has_its_process.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    assert {row[0] for row in marks} == set(MEASURES["binary"])
+    assert {row[0] for row in marks} == set(BINARY.deciding())
 
 
-@pytest.mark.parametrize("name", MEASURES["binary"])
+@pytest.mark.parametrize("name", BINARY.deciding())
 @pytest.mark.parametrize("unit", ["row", "batch"])
-def test_the_lower_limit_is_above_a_gain_exactly_when_e_against_it_reaches_one_over_alpha(
-    name: Measure, unit: str
-) -> None:
+def test_the_lower_limit_is_above_a_gain_exactly_when_e_against_it_reaches_one_over_alpha(name: str, unit: str) -> None:
     good = PairedCounts((1800, 30, 40, 130, 40, 75, 15, 150))
     policy = policy_for(name, unit=unit)
     found = process(scored(*[good, ROWS] * 8), name, policy)
@@ -99,9 +97,9 @@ def test_the_lower_limit_is_above_a_gain_exactly_when_e_against_it_reaches_one_o
     assert found.log_e_reverse(interval.high + step) >= math.log(20) > found.log_e_reverse(interval.high - step)
 
 
-@pytest.mark.parametrize("name", MEASURES["binary"])
+@pytest.mark.parametrize("name", BINARY.deciding())
 @pytest.mark.parametrize("unit", ["row", "batch"])
-def test_swapping_the_models_gives_the_reverse(name: Measure, unit: str) -> None:
+def test_swapping_the_models_gives_the_reverse(name: str, unit: str) -> None:
     policy = policy_for(name, unit=unit)
     forward = process(scored(ROWS, ROWS, ROWS), name, policy)
     backward = process(_swapped(scored(ROWS, ROWS, ROWS)), name, policy)
@@ -119,8 +117,8 @@ def _swapped(e: Evidence) -> Evidence:
 
 
 @SLOW_PROPERTY
-@given(st.lists(MODEST_COUNTS, max_size=4), st.sampled_from(MEASURES["binary"]), st.sampled_from(["row", "batch"]))
-def test_forward_and_reverse_never_both_prove_something(tables: list[PairedCounts], name: Measure, unit: str) -> None:
+@given(st.lists(MODEST_COUNTS, max_size=4), st.sampled_from(BINARY.deciding()), st.sampled_from(["row", "batch"]))
+def test_forward_and_reverse_never_both_prove_something(tables: list[PairedCounts], name: str, unit: str) -> None:
     found = process(scored(*tables), name, policy_for(name, unit=unit))
     if isinstance(found, Undefined):
         assert found.reason
@@ -157,7 +155,7 @@ def test_the_gain_in_a_loss_is_how_much_lower_it_is() -> None:
 
 
 def _rejections(
-    draw: Callable[[np.random.Generator], list[PairedCounts]], name: Measure, runs: int, **policy: object
+    draw: Callable[[np.random.Generator], list[PairedCounts]], name: str, runs: int, **policy: object
 ) -> int:
     """In how many of ``runs`` the process against "no gain" reaches 20 at some batch."""
     rng = np.random.default_rng(20260105)
@@ -181,14 +179,14 @@ def _equal(rng: np.random.Generator) -> list[PairedCounts]:
 
 
 @pytest.mark.parametrize("name", ["f1", "mcc", "balanced_accuracy", "cost"])
-def test_equal_models_looked_at_after_every_batch_are_rarely_told_apart(name: Measure) -> None:
+def test_equal_models_looked_at_after_every_batch_are_rarely_told_apart(name: str) -> None:
     runs = 150
     hits = _rejections(_equal, name, runs)
     assert hits <= stats.binom.ppf(0.999, runs, 0.05)
 
 
 @pytest.mark.parametrize("name", ["recall", "f1"])
-def test_batches_as_units_survive_a_shock_that_a_whole_batch_shares(name: Measure) -> None:
+def test_batches_as_units_survive_a_shock_that_a_whole_batch_shares(name: str) -> None:
     def shocked(rng: np.random.Generator) -> list[PairedCounts]:
         share = np.clip(rng.normal(0.5, 0.1, size=26), 0, 1)
         wins = rng.binomial(60, share)
@@ -272,15 +270,15 @@ def test_assuming_the_worst_gives_every_unlabelled_disagreement_to_the_champion(
 
 def test_no_measure_differs_by_more_than_its_span() -> None:
     best = PairedCounts((0, 0, 50, 0, 0, 50, 0, 0))
-    for name in MEASURES["binary"]:
+    for name in BINARY.deciding():
         found = total_difference(evidence(best), name, policy_for(name))
         if isinstance(found, Difference):
-            assert abs(found.value) <= span(name)
+            assert abs(found.value) <= BINARY.measures[name].largest_difference
 
 
 def test_outcomes_without_a_batch_prove_nothing() -> None:
     empty = Evidence(contender("1"), contender("2"), ())
-    for name in MEASURES["binary"]:
+    for name in BINARY.deciding():
         found: Process | Undefined = process(empty, name, policy_for(name))
         if not isinstance(found, Undefined):
             assert found.log_e(0.0) <= 1e-9
@@ -305,8 +303,8 @@ def test_the_scale_of_a_batch_is_that_of_the_batches_before_it() -> None:
     assert scale_free(np.zeros(0)).shape == (0,)
 
 
-@pytest.mark.parametrize("name", MEASURES["binary"])
-def test_an_interval_at_alpha_on_each_side_says_so(name: Measure) -> None:
+@pytest.mark.parametrize("name", BINARY.deciding())
+def test_an_interval_at_alpha_on_each_side_says_so(name: str) -> None:
     found = process(scored(*[ROWS] * 5), name, policy_for(name))
     assert not isinstance(found, Undefined)
     assert found.interval(0.02).confidence_level == pytest.approx(0.96)

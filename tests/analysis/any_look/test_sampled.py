@@ -30,10 +30,9 @@ from analysis.any_look.sampled import (
 from analysis.any_look.sampled_bootstrap import sampled_bootstrap
 from analysis.evidence import WITHOUT_PROBABILITIES, Evidence, PairedBatch, gather
 from analysis.one_look.bootstrap import Bootstrap, bootstrap
-from analysis.one_look.measures import LINEAR
 from analysis.policy import Costs, Policy
 from analysis.tables.counts import PairedCounts, Undefined
-from analysis.tables.metrics import METRICS, Difference, difference
+from analysis.tables.metrics import METRICS, OUTCOME_METRICS, Difference, difference
 from analysis.verdict.judge import Verdict, judge
 from analysis.verdict.proof import batch_process, process
 
@@ -46,7 +45,7 @@ def certain(table: tuple[int, ...]) -> SampledCounts:
     return SampledCounts.of([(1.0, table)])  # type: ignore[list-item]
 
 
-@given(cells, st.sampled_from(LINEAR), st.sampled_from([-0.1, -0.01, 0.0, 0.02, 0.3]))
+@given(cells, st.sampled_from(OUTCOME_METRICS), st.sampled_from([-0.1, -0.01, 0.0, 0.02, 0.3]))
 def test_with_all_probabilities_one_it_is_the_e_process_of_rows(table: Any, name: Any, null: float) -> None:
     pairs = PairedCounts(table).outcomes(name)
     found = log_e_sampled(certain(table), outcome_payoffs(name), span=1, heaviest=ALL, null_gain=null, prior=3)
@@ -84,7 +83,7 @@ def test_and_the_differences_standard_errors_and_costs_are_those_of_rows(table: 
         assert mine == pytest.approx(saved, rel=1e-8, abs=1e-8)
 
 
-@given(st.lists(cells, min_size=1, max_size=4), st.sampled_from(LINEAR))
+@given(st.lists(cells, min_size=1, max_size=4), st.sampled_from(OUTCOME_METRICS))
 def test_and_the_gains_of_batches_have_the_same_scales(tables: Any, name: Any) -> None:
     mine = sampled_gains([certain(t) for t in tables], name)
     rows = outcome_gains([PairedCounts(t).outcomes(name) for t in tables])
@@ -93,7 +92,7 @@ def test_and_the_gains_of_batches_have_the_same_scales(tables: Any, name: Any) -
 
 
 @pytest.mark.parametrize("null", [-0.2, 0.0, 0.25])
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", OUTCOME_METRICS)
 def test_no_choice_of_labels_makes_the_mean_factor_exceed_one(name: Any, null: float) -> None:
     """One row of a population whose mean gain is the null, for every bet: labelled with its probability it gives a mean of 1."""
     payoffs = outcome_payoffs(name)

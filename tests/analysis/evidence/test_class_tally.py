@@ -18,22 +18,21 @@ from analysis.evidence.row_labels import (
     DUPLICATE_ID,
     LABEL_NOT_A_CLASS,
     LABEL_NOT_A_NUMBER,
-    LARGEST_NUMBER,
 )
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
     add_tallies,
-    pair_classes,
-    pair_counts,
     pair_exclusions,
-    segment_counts,
+    pair_table,
+    segment_tables,
     tally,
 )
-from analysis.one_look.measures import Task
+from analysis.kinds import KINDS, LARGEST_NUMBER, MULTICLASS, REGRESSION, Task
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.class_names import class_names, is_class_type
-from analysis.tables.counts import PairedCounts
+from analysis.tables.counts import PairedCounts, PairedOutcomes
+from analysis.tables.number_counts import NumberCounts
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Row = tuple[str, str | None, Any, Any]
@@ -72,18 +71,13 @@ def test_a_row_counts_by_who_is_right_and_by_the_classes_named() -> None:
     frame = counted(
         [(str(i), "x", c, h) for i, (_, c, h) in enumerate(each)], [(str(i), y, 0) for i, (y, *_) in enumerate(each)]
     )
-    assert pair_counts(frame, "1", "2") == PairedCounts((0, 0, 0, 0, 2, 1, 1, 1), (1, 0, 0, 0))
-    assert pair_counts(frame, "2", "1") == pair_counts(frame, "1", "2").swap()
+    recorded = pair_table(frame, "1", "2", MULTICLASS).as_recorded()
+    assert recorded == PairedCounts((0, 0, 0, 0, 2, 1, 1, 1), (1, 0, 0, 0))
+    assert pair_table(frame, "2", "1", MULTICLASS).as_recorded() == recorded.swap()
     expected = ClassCounts.of([(key, 1) for key in each[:-1]], [(("cat", "dog"), 1)])  # type: ignore[misc]
-    assert pair_classes(frame, "1", "2") == expected
-    assert pair_classes(frame, "2", "1") == expected.swap()
-    assert pair_classes(frame, "1", "9") == ClassCounts()
-
-
-def test_decisions_of_0_and_1_name_no_classes() -> None:
-    schema = {"id": pl.String, "label": pl.Float64, "observed_at": pl.Datetime}
-    rows = pl.DataFrame({"id": ["a"], "v1": [1], "v2": [0]})
-    assert pair_classes(tally(rows, pl.DataFrame(schema=schema)), "1", "2") is None
+    assert pair_table(frame, "1", "2", MULTICLASS) == expected
+    assert pair_table(frame, "2", "1", MULTICLASS) == expected.swap()
+    assert pair_table(frame, "1", "9", MULTICLASS) == ClassCounts()
 
 
 @pytest.mark.parametrize(
@@ -111,21 +105,21 @@ def test_every_reason_to_leave_a_row_out(
     decision = "cat" if task == "multiclass" else 1
     frame = counted([*rows, ("good", "x", decision, decision)], [*labels, ("good", good, 0)], task)
     assert pair_exclusions(frame, "1", "2") == {reason: len(rows)}
-    assert pair_counts(frame, "1", "2").labelled == (0, 0, 0, 0, 0, 0, 0, 1)
+    assert pair_table(frame, "1", "2", KINDS[task]).as_recorded().labelled == (0, 0, 0, 0, 0, 0, 0, 1)
     assert frame["n"].sum() == len(rows) + 1
 
 
 def test_the_last_observed_class_counts() -> None:
     frame = counted([("a", "x", "cat", "dog")], [("a", "cat", 0), ("a", "dog", 5), ("a", "ant", 2)])
-    assert pair_counts(frame, "1", "2").labelled[5] == 1
+    assert pair_table(frame, "1", "2", MULTICLASS).outcomes() == PairedOutcomes(1, 0, 0)
 
 
 def test_numbers_are_counted_as_rows_with_and_without_a_label() -> None:
     rows: list[Row] = [("a", "north", 1, 1), ("b", "north", 1, 1), ("c", None, 1, 1), ("d", None, None, 1)]
     frame = counted(rows, [("a", 0.0, 0), ("b", -3.5, 0), ("d", 2.0, 0)], "regression")
     assert (frame.schema["label"], frame.schema["v1"]) == (pl.Int8, pl.Int8)
-    assert pair_counts(frame, "1", "2") == PairedCounts((0, 0, 0, 0, 0, 0, 0, 2), (0, 0, 0, 1))
-    assert segment_counts(frame, "1", "2")["region", "north"].n == 2
+    assert pair_table(frame, "1", "2", REGRESSION) == NumberCounts(2, 1)
+    assert segment_tables(frame, "1", "2", REGRESSION)["region", "north"].n == 2
     assert frame.filter(pl.col("label").is_not_null() & (pl.col("segment.region") == "north"))["n"].to_list() == [2]
 
 
@@ -147,9 +141,8 @@ def test_tallies_of_classes_add_over_any_split_of_the_rows(
     whole = counted(rows, labels)
     parts = [counted([r for r in rows if (r[0] in first) == side], labels) for side in (True, False)]
     assert_frame_equal(add_tallies(parts[::-1]), whole)
-    left, right = (pair_classes(p, "1", "2") or ClassCounts() for p in parts)
-    assert pair_classes(whole, "1", "2") == left + right
-    assert pair_counts(whole, "1", "2") == pair_counts(parts[0], "1", "2") + pair_counts(parts[1], "1", "2")
+    left, right = (pair_table(p, "1", "2", MULTICLASS) for p in parts)
+    assert pair_table(whole, "1", "2", MULTICLASS) == left + right
 
 
 @PROPERTY
@@ -158,12 +151,12 @@ def test_both_ways_to_count_classes_agree_and_every_row_is_in_one_place(
     rows: list[Row], labels: list[tuple[str, str, int]]
 ) -> None:
     frame = counted(rows, labels)
-    counts, classes = pair_counts(frame, "1", "2"), pair_classes(frame, "1", "2")
-    assert classes is not None
+    classes = pair_table(frame, "1", "2", MULTICLASS)
+    counts = classes.as_recorded()
     assert counts.outcomes("accuracy") == classes.outcomes()
     assert (counts.n, sum(counts.unlabelled)) == (classes.n, sum(n for _, n in classes.unlabelled))
     assert counts.n + sum(pair_exclusions(frame, "1", "2").values()) == len(rows)
-    by_segment = Counter({key: c.n for key, c in segment_counts(frame, "1", "2").items()})
+    by_segment = Counter({key: c.n for key, c in segment_tables(frame, "1", "2", MULTICLASS).items()})
     assert sum(by_segment.values()) == counts.n
 
 

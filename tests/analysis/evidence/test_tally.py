@@ -17,10 +17,10 @@ from analysis.evidence.tally import (
     UNLABELLED,
     add_tallies,
     confusion,
-    pair_counts,
     pair_exclusions,
+    pair_table,
     segment_column,
-    segment_counts,
+    segment_tables,
     tally,
 )
 from analysis.tables.counts import Confusion, PairedCounts
@@ -83,7 +83,7 @@ def test_every_reason_to_leave_a_row_out(rows: list[Row], labels: list[Label], r
     """The row is left out for its one reason, and a good row beside it counts."""
     frame = counted([*rows, ("good", "north", 0, 1)], [*labels, ("good", 1, 0)])
     assert pair_exclusions(frame, "1", "2") == {reason: n}
-    assert pair_counts(frame, "1", "2").labelled == (0, 0, 0, 0, 0, 1, 0, 0)
+    assert pair_table(frame, "1", "2").labelled == (0, 0, 0, 0, 0, 1, 0, 0)
     assert frame["n"].sum() == len(rows) + 1
 
 
@@ -96,14 +96,14 @@ def test_the_last_observed_label_wins_whatever_the_order_of_arrival() -> None:
     labels: list[Label] = [("a", 1, 5), ("a", 0, 2), ("a", 0, 1), ("b", 0, 9), ("b", 1, 8)]
     rows: list[Row] = [("a", "north", 1, 0), ("b", "north", 1, 0)]
     for arrived in (labels, labels[::-1]):
-        found = pair_counts(counted(rows, arrived), "1", "2")
+        found = pair_table(counted(rows, arrived), "1", "2")
         assert found.labelled == (0, 0, 1, 0, 0, 0, 1, 0)
 
 
 def test_an_earlier_conflict_is_settled_by_a_later_label() -> None:
     frame = counted([("a", "north", 1, 0)], [("a", 0, 1), ("a", 1, 1), ("a", 1, 2)])
     assert pair_exclusions(frame, "1", "2") == {}
-    assert pair_counts(frame, "1", "2").labelled[6] == 1
+    assert pair_table(frame, "1", "2").labelled[6] == 1
 
 
 def test_the_same_label_twice_is_no_conflict() -> None:
@@ -118,7 +118,7 @@ def test_labels_of_rows_of_other_batches_do_not_matter() -> None:
 def test_an_empty_batch_has_an_empty_tally() -> None:
     frame = counted([], [("a", 1, 0)])
     assert frame.height == 0
-    assert pair_counts(frame, "1", "2") == PairedCounts()
+    assert pair_table(frame, "1", "2") == PairedCounts()
     assert pair_exclusions(frame, "1", "2") == {}
 
 
@@ -127,8 +127,8 @@ def test_pair_counts_put_every_label_and_decision_in_its_cell() -> None:
     unlabelled = {(None, c, h): 1000 + 2 * c + h for c in (0, 1) for h in (0, 1)}
     frame = tally_frame(cells | unlabelled)
     expected = PairedCounts((1, 2, 4, 8, 16, 32, 64, 128), (1000, 1001, 1002, 1003))
-    assert pair_counts(frame, "1", "2") == expected
-    assert pair_counts(frame, "2", "1") == expected.swap()
+    assert pair_table(frame, "1", "2") == expected
+    assert pair_table(frame, "2", "1") == expected.swap()
     assert confusion(frame, "1") == expected.champion
     assert confusion(frame, "2") == expected.challenger
 
@@ -138,8 +138,8 @@ def test_a_pair_counts_only_rows_that_both_of_it_scored() -> None:
     frame = tally_frame(
         {(1, 1, 0, None): 5, (1, 1, 0, 1): 7, (0, None, 1, 0): 3, (None, 0, 1, None): 2}, ["1", "2", "3"]
     )
-    assert pair_counts(frame, "1", "2") == PairedCounts((0, 0, 0, 0, 0, 0, 12, 0), (0, 2, 0, 0))
-    assert pair_counts(frame, "1", "3") == PairedCounts((0, 0, 0, 0, 0, 0, 0, 7))
+    assert pair_table(frame, "1", "2") == PairedCounts((0, 0, 0, 0, 0, 0, 12, 0), (0, 2, 0, 0))
+    assert pair_table(frame, "1", "3") == PairedCounts((0, 0, 0, 0, 0, 0, 0, 7))
     assert pair_exclusions(frame, "1", "2") == {UNLABELLED: 2, NOT_SCORED_BY_BOTH: 3}
     assert pair_exclusions(frame, "1", "3") == {NOT_SCORED_BY_BOTH: 10}
     assert confusion(frame, "3") == Confusion(tp=7, fp=0, fn=0, tn=3)
@@ -148,7 +148,7 @@ def test_a_pair_counts_only_rows_that_both_of_it_scored() -> None:
 def test_decisions_that_never_came_with_a_label_count_zero() -> None:
     for cells in ({(0, 1, 1): 3}, {(1, 0, 0): 3}, {(0, 0, 0): 3}, {(1, 1, 1): 3}):
         frame = tally_frame(cells)
-        assert confusion(frame, "1") == pair_counts(frame, "1", "2").champion
+        assert confusion(frame, "1") == pair_table(frame, "1", "2").champion
 
 
 def test_a_confusion_matrix_counts_no_row_that_is_excluded_unlabelled_or_not_scored() -> None:
@@ -167,20 +167,20 @@ def test_a_tally_is_sorted_and_what_is_missing_comes_last() -> None:
 
 def test_a_version_that_did_not_score_the_batch_has_no_counts() -> None:
     frame = tally_frame({(1, 1, 0): 5})
-    assert pair_counts(frame, "1", "9") == PairedCounts()
+    assert pair_table(frame, "1", "9") == PairedCounts()
     assert pair_exclusions(frame, "1", "9") == {NOT_SCORED_BY_BOTH: 5}
     assert confusion(frame, "9") == Confusion(0, 0, 0, 0)
-    assert segment_counts(frame, "1", "9") == {}
+    assert segment_tables(frame, "1", "9") == {}
 
 
 def test_segment_counts_name_missing_values_and_add_up_to_the_pair() -> None:
     rows: list[Row] = [("a", "north", 1, 0), ("b", None, 0, 1), ("c", "south", 1, 1), ("d", "north", 0, 0)]
     frame = counted(rows, [("a", 1, 0), ("b", 1, 0), ("c", 0, 0)])
-    found = segment_counts(frame, "1", "2")
+    found = segment_tables(frame, "1", "2")
     assert list(found) == [("region", "(missing)"), ("region", "north"), ("region", "south")]
     assert found["region", "north"] == PairedCounts((0, 0, 0, 0, 0, 0, 1, 0), (1, 0, 0, 0))
     assert found["region", "(missing)"].labelled[5] == 1
-    assert sum(found.values(), PairedCounts()) == pair_counts(frame, "1", "2")
+    assert sum(found.values(), PairedCounts()) == pair_table(frame, "1", "2")
 
 
 def test_segments_that_are_numbers_or_flags_are_read_as_text() -> None:
@@ -188,7 +188,7 @@ def test_segments_that_are_numbers_or_flags_are_read_as_text() -> None:
         {"id": ["a", "b"], "segment.size": [3, 4], "segment.new": [True, False], "v1": [0, 1], "v2": [1, 1]}
     )
     frame = tally(rows, labels_frame([("a", 1, 0), ("b", 1, 0)]))
-    keys = list(segment_counts(frame, "1", "2"))
+    keys = list(segment_tables(frame, "1", "2"))
     assert keys == [("new", "false"), ("new", "true"), ("size", "3"), ("size", "4")]
 
 
@@ -214,7 +214,7 @@ def test_tallies_add_over_any_split_of_the_rows(rows: list[Row], labels: list[La
     parts = [counted([r for r in rows if (r[0] in first) == side], labels) for side in (True, False)]
     for order in (parts, parts[::-1]):
         assert_frame_equal(add_tallies(order), whole)
-    assert pair_counts(whole, "1", "2") == pair_counts(parts[0], "1", "2") + pair_counts(parts[1], "1", "2")
+    assert pair_table(whole, "1", "2") == pair_table(parts[0], "1", "2") + pair_table(parts[1], "1", "2")
     assert whole["n"].sum() == len(rows)
 
 
@@ -223,10 +223,10 @@ def test_tallies_add_over_any_split_of_the_rows(rows: list[Row], labels: list[La
 def test_every_row_counts_or_is_left_out_for_one_reason(rows: list[Row], labels: list[Label]) -> None:
     frame = counted(rows, labels)
     left_out = pair_exclusions(frame, "1", "2")
-    assert pair_counts(frame, "1", "2").n + sum(left_out.values()) == len(rows)
+    assert pair_table(frame, "1", "2").n + sum(left_out.values()) == len(rows)
     assert all(n > 0 for n in left_out.values())
     assert pair_exclusions(frame, "2", "1") == left_out
-    assert sum(segment_counts(frame, "1", "2").values(), PairedCounts()) == pair_counts(frame, "1", "2")
+    assert sum(segment_tables(frame, "1", "2").values(), PairedCounts()) == pair_table(frame, "1", "2")
 
 
 @PROPERTY

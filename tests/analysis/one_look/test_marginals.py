@@ -13,8 +13,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import SquareTable
 
 from analysis.one_look.by_class import ByClass, by_class, marginal_tests
+from analysis.one_look.class_metrics import ClassRecall, recall_by_class
 from analysis.one_look.marginals import TableTest, bhapkar, bowker, stuart_maxwell
-from analysis.one_look.multiclass import ClassRecall, recall_by_class
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import Undefined
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analysis.one_look.bootstrap import Bootstrap
 from analysis.one_look.missing_labels import begg_greenes, corrected_difference, worst_case
 from analysis.tables.counts import PairedCounts, Undefined
-from analysis.tables.metrics import METRICS, Difference, Metric, difference
+from analysis.tables.metrics import METRICS, Difference, difference
 
 ALL = PairedCounts((6000, 400, 400, 300, 300, 200, 200, 700))  # equal recall when every label is known
 CELL = st.sampled_from([0, 1, 3, 40, 2000])
@@ -36,7 +36,7 @@ def partly(counts: PairedCounts, shares: dict[tuple[int, int], float]) -> Paired
 FOLLOWS_CHAMPION = partly(ALL, {(0, 0): 0.2, (0, 1): 0.2, (1, 0): 0.9, (1, 1): 0.9})
 
 
-def boot(counts: PairedCounts, metric: Metric = "recall", n_resamples: int = 2000, level: float = 0.95) -> Bootstrap:
+def boot(counts: PairedCounts, metric: str = "recall", n_resamples: int = 2000, level: float = 0.95) -> Bootstrap:
     rng = np.random.default_rng(1)
     found = begg_greenes(counts, [metric], rng=rng, confidence_level=level, n_resamples=n_resamples)[metric]
     assert isinstance(found, Bootstrap)
@@ -44,7 +44,7 @@ def boot(counts: PairedCounts, metric: Metric = "recall", n_resamples: int = 200
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_what_is_missing_at_random_given_the_decisions_is_corrected_exactly_in_every_metric(metric: Metric) -> None:
+def test_what_is_missing_at_random_given_the_decisions_is_corrected_exactly_in_every_metric(metric: str) -> None:
     """The shares labelled are exact, so no sampling error is left."""
     every = PairedCounts((6000, 300, 400, 300, 300, 260, 200, 700))
     seen = partly(every, {(0, 0): 0.2, (0, 1): 0.2, (1, 0): 0.9, (1, 1): 0.9})
@@ -124,7 +124,7 @@ def test_no_labels_are_worse_for_the_challenger_by_enumeration(
 
 @pytest.mark.parametrize("metric", ["recall", "precision", "accuracy", "f1", "mcc"])
 def test_with_every_label_known_the_delta_method_gives_the_standard_error_of_the_influence_function(
-    metric: Metric,
+    metric: str,
 ) -> None:
     found, plain = corrected_difference(ALL, metric), difference(metric, ALL)
     assert isinstance(found, Difference)
@@ -169,7 +169,7 @@ def test_what_cannot_be_corrected_has_a_reason() -> None:
         assert_undefined(counts, "precision", "the metric does not exist for these counts")
 
 
-def assert_undefined(counts: PairedCounts, metric: Metric, reason: str) -> None:
+def assert_undefined(counts: PairedCounts, metric: str, reason: str) -> None:
     assert corrected_difference(counts, metric) == Undefined(reason)
     rng = np.random.default_rng(1)
     assert begg_greenes(counts, [metric], rng=rng, confidence_level=0.9) == {metric: Undefined(reason)}

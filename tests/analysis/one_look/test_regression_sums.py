@@ -13,9 +13,8 @@ from task_examples import loss_evidence, numbers, summed
 
 from analysis.any_look.asymptotic import rho_squared
 from analysis.any_look.batch_unit import log_e_symmetric
-from analysis.evidence.score_sums import merge, merge_losses, pair_sums, version_value
+from analysis.kinds.score_sums import merge, merge_losses, pair_sums, version_value
 from analysis.one_look.losses import PairedLosses, PairedT, paired_losses, paired_t
-from analysis.one_look.measures import Measure
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.verdict.proof import process
@@ -63,7 +62,7 @@ def test_rows_that_are_excluded_or_unlabelled_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error"])
-def test_batches_add_up_to_the_difference_over_all_rows_and_its_standard_error(name: Measure) -> None:
+def test_batches_add_up_to_the_difference_over_all_rows_and_its_standard_error(name: str) -> None:
     parts = batches()
     y, c, h = whole(parts)
     d = LOSS[name](h - y) - LOSS[name](c - y)  # type: ignore[index, operator]

@@ -14,12 +14,11 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from analysis.evidence.score_sums import ScoreSums, merge, pair_sums
 from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import score_column
+from analysis.kinds.score_sums import ScoreSums, merge, pair_sums
 from analysis.one_look.average_precision import paired_average_precision
-from analysis.one_look.measures import Measure
-from analysis.one_look.scores import AucComponents, ScoreLoss, auc_components, row_losses
+from analysis.one_look.scores import AucComponents, auc_components, row_losses
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import Difference
@@ -92,7 +91,7 @@ def test_scores_that_are_not_one_number_a_row_are_refused(scores: list[float]) -
     for pair in ((good, scores), (scores, good)):
         with pytest.raises(ValueError, match="one score that is a number"):
             auc_components([1, 0, 1, 0], *pair)
-    for loss in ("brier", "log"):
+    for loss in ("brier", "log_loss"):
         with pytest.raises(ValueError, match="one score that is a number"):
             row_losses([1, 0, 1, 0], scores, loss=loss)  # type: ignore[arg-type]
 
@@ -136,18 +135,18 @@ def test_one_batch_merged_is_itself_and_none_is_undefined() -> None:
     assert isinstance(merge("auc", []), Undefined)
 
 
-@pytest.mark.parametrize(("loss", "peer"), [("brier", brier_score_loss), ("log", log_loss)])
-def test_mean_losses_against_scikit_learn(loss: ScoreLoss, peer: Callable[..., float]) -> None:
+@pytest.mark.parametrize(("loss", "peer"), [("brier", brier_score_loss), ("log_loss", log_loss)])
+def test_mean_losses_against_scikit_learn(loss: str, peer: Callable[..., float]) -> None:
     y, a, _ = scored(np.random.default_rng(3), 500)
     assert row_losses(y, a, loss=loss).mean() == pytest.approx(peer(y, a))
 
 
 def test_log_loss_is_clipped_where_a_score_is_certain_and_wrong() -> None:
-    assert row_losses([1, 0], [0.0, 1.0], loss="log") == pytest.approx(-math.log(1e-6), rel=1e-5)
+    assert row_losses([1, 0], [0.0, 1.0], loss="log_loss") == pytest.approx(-math.log(1e-6), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["brier", "log_loss"])
-def test_losses_of_batches_merge_to_those_of_all_rows(name: Measure) -> None:
+def test_losses_of_batches_merge_to_those_of_all_rows(name: str) -> None:
     y, a, b = scored(np.random.default_rng(4), 90)
     merged = merge(name, [pair_sums(score_tally(_joined(y[s], a[s], b[s]), Policy()), "1", "2")[name] for s in PARTS])
     whole = merge(name, [pair_sums(score_tally(_joined(y, a, b), Policy()), "1", "2")[name]])

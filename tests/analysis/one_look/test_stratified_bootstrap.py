@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap, stratified_bootstrap
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
-from analysis.tables.metrics import METRICS, Metric, paired_metric
+from analysis.tables.metrics import METRICS, paired_metric
 
 NORTH = PairedCounts((80, 3, 6, 9, 10, 14, 5, 40))
 SOUTH = PairedCounts((500, 40, 5, 30, 30, 12, 22, 100))
@@ -23,7 +23,7 @@ Z95 = 1.6448536269514722
 
 
 def run(
-    strata: list[PairedCounts], name: Metric, *, seed: int = 1, n: int = 40_000, method: Resampling = "dirichlet"
+    strata: list[PairedCounts], name: str, *, seed: int = 1, n: int = 40_000, method: Resampling = "dirichlet"
 ) -> Bootstrap:
     rng = np.random.default_rng(seed)
     found = stratified_bootstrap(strata, [name], rng=rng, confidence_level=0.9, n_resamples=n, method=method)[name]

@@ -6,17 +6,17 @@ from datetime import date
 
 import pytest
 from analysis_examples import batch_tally, contender, evidence
-from season_examples import GOOD, MATURITY, VERSIONS, day, season, tape
+from season_examples import GOOD, MATURITY, VERSIONS, day, replay, season
 
 from analysis.evidence import Evidence, gather
-from analysis.evidence.tally import pair_counts
+from analysis.evidence.tally import pair_table
 from analysis.one_look.mcnemar import mcnemar
 from analysis.policy import Horizon, Policy
 from analysis.policy.budget import allowance
 from analysis.seasons.season import (
     NAIVE_RULES,
+    Replay,
     Switch,
-    Tape,
     bootstrap_rule,
     leader_on,
     mcnemar_rule,
@@ -30,9 +30,9 @@ from analysis.verdict.judge import judge
 
 def test_a_batch_is_seen_from_its_closing_day_on() -> None:
     """Batch 0 closes on day 10, so the look of day 14 is the first to see it."""
-    switches = tape(season(("2",), ("2",), ("2",))).replay(["1", "2"], seed_rule, first="1")
+    switches = replay(season(("2",), ("2",), ("2",))).switches(["1", "2"], seed_rule, first="1")
     assert switches == [Switch(day(14), "1", "2", "recall 0.9565 > 0.8696")]
-    exact = Tape(season(("2",)), [day(9), day(10)], MATURITY).replay(["1", "2"], seed_rule, first="1")
+    exact = Replay(season(("2",)), [day(9), day(10)], MATURITY, Policy()).switches(["1", "2"], seed_rule, first="1")
     assert [s.date for s in exact] == [day(10)]
 
 
@@ -45,7 +45,7 @@ def test_evidence_restarts_after_a_switch() -> None:
         return seed_rule(e)
 
     closed = season(("2",), ("2",), ("1",), ("1",), ("1",))
-    switches = tape(closed).replay(["1", "2"], watch, first="1")
+    switches = replay(closed).switches(["1", "2"], watch, first="1")
     assert [(s.date, s.before, s.after) for s in switches] == [(day(14), "1", "2"), (day(35), "2", "1")]
     assert seen[0] == ("1", [day(0)])
     assert all(min(dates) > day(14) for leader, dates in seen if leader == "2")
@@ -54,7 +54,7 @@ def test_evidence_restarts_after_a_switch() -> None:
 def test_a_batch_of_the_day_of_the_switch_belongs_to_the_old_reign() -> None:
     """The batch of day 14 was still scored by version 1, and does not count for the new reign."""
     closed = season(("2",), ("2",), ("1",), (), ())
-    switches = tape(closed).replay(["1", "2"], seed_rule, first="1")
+    switches = replay(closed).switches(["1", "2"], seed_rule, first="1")
     assert [(s.date, s.after) for s in switches] == [(day(14), "2")]
     assert [leader_on(day(n), switches, "1") for n in (0, 13, 14, 15, 99)] == ["1", "1", "1", "2", "2"]
 
@@ -62,28 +62,28 @@ def test_a_batch_of_the_day_of_the_switch_belongs_to_the_old_reign() -> None:
 def test_of_several_proven_the_one_with_the_highest_recall_leads() -> None:
     closed = [batch_tally(day(0), {(1, 0, 1, 1): 5, (1, 0, 0, 1): 2, (1, 1, 0, 0): 1, (0, 0, 0, 0): 9}, VERSIONS)]
     for versions in (VERSIONS, VERSIONS[::-1]):
-        assert [s.after for s in tape(closed).replay(versions, seed_rule, first="1")] == ["3"]
-    assert [s.after for s in tape(closed).replay(["1", "2"], seed_rule, first="1")] == ["2"]
+        assert [s.after for s in replay(closed).switches(versions, seed_rule, first="1")] == ["3"]
+    assert [s.after for s in replay(closed).switches(["1", "2"], seed_rule, first="1")] == ["2"]
 
 
 def test_no_batch_and_no_rival_mean_no_switch() -> None:
-    assert tape([]).replay(VERSIONS, seed_rule, first="1") == []
-    assert tape(season(("2",), ("3",))).replay(["1"], seed_rule, first="1") == []
+    assert replay([]).switches(VERSIONS, seed_rule, first="1") == []
+    assert replay(season(("2",), ("3",))).switches(["1"], seed_rule, first="1") == []
 
 
 def test_the_order_in_which_batches_are_given_does_not_matter() -> None:
     closed = season(("2",), ("3",), ("1",), ("3",), ("2",), ("2",))
-    straight, reverse = (tape(c).replay(VERSIONS, seed_rule, first="1") for c in (closed, closed[::-1]))
+    straight, reverse = (replay(c).switches(VERSIONS, seed_rule, first="1") for c in (closed, closed[::-1]))
     assert straight == reverse
     assert len(straight) > 1
 
 
 def test_the_evidence_of_a_tape_is_what_gathering_gives() -> None:
     closed = season(("2",), ("3",), ("1",))
-    found = tape(closed).evidence([0, 2], "1", "3")
+    found = replay(closed).evidence([0, 2], "1", "3")
     expected = gather(contender("1"), contender("3"), [closed[0], closed[2]])
     assert found.batches == expected.batches
-    assert found.counts == pair_counts(closed[0].frame, "1", "3") + pair_counts(closed[2].frame, "1", "3")
+    assert found.counts == pair_table(closed[0].frame, "1", "3") + pair_table(closed[2].frame, "1", "3")
 
 
 def test_the_seeds_rule_promotes_at_a_single_row() -> None:
@@ -142,7 +142,7 @@ def test_the_policys_rule_says_what_is_proven() -> None:
 def test_the_policys_rule_in_a_season_waits_for_its_batches() -> None:
     """Version 2 is far ahead; the rule asks for 4 closed batches, the seed's rule takes the first."""
     closed = season(*[("2",)] * 8)
-    switches = tape(closed).replay(["1", "2"], policy_rule(Policy(guardrails={})), first="1")
+    switches = replay(closed).switches(["1", "2"], policy_rule(Policy(guardrails={})), first="1")
     assert [(s.date, s.after) for s in switches] == [(day(35), "2")]
 
 
@@ -151,43 +151,43 @@ def test_the_outcome_counts_switches_that_the_rest_of_the_season_does_not_bear_o
     closed = season(("2",), ("2",), ("2",), ("1",), ("1",), ("2",))
     bad, good = Switch(day(14), "1", "2", ""), Switch(day(14), "2", "1", "")
     policy = Policy(guardrails={})
-    assert tape(closed).outcome([bad], policy, first="1").not_better == 1
-    assert tape(closed).outcome([good], policy, first="2").not_better == 0
-    assert tape(closed).outcome([good], Policy(guardrails={}, min_gain=0.05), first="2").not_better == 1
+    assert replay(closed, policy).outcome([bad], first="1").not_better == 1
+    assert replay(closed, policy).outcome([good], first="2").not_better == 0
+    assert replay(closed, Policy(guardrails={}, min_gain=0.05)).outcome([good], first="2").not_better == 1
     alike = Switch(day(14), "1", "3", "")
-    level = tape(season(("2",), ("2",), ("2",), (), ()))
-    assert level.outcome([alike], policy, first="1").not_better == 1, "no gain at all"
+    level = replay(season(("2",), ("2",), ("2",), (), ()), policy)
+    assert level.outcome([alike], first="1").not_better == 1, "no gain at all"
     late = Switch(day(35), "1", "2", "")
-    assert tape(closed).outcome([late], policy, first="1").not_better == 1, "nothing came after it"
+    assert replay(closed, policy).outcome([late], first="1").not_better == 1, "nothing came after it"
 
 
 def test_the_outcome_counts_switches_that_broke_a_guardrail() -> None:
     noisy = {(0, 0, 1, 0): 100, (1, 0, 1, 0): 10, (1, 1, 1, 1): 100, (0, 0, 0, 0): 900}
     closed = [batch_tally(day(7 * i), noisy, VERSIONS) for i in range(4)]
     switch = Switch(day(7), "1", "2", "")
-    found = tape(closed).outcome([switch], Policy(), first="1")
+    found = replay(closed, Policy()).outcome([switch], first="1")
     assert (found.not_better, found.broke_guardrail) == (0, 1)
     one_of_two = Policy(guardrails={"precision": 0.6, "accuracy": 0.005})
-    assert tape(closed).outcome([switch], one_of_two, first="1").broke_guardrail == 1
+    assert replay(closed, one_of_two).outcome([switch], first="1").broke_guardrail == 1
     wide = Policy(guardrails={"precision": 0.6, "accuracy": 0.2})
-    assert tape(closed).outcome([switch], wide, first="1").broke_guardrail == 0
-    assert tape(closed).outcome([Switch(day(7), "1", "3", "")], Policy(), first="1").broke_guardrail == 0
+    assert replay(closed, wide).outcome([switch], first="1").broke_guardrail == 0
+    assert replay(closed, Policy()).outcome([Switch(day(7), "1", "3", "")], first="1").broke_guardrail == 0
 
 
 def test_recall_and_precision_are_of_whoever_led_on_each_day() -> None:
     """Version 1 serves the batches of days 0, 7 and 14, version 2 that of day 21."""
     closed = season(("1",), ("2",), ("1",), ("2",))
-    found = tape(closed).outcome([Switch(day(14), "1", "2", "")], Policy(), first="1")
+    found = replay(closed, Policy()).outcome([Switch(day(14), "1", "2", "")], first="1")
     served = Confusion(tp=110 + 100 + 110 + 110, fp=0, fn=5 + 15 + 5 + 5, tn=4000)
     assert found.served["recall"] == metric("recall", served)
     assert found.served["precision"] == 1
     assert found.served["alert_rate"] == pytest.approx(430 / 4460)
     assert found.switches == (Switch(day(14), "1", "2", ""),)
-    never = tape(closed).outcome([], Policy(), first="1")
+    never = replay(closed, Policy()).outcome([], first="1")
     assert never.served["recall"] == pytest.approx((110 + 100 + 110 + 100) / 460)
 
 
 def test_a_season_without_batches_is_worth_nothing_that_could_be_said() -> None:
-    found = tape([]).outcome([], Policy(), first="1")
+    found = replay([], Policy()).outcome([], first="1")
     assert list(found.served) == ["recall", "precision", "alert_rate"]
     assert all(isinstance(value, Undefined) for value in found.served.values())

@@ -11,7 +11,7 @@ import pytest
 from analysis_examples import contender, tally_frame
 from class_examples import simulated
 from scipy import stats
-from season_examples import MATURITY, VERSIONS, day, tape
+from season_examples import MATURITY, VERSIONS, day, replay
 from task_examples import class_evidence, loss_evidence, numbers, summed
 
 from analysis.evidence import BatchTally
@@ -20,8 +20,8 @@ from analysis.one_look.mcnemar import mcnemar
 from analysis.policy import Policy
 from analysis.seasons.season import (
     NAIVE_RULES,
+    Replay,
     Switch,
-    Tape,
     loss_rule,
     naive_rules,
 )
@@ -64,7 +64,7 @@ def test_of_several_proven_the_one_with_the_lowest_squared_error_leads() -> None
     closed = [BatchTally("b", day(0), tally_frame({(1, 1, 1, 1): 400}, VERSIONS), scored, sums)]
     rule = functools.partial(loss_rule, name="squared_error")
     for versions in (VERSIONS, VERSIONS[::-1]):
-        assert [s.after for s in tape(closed).replay(versions, rule, first="1")] == ["2"]
+        assert [s.after for s in replay(closed, Policy(task="regression")).switches(versions, rule, first="1")] == ["2"]
 
 
 def test_the_rules_of_0_and_1_are_the_naive_ones() -> None:
@@ -76,7 +76,7 @@ def test_what_was_served_is_right_or_wrong_by_class() -> None:
     weeks = [[("a", "a", "b", 6), ("b", "a", "b", 3)], [("a", "b", "a", 4), ("b", "b", "a", 1), ("c", "a", "c", 2)]]
     closed = [tally_of_classes(day(7 * i), cells) for i, cells in enumerate(weeks)]
     switch = Switch(day(5), "1", "2", "")
-    found = tape(closed).outcome([switch], Policy(task="multiclass", guardrails={}), first="1")
+    found = replay(closed, Policy(task="multiclass", guardrails={})).outcome([switch], first="1")
     assert found.served["accuracy"] == pytest.approx((6 + 4 + 2) / 16)
     assert found.served["macro_recall"] == pytest.approx((10 / 10 + 0 / 4 + 2 / 2) / 3)
     assert found.not_better == 0, "6 right of 7 against 1"
@@ -97,12 +97,12 @@ def test_the_loss_that_was_served_is_that_of_whoever_led_over_all_rows() -> None
         for d, (y, c, h) in zip((day(0), day(7)), weeks, strict=True)
     ]  # fmt: skip
     policy = Policy(task="regression")
-    found = tape(closed).outcome([Switch(day(5), "1", "2", "")], policy, first="1")
+    found = replay(closed, policy).outcome([Switch(day(5), "1", "2", "")], first="1")
     errors = np.concatenate([weeks[0][1] - weeks[0][0], weeks[1][2] - weeks[1][0]])
     assert found.served["squared_error"] == pytest.approx(np.mean(errors**2))
     assert found.served["absolute_error"] == pytest.approx(np.mean(np.abs(errors)))
     assert found.not_better == 0
-    nothing = tape([]).outcome([], policy, first="1").served
+    nothing = replay([], policy).outcome([], first="1").served
     assert nothing["squared_error"] == Undefined("no labelled row with a prediction")
 
 
@@ -115,8 +115,8 @@ def test_losses_that_were_clipped_elsewhere_are_not_averaged_with_the_others() -
         for d, (y, c, h), p in zip((day(0), day(7)), weeks, (Policy(task="regression"), clipped), strict=True)
     ]
     for clip, (y, c, _) in zip((None, 1), weeks, strict=True):
-        played = Tape(closed, [day(30)], MATURITY, Policy(task="regression", largest_error=clip)).outcome(
-            [], clipped, first="1"
+        played = Replay(closed, [day(30)], MATURITY, Policy(task="regression", largest_error=clip)).outcome(
+            [], first="1"
         )
         each = np.abs(c - y) if clip is None else np.minimum(np.abs(c - y), 1)
         assert played.served["absolute_error"] == pytest.approx(each.mean())

@@ -16,8 +16,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from analysis.any_look.batch_unit import Overdispersion, effective_batches, log_e_batch_unit, overdispersion
 from analysis.any_look.eprocess import log_e_array
+from analysis.kinds import BINARY
 from analysis.one_look.mcnemar import mcnemar
-from analysis.one_look.measures import MEASURES, SCORE_MEASURES, Measure
+from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance, allowance
 from analysis.seasons.season import mcnemar_rule, policy_rule, seed_rule
@@ -40,7 +41,7 @@ def rng(seed: int = 1) -> np.random.Generator:
 @PROPERTY
 @given(RATE, RATE, RATE, RATE, st.floats(-0.5, 0.5), st.sampled_from(["recall", "specificity", "accuracy"]))
 def test_the_challenger_differs_by_the_gain_and_the_champion_stays_as_it_is(
-    recall: float, fpr: float, d1: float, d0: float, gain: float, primary: Measure
+    recall: float, fpr: float, d1: float, d0: float, gain: float, primary: str
 ) -> None:
     """Marginal rates from the eight cells: champion flags cells 2, 3 and 6, 7; challenger 1, 3 and 5, 7."""
     champion = Scenario(40, 160, recall, fpr, min(d1, 2 * recall, 2 * (1 - recall)), min(d0, 2 * fpr, 2 * (1 - fpr)))
@@ -69,7 +70,7 @@ def test_accuracy_is_gained_with_one_share_of_wins_in_both_classes() -> None:
     "primary", [m for m in METRICS if m not in ("recall", "specificity", "accuracy", "alert_rate")]
 )
 def test_any_other_gain_is_one_in_recall_and_what_it_is_in_the_metric_is_that_of_the_expected_table(
-    primary: Measure,
+    primary: str,
 ) -> None:
     found = replace(BASE, positives=1000, negatives=9000).improved(primary, 0.05)
     assert found == replace(BASE, positives=1000, negatives=9000).improved("recall", 0.05)
@@ -301,7 +302,7 @@ def test_a_smaller_allowance_takes_longer() -> None:
         ({"task": "regression"}, "only decisions of 0 and 1 are simulated; the task is regression"),
         *(
             ({"guardrails": {name: 0.01}}, f"only decisions are simulated, not scores, .* proof about {name}")
-            for name in SCORE_MEASURES
+            for name in (*RANK_METRICS, *SCORE_LOSSES)
         ),
         ({"primary": "auc"}, "proof about auc"),
     ],
@@ -309,7 +310,7 @@ def test_a_smaller_allowance_takes_longer() -> None:
 def test_what_simulated_decisions_cannot_prove_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         trial_of_policy(Policy(**settings))
-    assert set(SCORE_MEASURES) <= set(MEASURES["binary"])
+    assert {*RANK_METRICS, *SCORE_LOSSES} <= set(BINARY.deciding())
 
 
 def test_a_summary_of_promotions() -> None:

@@ -16,22 +16,22 @@ from analysis.any_look.batch_unit import log_e_batch_unit, overdispersion
 from analysis.any_look.eprocess import confidence_sequence, log_e, log_e_array
 from analysis.any_look.label_selection import binary_splits, log_e_selection
 from analysis.any_look.precision import log_e_precision
+from analysis.kinds import KINDS
 from analysis.one_look.bootstrap import bootstrap
 from analysis.one_look.labels import label_share_p_value
 from analysis.one_look.mcnemar import Alternative, Method, mcnemar
-from analysis.one_look.measures import MEASURES
 from analysis.one_look.multiplicity import e_closure
 from analysis.one_look.segments import homogeneity_p_value, paired_interval, segment_forest
 from analysis.policy import Policy
 from analysis.seasons.season import NAIVE_RULES, policy_rule
-from analysis.tables.counts import BinaryMetric, PairedCounts
-from analysis.tables.metrics import METRICS, difference, metric
+from analysis.tables.counts import PairedCounts
+from analysis.tables.metrics import METRICS, OUTCOME_METRICS, difference, metric
 from analysis.tables.record import canonical_json, plain
 from analysis.verdict.assess import measure
 from analysis.verdict.guardrails import guardrail
 from analysis.verdict.trajectory import evidence_path
 
-NAMES: tuple[BinaryMetric, ...] = get_args(BinaryMetric)
+NAMES = OUTCOME_METRICS
 HUGE = 10**9
 NOTHING, ALL_HUGE = PairedCounts(), PairedCounts((HUGE,) * 8, (HUGE,) * 4)
 
@@ -124,7 +124,7 @@ def test_the_whole_of_what_is_measured_and_its_record(tables: list[PairedCounts]
     assert_no_nan(found, finite=False)
     assert b"nan" not in canonical_json(plain({"numbers": list(numbers(found))}))
     assert_no_nan(evidence_path([e, e], policy), finite=False)
-    for name in (m for m in MEASURES["binary"] if m != "cost"):
+    for name in (m for m in KINDS["binary"].deciding() if m != "cost"):
         assert_no_nan(guardrail(e, name, 0.01, policy), finite=False)
     for rule in (*NAIVE_RULES.values(), policy_rule(policy)):
         reason = rule(e)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from analysis_examples import evidence
 from judge_examples import only
+from task_examples import class_evidence
 
 from analysis.any_look.eprocess import log_e
 from analysis.evidence import Evidence
@@ -76,12 +77,9 @@ def test_late_labels_that_follow_the_decisions_are_invalid_unless_the_worst_is_a
 def test_late_labels_of_classes_are_compared_by_class() -> None:
     labelled = [(("a", "a", "b"), 60), (("a", "b", "a"), 60), (("b", "b", "a"), 50), (("b", "a", "b"), 50)]
     classes = ClassCounts.of(labelled, [(("a", "b"), 30)])
-    counts = PairedCounts((0, 0, 0, 0, 0, 110, 110, 0), (30, 0, 0, 0))
-    e = evidence(*[counts] * 3)
+    e = class_evidence(*[classes] * 3)
     settled = ClassCounts.of([*labelled, (("a", "a", "b"), 30)])
-    e = replace(
-        e, batches=tuple(replace(b, classes=classes, settled=counts, settled_classes=settled) for b in e.batches)
-    )
+    e = replace(e, batches=tuple(replace(b, settled=settled) for b in e.batches))
     said = label_checks(e, Undefined("no process"), Policy(task="multiclass"))
     assert isinstance(said.log_e_audit, float)
     assert said.log_e_audit > np.log(20)

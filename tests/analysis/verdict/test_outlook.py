@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ from task_examples import loss_evidence, numbers
 from analysis.any_look.asymptotic import rho_squared
 from analysis.any_look.cost import CostMatrix, expected_cost
 from analysis.any_look.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
-from analysis.evidence import Evidence
-from analysis.evidence.score_sums import merge_losses
+from analysis.kinds.score_sums import merge_losses
 from analysis.one_look.missing_labels import corrected_difference
 from analysis.policy import Costs, Horizon, Policy
 from analysis.tables.counts import PairedCounts, Undefined
@@ -120,7 +120,7 @@ def test_clipped_losses_are_continued_by_their_own_process() -> None:
     assert chances[0] > 0.5
     assert chances[1] < 0.05
     (week,) = loss_evidence(weeks[0], policy=p).batches
-    one = Evidence(e.champion, e.challenger, (week,))
+    one = replace(e, batches=(week,))
     m = measure(one, p, rng=np.random.default_rng(1))
     expected = forecast_losses(
         merge_losses([week.scores["squared_error"]]), bound=900, rows_per_batch=400, null_gain=0.0,

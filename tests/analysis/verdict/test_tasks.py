@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,15 +12,15 @@ from class_examples import ANY_ROWS, FEW_ROWS, simulated
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
-from task_examples import class_evidence, loss_evidence, numbers, right_or_wrong
+from task_examples import class_evidence, loss_evidence, numbers
 from test_any_counts import numbers as floats_in
 
 from analysis.any_look.process import OutcomeProcess
 from analysis.evidence import Evidence
+from analysis.kinds import KINDS
 from analysis.one_look.by_class import by_class, marginal_tests
 from analysis.one_look.class_bootstrap import class_bootstrap
 from analysis.one_look.losses import PairedT
-from analysis.one_look.measures import MEASURES, Measure
 from analysis.policy import Policy
 from analysis.seasons.season import naive_rules, policy_rule
 from analysis.tables.class_counts import ClassCounts
@@ -68,13 +69,13 @@ class TestClasses:
         assert found.checks[1].finding == f"exactly one of the two was right on {d} of the {n} rows"
 
     @pytest.mark.parametrize("primary", ["macro_recall", "macro_precision", "macro_f1"])
-    def test_an_average_over_classes_has_an_asymptotic_process_and_its_own_bootstrap(self, primary: Measure) -> None:
+    def test_an_average_over_classes_has_an_asymptotic_process_and_its_own_bootstrap(self, primary: str) -> None:
         policy = Policy(task="multiclass", primary=primary, n_resamples=1000)
         batches = classes_of(0.08)
         found = assessed(class_evidence(*batches), policy)
         assert (found.verdict, found.measured.method) == (Verdict.PROMOTE, "asymptotic")
         alone = class_bootstrap(
-            sum(batches, ClassCounts()), tuple(MEASURES["multiclass"]),  # type: ignore[arg-type]
+            sum(batches, ClassCounts()), tuple(KINDS["multiclass"].measures),
             rng=np.random.default_rng([1, 0]), confidence_level=0.9, n_resamples=1000,
         )  # fmt: skip
         assert found.measured.bootstrap[primary] == alone[primary]  # type: ignore[index]
@@ -99,7 +100,7 @@ class TestClasses:
 
     def test_the_champions_own_model_is_invalid_without_a_word_on_thresholds(self) -> None:
         evidence = class_evidence(*classes_of(0.06))
-        twin = Evidence(evidence.champion, contender("2", digest="digest-1"), evidence.batches)
+        twin = dataclasses.replace(evidence, challenger=contender("2", digest="digest-1"))
         assert assessed(twin, CLASSES).reasons == ("the challenger is the champion's own model",)
 
 
@@ -181,7 +182,7 @@ def assert_a_verdict_and_no_nan(e: Evidence, policy: Policy) -> None:
     assert found.reasons
     assert canonical_json(found)
     measured = measure(e, policy, rng=np.random.default_rng(1))
-    guardrails = [guardrail(e, name, 0.01, policy) for name in MEASURES[policy.task]]
+    guardrails = [guardrail(e, name, 0.01, policy) for name in policy.kind.measures]
     assert not any(math.isnan(x) for x in floats_in([found, measured, guardrails, evidence_path([e], policy)]))
     for rule in (*naive_rules(policy).values(), policy_rule(policy)):
         reason = rule(e)
@@ -191,12 +192,12 @@ def assert_a_verdict_and_no_nan(e: Evidence, policy: Policy) -> None:
 @SLOW_PROPERTY
 @given(
     st.lists(st.one_of(FEW_ROWS, ANY_ROWS), max_size=4),
-    st.sampled_from(MEASURES["multiclass"]),
+    st.sampled_from(KINDS["multiclass"].deciding()),
     st.sampled_from(["row", "batch"]),
 )
 @example([], "macro_f1", "row")
 def test_any_classes_get_a_verdict_and_no_number_that_is_none(
-    tables: list[ClassCounts], primary: Measure, unit: str
+    tables: list[ClassCounts], primary: str, unit: str
 ) -> None:
     policy = Policy(task="multiclass", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
     e = class_evidence(*(t for t in tables if t.n))
@@ -208,12 +209,12 @@ ROWS = st.lists(st.tuples(FINITE, FINITE, FINITE), min_size=1, max_size=40)
 
 
 @SLOW_PROPERTY
-@given(st.lists(ROWS, max_size=4), st.sampled_from(MEASURES["regression"]), st.sampled_from(["row", "batch"]))
+@given(st.lists(ROWS, max_size=4), st.sampled_from(KINDS["regression"].deciding()), st.sampled_from(["row", "batch"]))
 @example([], "absolute_error", "row")
 @example([[(-1e60, 1e60, 1e60), (1e60, -1e60, 1e60)] * 20] * 4, "squared_error", "row")
 @example([[(0.0, 0.0, 0.0)] * 40] * 4, "squared_error", "batch")
 def test_any_numbers_get_a_verdict_and_no_number_that_is_none(
-    batches: list[list[tuple[float, float, float]]], primary: Measure, unit: str
+    batches: list[list[tuple[float, float, float]]], primary: str, unit: str
 ) -> None:
     policy = Policy(task="regression", primary=primary, unit=unit, n_resamples=1000)  # type: ignore[arg-type]
     e = loss_evidence(*(tuple(np.array(column) for column in zip(*rows, strict=True)) for rows in batches))
@@ -222,5 +223,5 @@ def test_any_numbers_get_a_verdict_and_no_number_that_is_none(
 
 def test_right_or_wrong_is_where_wins_and_losses_are() -> None:
     counts = simulated(np.random.default_rng(1), 300)
-    assert right_or_wrong(counts).outcomes("accuracy") == counts.outcomes()
-    assert math.isclose(right_or_wrong(counts).positives, counts.n)
+    assert counts.as_recorded().outcomes("accuracy") == counts.outcomes()
+    assert math.isclose(counts.as_recorded().positives, counts.n)

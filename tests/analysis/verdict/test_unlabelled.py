@@ -18,11 +18,10 @@ from analysis.any_look.process import OutcomeProcess, WorstCaseProcess
 from analysis.evidence import Evidence, PairedBatch, gather
 from analysis.evidence.gains import batch_differences, total_difference
 from analysis.one_look.bootstrap import Bootstrap
-from analysis.one_look.measures import LINEAR, LinearMetric
 from analysis.one_look.missing_labels import begg_greenes, corrected_difference
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts
-from analysis.tables.metrics import METRICS, Difference
+from analysis.tables.metrics import METRICS, OUTCOME_METRICS, Difference
 from analysis.verdict.assess import measure
 from analysis.verdict.choice import Candidate, choose
 from analysis.verdict.guardrails import guardrail, segment_guardrails
@@ -45,7 +44,7 @@ def every_labelling(counts: PairedCounts) -> list[PairedCounts]:
     return found
 
 
-def under(policy: Policy, name: LinearMetric, counts: PairedCounts) -> WorstCaseProcess:
+def under(policy: Policy, name: str, counts: PairedCounts) -> WorstCaseProcess:
     found = process(evidence(counts), name, policy)
     assert isinstance(found, WorstCaseProcess)
     return found
@@ -55,9 +54,9 @@ FEW = st.tuples(*[st.integers(0, 4)] * 8)
 
 
 @settings(max_examples=40, deadline=None)
-@given(FEW, st.tuples(*[st.integers(0, 2)] * 4), st.sampled_from(LINEAR))
+@given(FEW, st.tuples(*[st.integers(0, 2)] * 4), st.sampled_from(OUTCOME_METRICS))
 def test_no_labels_make_the_evidence_weaker_by_enumeration(
-    labelled: tuple[int, ...], unlabelled: tuple[int, ...], name: LinearMetric
+    labelled: tuple[int, ...], unlabelled: tuple[int, ...], name: str
 ) -> None:
     counts = PairedCounts(labelled, unlabelled)  # type: ignore[arg-type]
     bound = under(WORST, name, counts)
@@ -71,7 +70,7 @@ def test_no_labels_make_the_evidence_weaker_by_enumeration(
 def test_the_interval_covers_that_of_every_labelling_and_ends_where_the_evidence_reaches_its_threshold() -> None:
     ahead = PairedCounts((90, 2, 3, 5, 10, 25, 2, 20), (1, 1, 1, 1))
     for counts in (ahead, ahead.swap(), PairedCounts((90, 2, 3, 5, 10, 5, 4, 20), (1, 1, 1, 1))):
-        for name in LINEAR:
+        for name in OUTCOME_METRICS:
             bound = under(WORST, name, counts)
             found = bound.interval(0.05)
             each = [OutcomeProcess(t.outcomes(name), WORST.prior).interval(0.05) for t in every_labelling(counts)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from analysis_examples import evidence
 from judge_examples import failed
+from task_examples import class_evidence
 
 from analysis.evidence import Evidence, Feed
 from analysis.policy import Costs, Policy
@@ -93,10 +94,7 @@ def test_batches_without_a_label_are_told_with_the_commonest_reason() -> None:
 
 def test_classes_that_no_model_names() -> None:
     classes = ClassCounts.of([(("A", "a", "b"), 60), (("B", "b", "a"), 50)], [])
-    base = evidence(*[PairedCounts((0, 0, 0, 0, 110, 0, 0, 0))] * 4)
-    found = assessed(
-        replace(base, batches=tuple(replace(b, classes=classes) for b in base.batches)), Policy(task="multiclass")
-    )
+    found = assessed(class_evidence(*[classes] * 4), Policy(task="multiclass"))
     assert found.reasons == (
         "no label is a class that a model names: labels such as 'A', classes such as 'a'; write them alike",
     )

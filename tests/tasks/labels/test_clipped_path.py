@@ -11,7 +11,7 @@ from parcels import Echo, register_version
 from weeks import found, look_on, play_rows, week
 
 from analysis.evidence import ANOTHER_CLIP
-from analysis.one_look.measures import REGRESSION_LOSSES
+from analysis.one_look.losses import REGRESSION_LOSSES
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.models.registry import Registry

@@ -16,8 +16,8 @@ from played import cells, register_echo
 from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
 from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS
-from analysis.evidence.tally import UNLABELLED, pair_counts
-from analysis.one_look.measures import Task
+from analysis.evidence.tally import UNLABELLED, pair_table
+from analysis.kinds import MULTICLASS, Task
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.scoring import ChampionFailedError
@@ -68,7 +68,16 @@ class TestLabels:
             play_rows(store, registry, project, number, FEW.with_columns(ids, labels.alias("label")))
         for batch in close_batches(store, project, week(len(kinds) + 1)).batches:
             assert batch.tally.frame.schema["label"] == pl.String
-            assert pair_counts(batch.tally.frame, "1", "2").labelled == (0, 0, 0, 0, 1, 0, 1, 1)
+            assert pair_table(batch.tally.frame, "1", "2", MULTICLASS).as_recorded().labelled == (
+                0,
+                0,
+                0,
+                0,
+                1,
+                0,
+                1,
+                1,
+            )
 
     def test_what_is_no_class_is_left_out_by_reason(self, store: Store, registry: Registry, project: Project) -> None:
         play_rows(store, registry, project, 0, FEW.with_columns(label=pl.Series(["1", "", None])))
@@ -92,7 +101,7 @@ class TestLabels:
             frame = pl.DataFrame({"id": [FEW["id"][number]], "label": [label], "observed_at": [BEGIN]})
             put_frame(store, f"{project.name}/labels/{number}.parquet", frame)
         (batch,) = close_batches(store, project, week(2)).batches
-        assert pair_counts(batch.tally.frame, "1", "2").labelled == (0, 0, 0, 0, 0, 0, 1, 2)
+        assert pair_table(batch.tally.frame, "1", "2", MULTICLASS).as_recorded().labelled == (0, 0, 0, 0, 0, 0, 1, 2)
 
 
 @pytest.mark.usefixtures("two")

@@ -15,9 +15,9 @@ from played import register_echo as register
 from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
 from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_NUMBER
-from analysis.evidence.score_sums import pair_sums
 from analysis.evidence.tally import UNLABELLED
-from analysis.one_look.measures import Task
+from analysis.kinds import Task
+from analysis.kinds.score_sums import pair_sums
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.scoring import ChampionFailedError

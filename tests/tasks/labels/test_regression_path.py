@@ -25,9 +25,9 @@ from weeks import look_on, predictions, week
 
 from analysis.any_look.asymptotic import rho_squared
 from analysis.any_look.batch_unit import log_e_symmetric
-from analysis.evidence.score_sums import pair_sums
-from analysis.evidence.tally import UNLABELLED, pair_counts
-from analysis.one_look.measures import Measure
+from analysis.evidence.tally import UNLABELLED, pair_table
+from analysis.kinds import REGRESSION
+from analysis.kinds.score_sums import pair_sums
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.labels.tallying import close_batches
@@ -43,7 +43,7 @@ WEEKS, ROWS = 4, 750
 POLICY = Policy(
     task="regression", min_gain=0.1, guardrails={"absolute_error": 0.1}, error_budget="family", n_resamples=1000
 )
-LOSS: dict[Measure, Callable[[np.ndarray], np.ndarray]] = {"squared_error": np.square, "absolute_error": np.abs}
+LOSS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"squared_error": np.square, "absolute_error": np.abs}
 
 
 def prices(number: int, n: int = ROWS) -> pl.DataFrame:
@@ -60,7 +60,7 @@ def prices(number: int, n: int = ROWS) -> pl.DataFrame:
 
 
 class PlayedNumbers(Played):
-    def gains(self, version: str, name: Measure) -> np.ndarray:
+    def gains(self, version: str, name: str) -> np.ndarray:
         """By how much the challenger's loss is lower, row by row."""
         y, c, h = self.labelled(version)
         return LOSS[name](c - y) - LOSS[name](h - y)
@@ -159,7 +159,7 @@ class TestStored:
     def test_a_tally_counts_rows_and_their_losses_lie_beside_it(self, played: PlayedNumbers) -> None:
         (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
         labelled = played.rows[:ROWS]["label"].count()
-        assert pair_counts(batch.tally.frame, "1", "2").n == labelled
+        assert pair_table(batch.tally.frame, "1", "2", REGRESSION).n == labelled
         assert batch.tally.frame["n"].sum() == ROWS
         assert batch.tally.scores is not None
         assert pair_sums(batch.tally.scores, "3", "2")["squared_error"].n == labelled

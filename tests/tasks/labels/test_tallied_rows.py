@@ -12,7 +12,7 @@ from weeks import BEGIN, found, score_rows, week
 
 from analysis.evidence import gather
 from analysis.evidence.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
-from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_counts
+from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_table
 from tasks.base.project import Columns, Project
 from tasks.batches.predictions import Manifest
 from tasks.labels.tallying import close_batches
@@ -85,7 +85,7 @@ class TestEveryRow:
         assert (sorted(first.scored), sorted(second.scored)) == (["1", "2", "3"], ["1", "2"])
         evidence = gather(first.scored["1"], first.scored["3"], [first, second])
         assert (evidence.counts.n, evidence.excluded) == (6, {NOT_SCORED_BY_BOTH: 6})
-        assert pair_counts(second.frame, "1", "2").n == 6
+        assert pair_table(second.frame, "1", "2").n == 6
 
     @pytest.mark.parametrize(
         "labels",

@@ -14,7 +14,7 @@ from parcels import put_frame, put_labels
 from weeks import BEGIN, InterferingStore, everything, found, play_week, score_rows, week
 
 from analysis.evidence.row_labels import NO_ID_MATCHES
-from analysis.evidence.tally import pair_counts
+from analysis.evidence.tally import pair_table
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, Manifest
 from tasks.labels.tallying import LabelError, close_batches
@@ -196,7 +196,7 @@ class TestFaults:
         words = pl.DataFrame({"id": IDS[4:], "label": ["1", "0"], "observed_at": [BEGIN] * 2, "note": ["x", "y"]})
         put_frame(store, f"{project.name}/labels/3.parquet", words)
         (closed,) = close_batches(store, project, DEADLINE).batches
-        assert pair_counts(closed.tally.frame, "1", "2").n == 5
+        assert pair_table(closed.tally.frame, "1", "2").n == 5
 
     @pytest.mark.parametrize("whose", ["rows", "1", "2"])
     @pytest.mark.usefixtures("scored")

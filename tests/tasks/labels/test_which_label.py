@@ -19,7 +19,7 @@ from analysis.evidence.row_labels import (
     LABEL_NOT_BINARY,
     LABEL_NOT_MAPPED,
 )
-from analysis.evidence.tally import UNLABELLED, pair_counts, pair_exclusions
+from analysis.evidence.tally import UNLABELLED, pair_exclusions, pair_table
 from tasks.base.project import Columns, LabelValues, Project
 from tasks.batches.scoring import score_batch
 from tasks.labels.tallying import LabelError, close_batches
@@ -56,7 +56,7 @@ class TestValues:
     def test_a_code_that_nobody_has_named_is_told_with_an_example(self, store: Store, project: Project) -> None:
         put_labels(store, project, IDS, [1, 0, 2, 1, 0, 2], BEGIN)
         assert excluded(store, project) == {f"{LABEL_NOT_BINARY}, such as 2": 2}
-        assert sum(pair_counts(close(store, project).tally.frame, "1", "2").unlabelled) == 2, "they are without a label"
+        assert sum(pair_table(close(store, project).tally.frame, "1", "2").unlabelled) == 2, "they are without a label"
 
     def test_words_are_mapped_some_are_ignored_and_others_are_told(
         self, store: Store, make_project: Make, project: Project
@@ -187,7 +187,7 @@ class TestOwnBatch:
         put_labels(store, quick, ["a"], [1], week(1) + timedelta(days=1))
         first, second = close_batches(store, quick, week(3)).batches
         assert first.tally.settled is not None
-        assert pair_counts(first.tally.settled, "1", "2").n == 1
+        assert pair_table(first.tally.settled, "1", "2").n == 1
         assert pair_exclusions(second.tally.frame, "1", "2") == {ID_RECURS: 2, UNLABELLED: 3}
 
     def test_ids_that_come_again_long_after_are_other_rows(

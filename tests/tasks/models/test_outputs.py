@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.one_look.measures import Task
+from analysis.kinds import Task
 from tasks.models.outputs import ScoringError, predictions_of
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from analysis.any_look.planning import connor, e_process_pairs
-from analysis.one_look.measures import Measure
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
 from tasks.base.project import Project
@@ -61,7 +60,7 @@ def test_recall_counts_positives_and_its_rows_hold_them() -> None:
 @pytest.mark.parametrize(
     ("primary", "disagreement", "pairs_in_a_row"), [("specificity", 0.05, 0.8), ("accuracy", 0.06, 1.0)]
 )
-def test_other_metrics_count_their_own_rows(primary: Measure, disagreement: float, pairs_in_a_row: float) -> None:
+def test_other_metrics_count_their_own_rows(primary: str, disagreement: float, pairs_in_a_row: float) -> None:
     """In specificity the models differ on 0.05 of the negatives; in accuracy on 0.2 * 0.1 + 0.8 * 0.05 of all rows."""
     equal = Scenario(200, 800, 0.6, 0.2, 0.1, 0.05)
     found = sizes(equal.improved(primary, 0.02), Policy(primary=primary, guardrails={}), 0.05)

@@ -7,31 +7,35 @@ positive-negative pairs for a rank metric), ``value_first``, ``value_second``, `
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from analysis.one_look.losses import PairedLosses
-from analysis.one_look.measures import RANK_MEASURES, Measure
+from analysis.one_look.losses import PairedLosses, paired_losses
+from analysis.one_look.scores import RANK_METRICS
 from analysis.tables.counts import Undefined
-from analysis.tables.metrics import Difference
+from analysis.tables.metrics import Difference, Floats
 
 __all__ = [
     "PREDICTED",
     "PREDICTED_UNLABELLED",
     "SCHEMA",
     "ScoreSums",
+    "Sums",
+    "loss_sums",
     "merge",
     "merge_losses",
     "pair_sums",
+    "pairs_of",
     "sums_frame",
     "version_value",
 ]
 
-PREDICTED: Measure = "prediction"
-PREDICTED_UNLABELLED: Measure = "prediction_unlabelled"
+PREDICTED: str = "prediction"
+PREDICTED_UNLABELLED: str = "prediction_unlabelled"
 """Not measures: the mean predicted numbers of both models over the rows with a label, and over those without one."""
 
 SCHEMA = {
@@ -68,7 +72,33 @@ class ScoreSums:
         return ScoreSums(self.n, self.challenger, self.champion, self.variance, self.bound)
 
 
-def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined:
+Sums = tuple[str, str, str, ScoreSums]
+"""A metric, two versions, and the sums of the pair."""
+
+
+def pairs_of(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
+    """Every pair of versions, the older first."""
+    return list(itertools.combinations(sorted(scores, key=int), 2))
+
+
+def loss_sums(
+    name: str,
+    loss: Callable[[Floats, Floats], Floats],
+    y: Floats,
+    scores: Mapping[str, Floats],
+    bound: float | None = None,
+) -> list[Sums]:
+    """The sums of a loss, a function of labels and scores, for every pair of versions; ``bound`` is what it was clipped at."""
+    losses = {version: loss(y, values) for version, values in scores.items()}
+    rows: list[Sums] = []
+    for a, b in pairs_of(scores):
+        sums = paired_losses(losses[a], losses[b])
+        n, variance = sums.n, sums.deviation / sums.n / sums.n
+        rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance, bound)))
+    return rows
+
+
+def merge(name: str, batches: Sequence[ScoreSums]) -> Difference | Undefined:
     """The metric over several batches.
 
     A loss is a mean over rows, so sums of d and d^2 give back exactly the variance over all rows. A rank metric
@@ -81,7 +111,7 @@ def merge(name: Measure, batches: Sequence[ScoreSums]) -> Difference | Undefined
     champion = sum(b.n * b.champion for b in batches) / n
     challenger = sum(b.n * b.challenger for b in batches) / n
     value = sum(b.n * (b.challenger - b.champion) for b in batches) / n
-    if name in RANK_MEASURES:
+    if name in RANK_METRICS:
         variance = sum((b.n / n) ** 2 * b.variance for b in batches)
     else:
         square = sum(b.n * (b.n * b.variance + (b.challenger - b.champion - value) ** 2) for b in batches)
@@ -102,25 +132,25 @@ def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
     return total
 
 
-def sums_frame(rows: Sequence[tuple[Measure, str, str, ScoreSums]]) -> pl.DataFrame:
+def sums_frame(rows: Sequence[Sums]) -> pl.DataFrame:
     """The frame of (metric, first version, second version, sums)."""
     cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance, s.bound) for m, a, b, s in rows]
     return pl.DataFrame(cells, schema=SCHEMA, orient="row")
 
 
-def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[Measure, ScoreSums]:
+def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, ScoreSums]:
     """The sums of one pair, whichever way round it was stored."""
-    found: dict[Measure, ScoreSums] = {}
+    by_name: dict[str, ScoreSums] = {}
     for name, first, second, *sums in frame.iter_rows():
         if (first, second) == (champion, challenger):
-            found[name] = ScoreSums(*sums)
+            by_name[name] = ScoreSums(*sums)
         elif (first, second) == (challenger, champion):
-            found[name] = ScoreSums(*sums).swap()
-    return found
+            by_name[name] = ScoreSums(*sums).swap()
+    return by_name
 
 
 def version_value(
-    frame: pl.DataFrame, name: Measure, version: str, *, bound: float | None = None
+    frame: pl.DataFrame, name: str, version: str, *, bound: float | None = None
 ) -> tuple[int, float] | None:
     """The units and the value of one version in ``name``, whoever it was compared with.
 

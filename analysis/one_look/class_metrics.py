@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, assert_never, get_args
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from analysis.one_look.mcnemar import Alternative, mcnemar
 from analysis.one_look.multiplicity import holm
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import Confusion, PairedOutcomes, Undefined
+from analysis.tables.measure import Measure
 from analysis.tables.metrics import Difference, Floats
 
 __all__ = [
@@ -29,8 +29,52 @@ __all__ = [
     "recall_by_class",
 ]
 
-ClassMetric = Literal["accuracy", "macro_recall", "macro_precision", "macro_f1", "weighted_f1"]
-CLASS_METRICS: tuple[ClassMetric, ...] = get_args(ClassMetric)
+_Slopes = tuple[Floats, Floats, Floats, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassMetric(Measure):
+    """A function of the rows that are right, labelled and predicted in each class that occurs as a label.
+
+    ``value`` takes the three, with classes on the last axis; not-a-number where it is undefined. ``slopes`` takes the three and the
+    value, and gives the derivatives in right_k, labelled_k and predicted_k for each class k, and in n, of which the value is a share.
+    """
+
+    value: Callable[[Floats, Floats, Floats], Floats]
+    slopes: Callable[[Floats, Floats, Floats, float], _Slopes]
+
+
+def _macro_f1_slopes(right: Floats, labelled: Floats, predicted: Floats, value: float) -> _Slopes:
+    shared = -2 * right / (labelled + predicted) ** 2 / len(right)
+    return 2 / (labelled + predicted) / len(right), shared, shared, 0.0
+
+
+CLASS_METRICS: dict[str, ClassMetric] = {
+    m.name: m
+    for m in (
+        ClassMetric(
+            name="accuracy", family="classes", process="outcomes",
+            value=lambda right, labelled, predicted: right.sum(axis=-1) / labelled.sum(axis=-1),
+            slopes=lambda r, s, p, value: (0 * r + 1 / float(s.sum()), 0 * s, 0 * p, -value / float(s.sum())),
+        ),
+        ClassMetric(
+            name="macro_recall", family="classes",
+            value=lambda right, labelled, predicted: np.mean(right / labelled, axis=-1),
+            slopes=lambda r, s, p, value: (1 / s / len(r), -r / s**2 / len(r), 0 * p, 0.0),
+        ),
+        ClassMetric(
+            name="macro_precision", family="classes",
+            value=lambda right, labelled, predicted: np.mean(right / predicted, axis=-1),
+            slopes=lambda r, s, p, value: (1 / p / len(r), 0 * s, -r / p**2 / len(r), 0.0),
+        ),
+        ClassMetric(
+            name="macro_f1", family="classes",
+            value=lambda right, labelled, predicted: np.mean(2 * right / (labelled + predicted), axis=-1),
+            slopes=_macro_f1_slopes,
+        ),
+    )
+}  # fmt: skip
+"""By name: to add a metric of classes is to add an entry here, and a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +88,16 @@ class ClassRecall:
     adjusted_p_value: float
 
 
-def class_metric_array(name: ClassMetric, right: Floats, labelled: Floats, predicted: Floats) -> Floats:
+def class_metric_array(name: str, right: Floats, labelled: Floats, predicted: Floats) -> Floats:
     """``name`` for counts or weights whose last axis is the classes that occur as a label; not-a-number where undefined.
 
     ``right`` of the ``labelled`` rows of a class, and of the ``predicted`` ones, are those on which the model is right.
     """
-    n = labelled.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        match name:
-            case "accuracy":
-                return np.asarray(right.sum(axis=-1) / n)
-            case "macro_recall":
-                return np.asarray(np.mean(right / labelled, axis=-1))
-            case "macro_precision":
-                return np.asarray(np.mean(right / predicted, axis=-1))
-            case "macro_f1":
-                return np.asarray(np.mean(2 * right / (labelled + predicted), axis=-1))
-            case "weighted_f1":
-                return np.asarray(np.sum(labelled * 2 * right / (labelled + predicted), axis=-1) / n)
-            case _:
-                assert_never(name)
+        return np.asarray(CLASS_METRICS[name].value(right, labelled, predicted))
 
 
-def class_metric(name: ClassMetric, confusions: Mapping[str, Confusion]) -> float | Undefined:
+def class_metric(name: str, confusions: Mapping[str, Confusion]) -> float | Undefined:
     """The value of ``name`` in [0, 1] from each class against the rest, or why it does not exist.
 
     Equal to scikit-learn's with ``labels`` = the classes among the labels, and without ``labels`` too where every
@@ -82,7 +113,7 @@ def class_metric(name: ClassMetric, confusions: Mapping[str, Confusion]) -> floa
     return float(class_metric_array(name, margins.right, margins.labelled, margins.predicted))
 
 
-def class_difference(name: ClassMetric, counts: ClassCounts) -> Difference | Undefined:
+def class_difference(name: str, counts: ClassCounts) -> Difference | Undefined:
     """Challenger minus champion with its influence-function standard error, the classes averaged over being fixed.
 
     Homogeneous of degree 0 in the counts, so the standard error is sqrt(sum_j N_j (d theta / dN_j)^2) over the occupied
@@ -142,9 +173,11 @@ def _margins(confusions: Mapping[str, Confusion]) -> _Margins:
     return _Margins(tuple(kept), right, labelled, predicted)
 
 
-def _influence(name: ClassMetric, margins: _Margins, value: float) -> Callable[[str, str], float]:
+def _influence(name: str, margins: _Margins, value: float) -> Callable[[str, str], float]:
     """The derivative of ``name``, whose value is ``value``, in the number of rows with a label and a prediction."""
-    right, labelled, predicted, every = _derivatives(name, margins, value)
+    right, labelled, predicted, every = CLASS_METRICS[name].slopes(
+        margins.right, margins.labelled, margins.predicted, value
+    )
     position = {label: i for i, label in enumerate(margins.names)}
 
     def derivative(label: str, prediction: str) -> float:
@@ -153,24 +186,3 @@ def _influence(name: ClassMetric, margins: _Margins, value: float) -> Callable[[
         return float(own if j is None else own + predicted[j])
 
     return derivative
-
-
-def _derivatives(name: ClassMetric, margins: _Margins, value: float) -> tuple[Floats, Floats, Floats, float]:
-    """In right_k, labelled_k and predicted_k for each class k, and in n, of which ``value`` is a share."""
-    tp, s, p = margins.right, margins.labelled, margins.predicted
-    k, n, zero = len(tp), float(s.sum()), np.zeros_like(tp)
-    match name:
-        case "accuracy":
-            return zero + 1 / n, zero, zero, -value / n
-        case "macro_recall":
-            return 1 / s / k, -tp / s**2 / k, zero, 0.0
-        case "macro_precision":
-            return 1 / p / k, zero, -tp / p**2 / k, 0.0
-        case "macro_f1":
-            shared = -2 * tp / (s + p) ** 2 / k
-            return 2 / (s + p) / k, shared, shared, 0.0
-        case "weighted_f1":
-            f1, shared = 2 * tp / (s + p), -2 * s * tp / (s + p) ** 2 / n
-            return 2 * s / (s + p) / n, f1 / n + shared, shared, -value / n
-        case _:
-            assert_never(name)

@@ -1,0 +1,31 @@
+"""The kinds of task, one module each: models that decide between 0 and 1, that name classes, that predict numbers.
+
+Each says which measures there are, how rows are counted, and what a judgement shows; ``KINDS`` is the one registry of both.
+"""
+
+from __future__ import annotations
+
+from analysis.kinds.binary import BINARY
+from analysis.kinds.kind import LARGEST_NUMBER, Cell, Details, Kind, Task
+from analysis.kinds.multiclass import MULTICLASS
+from analysis.kinds.regression import REGRESSION
+from analysis.tables.measure import Measure
+
+__all__ = [
+    "BINARY",
+    "KINDS",
+    "LARGEST_NUMBER",
+    "MEASURE_NAMES",
+    "MULTICLASS",
+    "REGRESSION",
+    "Cell",
+    "Details",
+    "Kind",
+    "Measure",
+    "Task",
+]
+
+KINDS: dict[str, Kind] = {kind.task: kind for kind in (BINARY, MULTICLASS, REGRESSION)}
+
+MEASURE_NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS.values() for name in kind.deciding()))
+"""All that a policy may name, of whatever task."""

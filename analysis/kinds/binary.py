@@ -1,0 +1,146 @@
+"""Models that decide between 0 and 1 by a score and a threshold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis.any_look.cost import COST
+from analysis.any_look.label_selection import (
+    binary_audit,
+    binary_splits,
+    binary_withdrawn,
+    log_e_audit,
+    log_e_selection,
+)
+from analysis.kinds.kind import Cell, Kind, Task
+from analysis.kinds.score_sums import ScoreSums, Sums, loss_sums, pairs_of
+from analysis.one_look.average_precision import paired_average_precision
+from analysis.one_look.bootstrap import Bootstrap, bootstrap
+from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, auc_covariance
+from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
+from analysis.tables.measure import Measure
+from analysis.tables.metrics import METRICS, Difference, Floats, difference, metric
+
+__all__ = ["BINARY"]
+
+_RESAMPLES = 200  # for the standard error of average precision within one batch
+
+
+class _Binary(Kind):
+    task: ClassVar[Task] = "binary"
+    measures: ClassVar[Mapping[str, Measure]] = {**METRICS, COST.name: COST, **RANK_METRICS, **SCORE_LOSSES}
+    primary: ClassVar[str] = "recall"
+    guardrails: ClassVar[Mapping[str, float]] = {"accuracy": 0.005, "precision": 0.03}
+    decides: ClassVar[bool] = True
+    decision_type: ClassVar[type[pl.DataType]] = pl.Int8
+    usable_label: ClassVar[pl.Expr] = pl.col("label").is_in([0.0, 1.0])
+    unusable: ClassVar[str] = "label not 0/1"
+    differing: ClassVar[str] = "rows flagged by one model alone"
+    served: ClassVar[tuple[str, ...]] = ("recall", "precision", "alert_rate")
+    prediction: ClassVar[str] = "one score"
+
+    def joined_label(self, label: pl.Expr) -> pl.Expr:
+        return label.cast(pl.Int8)
+
+    def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
+        if output.ndim == 2 and output.shape[1] in (1, 2):
+            output = output[:, -1]  # one column, or the probabilities of the classes 0 and 1
+        if output.ndim != 1:
+            return output
+        try:
+            scores = output.astype(np.float64)
+        except (TypeError, ValueError):
+            msg = f"gave {output.dtype} values such as {output[0]!r}; scores must be numbers from 0 to 1"
+            raise ValueError(msg) from None
+        bad = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
+        if len(bad):
+            msg = f"gave the score {scores[bad[0]]} (row {bad[0]} of a chunk); scores must be numbers from 0 to 1"
+            raise ValueError(msg)
+        return scores
+
+    def table(self, cells: Iterable[Cell]) -> PairedCounts:
+        labelled, unlabelled = [0] * 8, [0] * 4
+        for label, old, new, n in cells:
+            if label is None:
+                unlabelled[2 * old + new] += n
+            else:
+                labelled[4 * label + 2 * old + new] += n
+        return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
+
+    def total(self, tables: Iterable[Any]) -> PairedCounts:
+        return sum(tables, PairedCounts())
+
+    def value(self, name: str, table: PairedCounts) -> float | Undefined:
+        return metric(name, table.champion)
+
+    def difference(self, name: str, table: PairedCounts) -> Difference | Undefined:
+        return difference(name, table)
+
+    def score_sums(
+        self,
+        y: Floats,
+        scores: Mapping[str, Floats],
+        unlabelled: Mapping[str, Floats],
+        *,
+        named: Collection[str],
+        largest_error: float | None,
+    ) -> list[Sums]:
+        """Losses and AUC. Average precision needs a bootstrap, so it is there only if it is named."""
+        rows = [row for m in SCORE_LOSSES.values() for row in loss_sums(m.name, m.loss, y, scores)]
+        rows += _auc(y, scores)
+        return rows + _average_precision(y, scores) if "average_precision" in named else rows
+
+    def bootstrap(
+        self, table: PairedCounts, *, rng: np.random.Generator, confidence_level: float, n_resamples: int
+    ) -> Mapping[str, Bootstrap | Undefined]:
+        return bootstrap(table, METRICS, rng=rng, confidence_level=confidence_level, n_resamples=n_resamples)
+
+    def log_e_selection(
+        self, tables: Sequence[PairedCounts], sums: Sequence[Mapping[str, ScoreSums]]
+    ) -> float | Undefined:
+        if not any(t.unlabelled_disagreements for t in tables):
+            return Undefined("every row on which the two disagree is labelled")
+        return log_e_selection(binary_splits(tables))
+
+    def log_e_audit(self, pairs: Sequence[tuple[PairedCounts, PairedCounts]]) -> float | Undefined:
+        return log_e_audit(binary_audit(pairs), binary_withdrawn(pairs))
+
+    def disagreement(self, outcomes: PairedOutcomes, unit: str, metric: str) -> str:
+        return f"the two disagreed on {outcomes.discordant} of the {outcomes.n} {unit} that {metric} is about"
+
+
+def _auc(y: Floats, scores: Mapping[str, Floats]) -> list[Sums]:
+    versions = sorted(scores, key=int)
+    estimate = auc_covariance(y, [scores[v] for v in versions])
+    if isinstance(estimate, Undefined):
+        return []
+    auc, s = estimate
+    positives = int(y.sum())
+    n = positives * (len(y) - positives)
+    rows: list[Sums] = []
+    for i, j in itertools.combinations(range(len(versions)), 2):
+        variance = max(float(s[i, i] + s[j, j] - 2 * s[i, j]), 0.0)
+        rows.append(("auc", versions[i], versions[j], ScoreSums(n, float(auc[i]), float(auc[j]), variance)))
+    return rows
+
+
+def _average_precision(y: Floats, scores: Mapping[str, Floats]) -> list[Sums]:
+    rows: list[Sums] = []
+    for a, b in pairs_of(scores):
+        rng = np.random.default_rng([len(y), int(y.sum()), int(a), int(b)])
+        paired = paired_average_precision(
+            y, scores[a], scores[b], rng=rng, confidence_level=0.95, n_resamples=_RESAMPLES
+        )
+        if not isinstance(paired, Undefined):
+            sums = ScoreSums(int(y.sum()), paired.champion, paired.challenger, paired.standard_error**2)
+            rows.append(("average_precision", a, b, sums))
+    return rows
+
+
+BINARY = _Binary()
