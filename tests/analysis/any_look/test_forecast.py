@@ -15,17 +15,9 @@ from scipy import optimize, stats
 
 from analysis.any_look.asymptotic import log_e_asymptotic
 from analysis.any_look.batch_unit import log_e_cosh, log_e_symmetric
-from analysis.any_look.bounded_losses import _log_mixture, log_e_loss
+from analysis.any_look.bounded_losses import log_e_loss
 from analysis.any_look.eprocess import log_e, log_e_array
-from analysis.any_look.forecast import (
-    Forecast,
-    _first,
-    _summary,
-    forecast,
-    forecast_batches,
-    forecast_estimate,
-    forecast_losses,
-)
+from analysis.any_look.forecast import Forecast, forecast, forecast_batches, forecast_estimate, forecast_losses
 from analysis.one_look.losses import PairedLosses, paired_losses
 from analysis.tables.counts import PairedOutcomes, Undefined
 
@@ -238,6 +230,12 @@ def _clipped(rng: np.random.Generator, n: int, bound: float) -> tuple[np.ndarray
     return tuple(np.minimum((shared + rng.normal(0, sd, n)) ** 2, bound) for sd in (1.0, 0.85))  # type: ignore[return-value]
 
 
+def log_e_of(s: float, v: float) -> float:
+    """The e-value of rows with this sum of gains and of their squares, at a bound of 1."""
+    n = 10**6
+    return log_e_loss(PairedLosses(n, gain=s / n, deviation=v - s * s / n, largest=1.0, differing=n), bound=1)
+
+
 @pytest.mark.parametrize("gain", [0.0, 0.8])
 def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: float) -> None:
     """Within 4 standard errors, by the exact integral over bets."""
@@ -252,7 +250,7 @@ def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: flo
         for _ in range(horizon):
             s += rng.normal(true * size, math.sqrt(variance * size))
             v += size * (variance + true**2)
-            if _log_mixture(s, v) >= 0.7:
+            if log_e_of(s, v) >= 0.7:
                 hits += 1
                 break
     found = forecast_losses(
@@ -273,7 +271,7 @@ def test_the_chance_that_one_batch_of_clipped_losses_decides_against_the_normal_
     decided = []
     for true in stats.norm.ppf((np.arange(100) + 0.5) / 100, mean, math.sqrt(variance / n)):
         v = n * (variance + mean**2) + size * (variance + true**2)
-        least = optimize.brentq(lambda s: _log_mixture(s, v) - threshold, 1.0, 400.0)  # noqa: B023
+        least = optimize.brentq(lambda s: log_e_of(s, v) - threshold, 1.0, 400.0)  # noqa: B023
         decided.append(stats.norm.sf(least - n * mean, true * size, math.sqrt(variance * size)))
     found = forecast_losses(
         losses, bound=bound, rows_per_batch=size, null_gain=null, threshold=threshold, rng=np.random.default_rng(3),
@@ -295,14 +293,25 @@ def test_losses_that_do_not_vary_are_not_continued_and_half_a_year_is_the_defaul
     assert found.horizon == 26
 
 
-@pytest.mark.parametrize(("share", "first"), [(0.5, 3), (0.501, None)])
-def test_a_share_that_is_just_reached_is_reached(share: float, first: int | None) -> None:
-    """Of four paths one reaches the threshold in the second batch, and another one in the third."""
-    log_e = np.array([[0, 3, 0], [0, 0, 3], [0, 0, 2.9], [0, 0, 0]])
-    shares = np.maximum.accumulate(log_e >= 3, axis=1).mean(axis=0)
-    assert shares.tolist() == [0, 0.25, 0.5]
-    assert _first(shares, share) == first
-    assert _summary(log_e, 3) == Forecast(3, None, 0.5, 3)
+def test_a_share_that_is_just_reached_is_reached() -> None:
+    """Of two paths one, or of five four."""
+    pairs = PairedOutcomes(20, 10, 370)
+    seen = set()
+    for seed in range(40):
+        two, five = (run(pairs, seed=seed, horizon=8, n_paths=n) for n in (2, 5))
+        assert (two.batches_50 is not None) == (two.probability >= 0.5)
+        assert (five.batches_50 is not None) == (five.probability >= 0.6)
+        assert (five.batches_80 is not None) == (five.probability >= 0.8)
+        seen |= {two.probability, five.probability}
+    assert {0.5, 0.4, 0.6, 0.8} <= seen
+
+
+def test_the_batch_by_which_a_share_has_decided_is_the_shortest_horizon_that_has_it() -> None:
+    for pairs, level in ((PairedOutcomes(20, 8, 372), 0.5), (PairedOutcomes(18, 5, 377), 0.8)):
+        found = run(pairs, n_paths=4000)
+        batches = found.batches_50 if level == 0.5 else found.batches_80
+        assert batches == 3
+        assert run(pairs, n_paths=4000, horizon=3).probability > level > run(pairs, n_paths=4000, horizon=2).probability
 
 
 def test_a_gain_that_matters_is_forecast_with_the_ties_of_every_batch() -> None:

@@ -12,7 +12,7 @@ from analysis_examples import HUGE, MODEST_COUNTS, SLOW_PROPERTY, oracle
 from hypothesis import given
 from scipy import stats
 
-from analysis.one_look.bootstrap import Bootstrap, _differences, bootstrap
+from analysis.one_look.bootstrap import Bootstrap, bootstrap
 from analysis.one_look.bootstrap_intervals import IntervalKind, acceleration
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.metrics import METRICS, Difference, difference, paired_metric, paired_standard_error
@@ -25,6 +25,11 @@ def run(
 ) -> Bootstrap | Undefined:
     rng = np.random.default_rng(42)
     return bootstrap(counts, [name], rng=rng, confidence_level=level, n_resamples=n, **options)[name]
+
+
+def differences(name: Metric, tables: np.ndarray) -> np.ndarray:
+    champion, challenger = paired_metric(name, tables)
+    return challenger - champion
 
 
 def enumerate_tables(table: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +54,7 @@ def test_multinomial_against_enumeration_of_all_resamples(case: dict[str, Any]) 
     assert found.share_above_zero == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / n))
     assert abs(found.undefined_replicates - n * undefined) <= 4 * math.sqrt(n * undefined) + 1
     tables, pmf = enumerate_tables(counts.labelled)
-    values = _differences(case["metric"], tables)
+    values = differences(case["metric"], tables)
     assert pmf[values > 1e-12].sum() / (1 - undefined) == pytest.approx(p, abs=1e-6)
     for level, limit, exact in [(0.025, found.interval.low, case["q025"]), (0.975, found.interval.high, case["q975"])]:
         error = 4 * math.sqrt(level * (1 - level) / n)
@@ -85,7 +90,7 @@ def test_both_limits_stand_at_their_levels_of_the_exact_distribution(name: str, 
     found = run(counts, name, level=0.9, n=n, method="multinomial", interval=kind)
     assert isinstance(found, Bootstrap)
     exact, levels, limits = (
-        _differences(name, tables),
+        differences(name, tables),
         np.array([0.05, 0.95]),
         [found.interval.low, found.interval.high],
     )
@@ -112,7 +117,7 @@ def test_mean_and_spread_of_the_replicates_against_enumeration(case: dict[str, A
     """The mean within 4 standard errors; the standard deviation within 2 %."""
     cells, n = np.array(case["table"], dtype=float), 100_000
     draws = np.random.default_rng(7).multinomial(int(cells.sum()), cells / cells.sum(), size=n).astype(float)
-    values = _differences(case["metric"], draws)
+    values = differences(case["metric"], draws)
     values = values[np.isfinite(values)]
     assert values.mean() == pytest.approx(case["mean"], abs=4 * case["sd"] / math.sqrt(n))
     assert values.std() == pytest.approx(case["sd"], rel=0.02)

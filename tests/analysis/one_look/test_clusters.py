@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-import analysis.one_look.clusters
 from analysis.any_look.eprocess import log_e_array
 from analysis.one_look.clusters import (
     ClusteredDifference,
@@ -178,22 +177,33 @@ def test_with_many_entities_both_intervals_say_the_same() -> None:
     assert (drawn.low, drawn.high) == pytest.approx((normal.low, normal.high), abs=0.03 * width)
 
 
+@pytest.mark.parametrize(("largest", "net_win"), [(9, 4), (40, 5)])
 def test_the_same_seed_draws_the_same_entities_in_any_order_and_however_many_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
+    largest: int, net_win: int
 ) -> None:
-    """Ten thousand by default: the quantiles of as many multinomial draws of 400 entities over their pairs of net win and rows."""
+    """Ten thousand by default: the quantiles of as many multinomial draws of 400 entities over their pairs of net win and rows.
+
+    A million counts are held at a time, so beyond a hundred pairs they are drawn in parts.
+    """
     rng = np.random.default_rng(3)
-    size = rng.integers(5, 40, 400)
-    net = rng.integers(-5, 6, 400)
+    size = rng.integers(net_win, largest, 400)
+    net = rng.integers(-net_win, net_win + 1, 400)
     pairs, entities = np.unique(np.stack([net, size], axis=1), axis=0, return_counts=True)
+    assert (len(pairs) > 100) == (largest > 9)
     d, n = (np.random.default_rng(1).multinomial(400, entities / 400, size=10_000) @ pairs).T
     low, high = np.quantile(d / n, [0.05, 0.95])
-    for held in (1_000_000, 3001 * len(pairs), len(pairs), 1):
-        monkeypatch.setattr(analysis.one_look.clusters, "_AT_ONCE", held)
-        found = cluster_bootstrap(net[::-1], size[::-1], rng=np.random.default_rng(1), confidence_level=0.9)
-        assert isinstance(found, Interval)
-        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    found = cluster_bootstrap(net[::-1], size[::-1], rng=np.random.default_rng(1), confidence_level=0.9)
+    assert isinstance(found, Interval)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
     assert draws(net, size, seed=2) != found
+
+
+def test_more_pairs_than_are_held_are_drawn_one_by_one() -> None:
+    """Every net win that an entity of up to a thousand rows can have: 1,002,000 entities, no two alike."""
+    size = np.repeat(np.arange(1, 1001), 2 * np.arange(1, 1001) + 1)
+    net = np.concatenate([np.arange(-n, n + 1) for n in range(1, 1001)])
+    found = draws(net, size, n=5)
+    assert -0.01 < found.low < found.high < 0.01
 
 
 @pytest.mark.parametrize(

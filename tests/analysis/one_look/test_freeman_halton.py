@@ -10,9 +10,8 @@ import pytest
 from analysis_examples import MODEST_COUNT, SLOW_PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
-import analysis.one_look.freeman_halton
 from analysis.one_look.freeman_halton import freeman_halton
 from analysis.tables.counts import Undefined
 
@@ -73,11 +72,17 @@ def test_from_a_billion_rows_on_no_table_is_drawn() -> None:
     assert isinstance(freeman_halton([(2, 0), (1, 3), (0, 10**9 - 7)]), float)
 
 
-def test_the_draws_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = freeman_halton(GROUPS[1])
-    for held in (1, 4 * 700, 4 * 9_999):
-        monkeypatch.setattr(analysis.one_look.freeman_halton, "_AT_ONCE", held)
-        assert freeman_halton(GROUPS[1]) == at_once
+@pytest.mark.parametrize("groups", [100, 101, 150])
+def test_the_draws_do_not_depend_on_how_many_are_held_at_a_time(groups: int) -> None:
+    """A million counts are held at most: beyond a hundred groups the 9 999 tables, drawn here at once, come in two parts."""
+    table = [(int(k), 5 - int(k)) for k in np.random.default_rng(1).binomial(5, 0.3, groups)]
+    first, size = np.array([(a, a + b) for a, b in sorted(table)]).T
+    seed = [n for group in sorted(table) for n in group]
+    drawn = np.random.default_rng(seed).multivariate_hypergeometric(size, first.sum(), size=9_999, method="marginals")
+    likely = [special.gammaln(k + 1).sum(-1) + special.gammaln(size - k + 1).sum(-1) for k in (drawn, first)]
+    as_rare = int(np.sum(likely[0] >= likely[1] - 1e-7))
+    assert 0 < as_rare < 9_999
+    assert freeman_halton(table) == (1 + as_rare) / 10_000
 
 
 def test_its_size_where_expected_counts_are_small() -> None:
