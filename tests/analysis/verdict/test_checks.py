@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -182,36 +182,30 @@ def test_probabilities_and_evidence_are_written_without_a_row_of_zeros() -> None
     assert (e_text(0.0), e_text(-1000.0)) == ("1", "0")
 
 
-@dataclass
-class Fixed:
-    """An evidence process that has said all it will say."""
+HARMFUL = PairedCounts((1800, 30, 4, 30, 10, 8, 40, 130))
 
-    forward: float
-    reverse: float
-    method: str = "rows"
 
-    def log_e(self, _: float) -> float:
-        return self.forward
-
-    def log_e_reverse(self, _: float) -> float:
-        return self.reverse
+def around(alpha: float) -> list[float]:
+    """The twenty levels next to this one on each side."""
+    below, above = [alpha], [alpha]
+    for _ in range(20):
+        below.append(math.nextafter(below[-1], 0))
+        above.append(math.nextafter(above[-1], 1))
+    return [*below[:0:-1], *above]
 
 
 class TestGuardrails:
-    @pytest.mark.parametrize(
-        ("forward", "reverse", "status"),
-        [
-            (AT_LIMIT, 0, "held"),
-            (JUST_BELOW, 0, "open"),
-            (0, AT_LIMIT, "broken"),
-            (0, JUST_BELOW, "open"),
-        ],
-    )
-    def test_it_is_held_or_broken_from_one_over_alpha_on(
-        self, monkeypatch: pytest.MonkeyPatch, forward: float, reverse: float, status: str
-    ) -> None:
-        monkeypatch.setattr("analysis.verdict.guardrails.process", lambda *_: Fixed(forward, reverse))
-        assert guardrail(evidence(*FOUR), "precision", 0.03, Policy()).status == status
+    @pytest.mark.parametrize(("counts", "status"), [(GOOD, "held"), (HARMFUL, "broken")])
+    def test_it_is_held_or_broken_from_one_over_alpha_on(self, counts: PairedCounts, status: str) -> None:
+        """Alpha is moved past what the evidence bears, bit by bit."""
+        e = evidence(counts)
+        one = guardrail(e, "precision", 0.03, Policy())
+        decisive = one.log_e if status == "held" else one.log_e_reverse
+        needed = [-math.log(alpha) for alpha in around(math.exp(-decisive))]
+        found = [guardrail(e, "precision", 0.03, Policy(alpha=alpha)) for alpha in around(math.exp(-decisive))]
+        assert [g.status for g in found] == [status if decisive >= n else "open" for n in needed]
+        assert min(needed) < decisive < max(needed)
+        assert decisive in needed
 
     def test_without_evidence_it_is_open_and_says_one(self) -> None:
         few = evidence(PairedCounts((180, 4, 3, 13, 4, 6, 6, 15)))
@@ -219,21 +213,22 @@ class TestGuardrails:
         assert isinstance(nothing.method, Undefined)
         assert (nothing.log_e, nothing.log_e_reverse, nothing.status) == (0, 0, "open")
 
-    @pytest.mark.parametrize(
-        ("log_e", "against", "status"),
-        [(AT_LIMIT, 0, "held"), (JUST_BELOW, 0, "open"), (0, AT_LIMIT, "broken"), (0, JUST_BELOW, "open")],
-    )
-    def test_so_it_is_in_a_segment(
-        self, monkeypatch: pytest.MonkeyPatch, log_e: float, against: float, status: str
-    ) -> None:
-        monkeypatch.setattr("analysis.verdict.guardrails.process", lambda *_: Fixed(log_e, against))
-        monkeypatch.setattr(
-            "analysis.verdict.guardrails._anytime_p", lambda log_e, _: 0.05 * math.exp(AT_LIMIT - log_e)
-        )
-        (one,) = segment_guardrails(
-            evidence(*FOUR, segment="north"), Policy(guardrails={}, segment_guardrails={"recall": 0.05})
-        )
-        assert one.status == status
+    @pytest.mark.parametrize(("counts", "status"), [(GOOD, "held"), (HARMFUL, "broken")])
+    def test_so_it_is_in_a_segment(self, counts: PairedCounts, status: str) -> None:
+        e = evidence(counts, segment="north")
+
+        def at(alpha: float) -> SegmentGuardrail:
+            (found,) = segment_guardrails(e, Policy(guardrails={}, segment_guardrails={"recall": 0.05}, alpha=alpha))
+            return found
+
+        p = at(0.05).p_value if status == "held" else at(0.05).p_value_reverse
+        log_e = guardrail(e, "recall", 0.05, Policy())
+        assert p == math.exp(-(log_e.log_e if status == "held" else log_e.log_e_reverse))
+        assert [at(alpha).status for alpha in (math.nextafter(p, 1), p, math.nextafter(p, 0))] == [
+            status,
+            status,
+            "open",
+        ]
 
     def test_evidence_below_one_is_a_p_value_of_one(self) -> None:
         policy = Policy(guardrails={}, segment_guardrails={"specificity": 0.001})
