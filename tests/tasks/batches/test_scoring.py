@@ -14,7 +14,7 @@ from weeks import BEGIN, InterferingStore, SpyStore, everything, found, predicti
 from analysis.evidence import Contender
 from tasks.base.project import Columns, Project
 from tasks.batches.predictions import Manifest, manifest_key, read_manifest, read_parts
-from tasks.batches.rows import BatchError
+from tasks.batches.rows import CHUNK_ROWS, BatchError
 from tasks.batches.scoring import score_batch
 from tasks.models.registry import Registry
 from tasks.reigns import head
@@ -98,13 +98,12 @@ class TestOneBatch:
         assert predictions(store, manifest, "1")["decision"].to_list() == [0, 1, 1]
 
     def test_rows_go_through_in_chunks_and_each_leaves_a_part(
-        self, store: Store, registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
+        self, store: Store, registry: Registry, project: Project
     ) -> None:
-        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
-        rows = some_parcels(40)
+        rows = some_parcels(2 * CHUNK_ROWS + 8)
         manifest = score_rows(store, registry, project, rows)
         for parts in (manifest.parts, *(s.parts for s in manifest.scored)):
-            assert [p.rows for p in parts] == [16, 16, 8]
+            assert [p.rows for p in parts] == [CHUNK_ROWS, CHUNK_ROWS, 8]
             assert read_parts(store, parts)["id"].to_list() == rows["id"].to_list()
 
 

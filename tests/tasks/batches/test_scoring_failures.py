@@ -18,7 +18,7 @@ from weeks import BEGIN, everything, found, predictions, score_rows, some_parcel
 
 from tasks.base.project import Project
 from tasks.batches.predictions import read_manifest
-from tasks.batches.rows import BatchError
+from tasks.batches.rows import CHUNK_ROWS, BatchError
 from tasks.batches.scoring import ChampionFailedError, score_batch
 from tasks.models.registry import Registry, Scorer
 from tasks.reigns import head
@@ -163,18 +163,14 @@ class TestChallengerFails:
         assert manifest.versions() == ["1"]
 
     def test_one_that_fails_in_the_second_chunk_keeps_nothing_of_the_first(
-        self,
-        store: Store,
-        registry: Registry,
-        project: Project,
-        register: Register,
-        monkeypatch: pytest.MonkeyPatch,
+        self, store: Store, registry: Registry, project: Project, register: Register
     ) -> None:
-        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
         register("x2", model=broken_model("x2"))
-        manifest = score_rows(store, registry, project, some_parcels(40, x2=[0.0] * 20 + [-1000.0] + [0.0] * 19))
+        rows = 2 * CHUNK_ROWS + 8
+        ill = [0.0] * (CHUNK_ROWS + 4) + [-1000.0] + [0.0] * (CHUNK_ROWS + 3)
+        manifest = score_rows(store, registry, project, some_parcels(rows, x2=ill))
         champion, challenger = manifest.scored
-        assert [p.rows for p in champion.parts] == [16, 16, 8]
+        assert [p.rows for p in champion.parts] == [CHUNK_ROWS, CHUNK_ROWS, 8]
         assert challenger.parts == ()
         assert challenger.failure == "failed to score: RuntimeError: the feature server is down"
         assert not [k for k in store.keys(f"{project.name}/predictions/{BEGIN}") if "/2/" in k]
@@ -218,17 +214,12 @@ class TestChampionFails:
         self.refuses(store, registry, project, some_parcels(x1=[-1000.0] * 10), sentence)
 
     def test_one_that_fails_in_the_last_chunk_leaves_the_store_as_it_was(
-        self,
-        store: Store,
-        registry: Registry,
-        project: Project,
-        register: Register,
-        monkeypatch: pytest.MonkeyPatch,
+        self, store: Store, registry: Registry, project: Project, register: Register
     ) -> None:
-        monkeypatch.setattr("tasks.batches.rows.CHUNK_ROWS", 16)
         register("x1", model=broken_model("x1"))
         found(store, registry, project)
-        self.refuses(store, registry, project, some_parcels(40, x1=[0.0] * 39 + [-1000.0]), "failed to score")
+        rows = some_parcels(CHUNK_ROWS + 1, x1=[0.0] * CHUNK_ROWS + [-1000.0])
+        self.refuses(store, registry, project, rows, "failed to score")
 
     def test_a_champion_without_a_threshold_is_told_to_get_one(
         self, store: Store, registry: Registry, project: Project, register: Register
