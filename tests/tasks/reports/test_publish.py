@@ -176,7 +176,7 @@ def unwritable(run_id: str, project: Project) -> str:
     place = urlparse(mlflow.MlflowClient(project.mlflow).get_run(run_id).info.artifact_uri).path
     Path(place).mkdir(parents=True)
     (Path(place) / "dethrone").write_bytes(b"")
-    return rf"FileExistsError: .*{place}/dethrone.*"
+    return rf"NotADirectoryError: .*{place}/dethrone.*"
 
 
 def purged(run_id: str, project: Project) -> str:
