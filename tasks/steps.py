@@ -19,7 +19,7 @@ from prefect.runtime import deployment
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from tasks.base.errors import sentence_alone
+from tasks.base.errors import without_traceback
 from tasks.base.project import Project
 from tasks.batches.failures import failed_sentences, failures, notes
 from tasks.batches.predictions import Manifest, read_manifest
@@ -49,7 +49,7 @@ __all__ = [
 T = TypeVar("T")
 
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(_name).addFilter(sentence_alone)
+    logging.getLogger(_name).addFilter(without_traceback)
 
 
 def whole(argument: T) -> T:

@@ -1,1 +1,1 @@
-"""What every room needs: the project file, errors that are one sentence, and small pieces of markdown."""
+"""What every room needs: the project file, errors of one sentence, software versions, and markdown."""

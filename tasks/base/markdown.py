@@ -12,18 +12,18 @@ __all__ = ["e_value", "escape", "interval_text", "level_text", "p_value", "table
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table; cells are markdown already."""
+    """A markdown table. Every cell is already markdown: escape text of others with ``escape``."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def escape(text: str) -> str:
-    """Text from data or models, so that it stays text in markdown, also inside a table."""
+    """Escape text from data or models: markdown shows it as it is, on one line, also inside a table."""
     return re.sub(r"([\\`*_{}\[\]<>#|!~$&])", r"\\\1", " ".join(text.split()))
 
 
 def e_value(log_e: float) -> str:
-    """An e-value for a reader: as a number, or as a power of ten where it would overflow."""
+    """An e-value from its natural logarithm: three digits, or a power of ten where it is very small or large."""
     if log_e == -math.inf:
         return "0"
     exponent = log_e / math.log(10)
@@ -31,15 +31,15 @@ def e_value(log_e: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value for a reader."""
+    """A p-value with its sign of relation: "= 0.012", or "< 1e-6"."""
     return f"= {p:.2g}" if p >= 1e-6 else "< 1e-6"
 
 
 def interval_text(interval: Interval) -> str:
-    """Both ends of an interval, with their signs."""
+    """Both ends of an interval with four decimals and their signs."""
     return f"{interval.low:+.4f} to {interval.high:+.4f}"
 
 
 def level_text(level: float) -> str:
-    """A confidence level in per cent."""
+    """A confidence level (0 to 1) in per cent."""
     return f"{100 * level:.4g} %"

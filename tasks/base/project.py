@@ -22,67 +22,65 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class ProjectFileError(DethroneError):
-    """The project file is missing or makes no sense."""
+    """The project file is missing, or a setting in it is not valid."""
 
 
 class Columns(BaseModel):
-    """What the user's own files call the columns that Dethrone needs."""
+    """The names, in the user's own files, of the columns that Dethrone reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field("id", description="Identifies a row, in the batches and in the labels.")
-    label: str = Field("label", description="What a row turned out to be, in the labels: 0 or 1, a class, or a number.")
-    observed_at: str = Field("observed_at", description="Date or time when the label was seen, in the labels.")
-    entity: str | None = Field(
-        None, description="What rows share that are not independent (a customer), in the batches."
-    )
+    label: str = Field("label", description="The true outcome of a row, in the labels: 0 or 1, a class, or a number.")
+    observed_at: str = Field("observed_at", description="Date or time when the label was observed, in the labels.")
+    entity: str | None = Field(None, description="Identifies what dependent rows share (a customer), in the batches.")
     period: str | None = Field(
         None,
-        description="Which batch a label belongs to, in the labels: the id of the batch or its date; needed where ids recur.",
+        description="The batch that a label belongs to, in the labels: the batch's id or its date. Needed where ids recur.",
     )
     label_probability: str | None = Field(
         None,
-        description="Where rows are chosen at random to be labelled, the chance that a row has a label when its batch closes, in the "
-        "labels: each label then counts for the rows that it stands for. `policy.sampling` says how low it gets.",
+        description="The probability that a row has a label when its batch closes, in the labels. Needed where rows are chosen at "
+        "random to be labelled: each label then counts for 1 / its probability rows. `policy.sampling` sets the lowest probability.",
     )
 
 
 Absent = Literal["missing", "negative"]
 LabelValue = bool | int | float | str
-"""A value as YAML has it."""
+"""A value as YAML reads it."""
 
 
 class LabelValues(BaseModel):
-    """What the values of the label column stand for. Without this, a label is 0 or 1, a class, or a number, as it stands."""
+    """The meaning of the values in the label column. Without it, they are read as 0 or 1, class names, or numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    positive: tuple[LabelValue, ...] = Field((), strict=False, description="What counts as 1.")
-    negative: tuple[LabelValue, ...] = Field((), strict=False, description="What counts as 0.")
+    positive: tuple[LabelValue, ...] = Field((), strict=False, description="Values that mean 1.")
+    negative: tuple[LabelValue, ...] = Field((), strict=False, description="Values that mean 0.")
     ignored: tuple[LabelValue, ...] = Field(
-        (), strict=False, description="What is no label yet, such as a case that is under investigation."
+        (), strict=False, description="Values that are not a label yet, such as 'under investigation'."
     )
 
     @field_validator("positive", "negative", "ignored", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, (bool, int, float, str)) for v in value):
-            msg = "values stand in a list, each a text, a number, true or false"
+            msg = "write a list whose values are texts, numbers, true or false"
             raise ValueError(msg)
         return tuple(value)
 
     @model_validator(mode="after")
     def _each_once(self) -> LabelValues:
-        seen = [w for v in (*self.positive, *self.negative, *self.ignored) for w in self.spellings(v)]
-        twice = sorted({w for w in seen if seen.count(w) > 1})
+        spellings = [w for v in (*self.positive, *self.negative, *self.ignored) for w in self.spellings(v)]
+        twice = sorted({w for w in spellings if spellings.count(w) > 1})
         if twice:
-            msg = f"'{twice[0]}' is named twice; a value stands for one thing"
+            msg = f"'{twice[0]}' is listed twice; remove one, as a value has one meaning"
             raise ValueError(msg)
         return self
 
     @staticmethod
     def spellings(value: LabelValue) -> tuple[str, ...]:
-        """How a column of text may spell it; YAML reads yes, on and true alike as true."""
+        """All ways to write the value in a column of text. YAML reads yes, on and true alike as true."""
         if isinstance(value, bool):
             words = ("true", "yes", "on") if value else ("false", "no", "off")
             return tuple(w for word in words for w in (word, word.title(), word.upper()))
@@ -92,7 +90,7 @@ class LabelValues(BaseModel):
 
     @staticmethod
     def number(value: LabelValue) -> float | None:
-        """The number that it is in a column of numbers, or of true and false; None where it is none."""
+        """The value in a column of numbers or booleans; None if it is not a number there."""
         word = str(value).strip().lower()
         if word in ("true", "false"):
             return float(word == "true")
@@ -113,37 +111,39 @@ class Project(BaseModel):
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")
     columns: Columns = Columns()
-    labels: LabelValues | None = Field(None, description="What the values of the label column stand for.")
+    labels: LabelValues | None = Field(None, description="The meaning of the values in the label column.")
     absent: Absent = Field(
         "missing",
-        description="What a row without any label at its deadline is: one whose label is missing, or, where a feed sends positives "
-        "alone, a negative.",
+        description="The meaning of a row that has no label when its batch closes: its label is missing, or, where the feed sends only "
+        "positives, it is a negative.",
     )
-    segments: tuple[str, ...] = Field((), description="Columns of the batches whose values get a tally of their own.")
+    segments: tuple[str, ...] = Field(
+        (), description="Columns of the batches; each of their values is counted and reported separately."
+    )
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
     model_seconds: float = Field(
         3600,
         gt=0,
         le=604_800,
-        description="How long a model may take to load, or over a chunk of rows, before it has failed.",
+        description="Seconds that a model may take to load, or to score a chunk of rows; after that it has failed.",
     )
     policy: Policy = Policy()
 
     @model_validator(mode="before")
     @classmethod
-    def _policy_of_the_task(cls, given: dict[str, Any]) -> dict[str, Any]:
-        policy = given.get("policy", {})
+    def _policy_of_the_task(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        policy = settings.get("policy", {})
         if not isinstance(policy, dict):
-            return given
+            return settings
         if "task" in policy:
             msg = "move the key 'task' from policy to the top of the file"
             raise ValueError(msg)
-        return {**given, "policy": {**policy, "task": given.get("task", "binary")}}
+        return {**settings, "policy": {**policy, "task": settings.get("task", "binary")}}
 
     @model_validator(mode="after")
     def _one_task(self) -> Project:
         if self.policy.task != self.task:
-            msg = f"the policy is made for the task {self.policy.task}; the project's task is {self.task}"
+            msg = f"the policy has the task {self.policy.task}, and the project has the task {self.task}; give both the same"
             raise ValueError(msg)
         return self
 
@@ -158,10 +158,10 @@ class Project(BaseModel):
             and mapped
             and not (self.labels.positive and (self.labels.negative or self.absent == "negative"))
         ):
-            msg = "labels names values of one class alone; name those of both, labels.positive and labels.negative"
+            msg = "labels gives the values of one class only; give both labels.positive and labels.negative"
             raise ValueError(msg)
         if self.absent == "negative" and self.task != "binary":
-            msg = f"absent: negative needs labels of 0 and 1; the task is {self.task}"
+            msg = f"absent: negative needs the task binary; the task is {self.task}"
             raise ValueError(msg)
         return self
 
@@ -170,10 +170,10 @@ class Project(BaseModel):
         if self.columns.entity is None:
             return self
         if self.task != "binary":
-            msg = f"columns.entity needs decisions of 0 and 1; the task is {self.task}"
+            msg = f"columns.entity needs the task binary; the task is {self.task}"
             raise ValueError(msg)
         if self.policy.segment_guardrails or self.policy.unlabelled != "refuse":
-            msg = "where rows share an entity there are neither segment_guardrails nor corrections of unlabelled rows; remove these"
+            msg = "columns.entity cannot be combined with policy.segment_guardrails or with policy.unlabelled; remove one of them"
             raise ValueError(msg)
         return self
 
@@ -182,13 +182,13 @@ class Project(BaseModel):
         column, bounds = self.columns.label_probability, self.policy.sampling
         if (column is None) != (bounds is None):
             msg = (
-                "columns.label_probability names the chance that a row is labelled, and policy.sampling how low it gets; "
+                "columns.label_probability and policy.sampling need each other; "
                 f"give both or neither ({'columns.label_probability' if column is None else 'policy.sampling'} is missing)"
             )
             raise ValueError(msg)
         if column and (self.columns.entity or self.absent == "negative"):
             other = "columns.entity" if self.columns.entity else "absent: negative"
-            msg = f"columns.label_probability does not go with {other}; remove one"
+            msg = f"columns.label_probability cannot be combined with {other}; remove one of them"
             raise ValueError(msg)
         return self
 
@@ -196,14 +196,14 @@ class Project(BaseModel):
     @classmethod
     def _plain_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
-            msg = f"'{value}' cannot be a project's name: letters, digits, '-' and '_' only"
+            msg = f"'{value}' cannot be the name of a project; use letters, digits, '-' and '_' only"
             raise ValueError(msg)
         return value
 
     @field_validator("store", "mlflow")
     @classmethod
     def _rooted(cls, value: str) -> str:
-        """Relative paths, also those inside sqlite URIs, start at the root of the clone and not where somebody stands."""
+        """Relative paths, also inside sqlite URIs, start at the root of the clone, not in the current folder."""
         if value.startswith("sqlite:///") and not value.startswith("sqlite:////"):
             return f"sqlite:///{_ROOT / value.removeprefix('sqlite:///')}"
         return value if "://" in value else str(_ROOT / value)
@@ -212,7 +212,7 @@ class Project(BaseModel):
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
-            msg = "a segment column is named twice"
+            msg = "a column is listed twice; remove one"
             raise ValueError(msg)
         return value
 
@@ -230,24 +230,24 @@ _PARTS: dict[str, type[BaseModel]] = {
 def load_project(name: str) -> Project:
     """Read and validate ``deployments/<name>.yaml``; ``DETHRONE_PROJECTS`` names another folder.
 
-    Raises ProjectFileError with one sentence for each fault.
+    Raises ProjectFileError, which lists every fault of the file.
     """
     folder = Path(os.environ.get("DETHRONE_PROJECTS") or _ROOT / "deployments")
     path = folder / f"{name}.yaml"
     if not _NAME.fullmatch(name) or not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.yaml") if _NAME.fullmatch(p.stem))
-        msg = f"there is no project '{name}' in {folder}; known are: {', '.join(known) or 'none'}"
+        msg = f"there is no project '{name}' in {folder}; the projects there are: {', '.join(known) or 'none'}"
         raise ProjectFileError(msg)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path}: is not YAML: {' '.join(str(error).split())}"
+        msg = f"{path}: is not valid YAML: {' '.join(str(error).split())}"
         raise ProjectFileError(msg) from error
     if not isinstance(content, dict):
-        msg = f"{path}: must hold keys and values, such as 'model: my-model'"
+        msg = f"{path}: must contain keys with values, such as 'model: my-model'"
         raise ProjectFileError(msg)
     if "name" in content:
-        msg = f"{path}: remove the key 'name': a project is called as its file is, '{name}'"
+        msg = f"{path}: remove the key 'name'; the name of a project is that of its file, '{name}'"
         raise ProjectFileError(msg)
     try:
         return Project.model_validate({"name": name, **{str(k): v for k, v in content.items()}})
@@ -266,11 +266,11 @@ def _sentence(error: dict[str, Any]) -> str:
             model = _PARTS[str(parent)]
         known = [k for k in model.model_fields if k != "name"]
         near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+        hint = f"did you mean '{near[0]}'?" if near else f"the known keys are: {', '.join(known)}"
         return f"unknown key '{where}'; {hint}"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
-    given = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
+    value = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
     if not where:  # about several keys at once
         return str(error["msg"].removeprefix("Value error, "))
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}{value}"

@@ -1,4 +1,4 @@
-"""The versions of what computes a judgement: kept with it, so that a number which differs later can be explained."""
+"""Versions of the software that computes a judgement. They are stored with it and explain numbers that differ later."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ _LIBRARIES = ("numpy", "scipy", "polars")
 
 @functools.cache
 def software() -> dict[str, str]:
-    """Dethrone's version, which ``pyproject.toml`` names as the clone is not installed, and those of the numerical libraries."""
+    """Name to version, of Dethrone (from ``pyproject.toml``, as the clone is not installed) and of the numerical libraries."""
     own = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]["version"]
     return {"dethrone": own, **{name: importlib.metadata.version(name) for name in _LIBRARIES}}

@@ -72,7 +72,7 @@ BY_SETTINGS = (
         nothing,
         partial(judge, "parcel"),
         ProjectFileError,
-        r"there is no project 'parcel' in \S+; known are: parcels",
+        r"there is no project 'parcel' in \S+; the projects there are: parcels",
     ),
     Row(
         "unknown key",
@@ -114,7 +114,7 @@ BY_SETTINGS = (
         lambda w: w.file.write_text("store: [\nmodel: x"),
         look_at_it,
         ProjectFileError,
-        r"\S+/parcels.yaml: is not YAML: .*line 2.*",
+        r"\S+/parcels.yaml: is not valid YAML: .*line 2.*",
     ),
     Row("unknown store", settings(store="ftp://x/y"), look_at_it, StoreError, r"store: .*'ftp://'.*name a directory.*"),
     Row(

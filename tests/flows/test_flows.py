@@ -219,4 +219,4 @@ def test_the_command_line_ends_a_users_mistake_with_one_sentence(command: Callab
     assert "Traceback" not in err
     sentence = next(line for line in reversed(err.splitlines()) if line.startswith("ProjectFileError"))
     assert sentence.startswith("ProjectFileError: there is no project 'parcel' in ")
-    assert sentence.endswith("; known are: parcels")
+    assert sentence.endswith("; the projects there are: parcels")

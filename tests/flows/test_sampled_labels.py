@@ -106,7 +106,7 @@ def test_batches_that_closed_before_the_setting_count_for_nothing_and_are_named(
     [
         ({"policy": {}}, r"give both or neither \(policy.sampling is missing\)"),
         ({"columns": {}}, r"give both or neither \(columns.label_probability is missing\)"),
-        ({"absent": "negative"}, "columns.label_probability does not go with absent: negative"),
+        ({"absent": "negative"}, "columns.label_probability cannot be combined with absent: negative"),
         (
             {"policy": {"sampling": {"least": 0.1}, "primary": "f1"}},
             "recall, specificity, accuracy and cost; remove f1",

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tasks.base.errors import DethroneError, first_line, sentence_alone
+from tasks.base.errors import DethroneError, first_line, without_traceback
 
 
 class MistakeError(DethroneError):
@@ -16,7 +16,7 @@ class MistakeError(DethroneError):
 @pytest.fixture
 def logger() -> logging.Logger:
     made = logging.getLogger("tests.of.errors")
-    made.addFilter(sentence_alone)
+    made.addFilter(without_traceback)
     return made
 
 

@@ -90,12 +90,12 @@ class TestWhichFile:
             put(folder, GOOD, known)
         put(folder.parent, GOOD, "parcels")
         (folder / ".hidden.yaml").write_text("{}")
-        assert f"there is no project '{name}' in {folder}; known are: " in fault(name)
+        assert f"there is no project '{name}' in {folder}; the projects there are: " in fault(name)
         assert "flights, parcels" in fault(name)
 
     @pytest.mark.usefixtures("folder")
     def test_where_there_are_none_it_says_so(self) -> None:
-        assert fault("parcels").endswith("known are: none")
+        assert fault("parcels").endswith("the projects there are: none")
 
 
 class TestFaults:
@@ -107,7 +107,7 @@ class TestFaults:
             (
                 {"qqqq": 1},
                 (
-                    "unknown key 'qqqq'; known are: store, mlflow, model, task, columns, labels, absent, segments, maturity_days, "
+                    "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, maturity_days, "
                     "model_seconds, policy"
                 ),
             ),
@@ -116,7 +116,7 @@ class TestFaults:
             ({"columns": {"lable": "late"}}, "unknown key 'columns.lable'; did you mean 'label'?"),
             (
                 {"columns": {"zzz": "late"}},
-                "unknown key 'columns.zzz'; known are: id, label, observed_at, entity, period, label_probability",
+                "unknown key 'columns.zzz'; the known keys are: id, label, observed_at, entity, period, label_probability",
             ),
         ],
         ids=str,
@@ -132,23 +132,23 @@ class TestFaults:
         [
             (
                 {"labels": {"positive": [1]}},
-                "labels names values of one class alone; name those of both, labels.positive and labels.negative",
+                "labels gives the values of one class only; give both labels.positive and labels.negative",
             ),
             (
                 {"labels": {"positive": [1], "negative": ["1"]}},
-                "labels: '1' is named twice; a value stands for one thing",
+                "labels: '1' is listed twice; remove one, as a value has one meaning",
             ),
             (
                 {"labels": {"positive": 1}},
-                "labels.positive: values stand in a list, each a text, a number, true or false (it is 1)",
+                "labels.positive: write a list whose values are texts, numbers, true or false (it is 1)",
             ),
             (
                 {"labels": {"positive": [1], "negative": [None]}},
-                "labels.negative: values stand in a list, each a text, a number, true or false (it is [None])",
+                "labels.negative: write a list whose values are texts, numbers, true or false (it is [None])",
             ),
             (
                 {"task": "regression", "absent": "negative"},
-                "absent: negative needs labels of 0 and 1; the task is regression",
+                "absent: negative needs the task binary; the task is regression",
             ),
             (
                 {"task": "multiclass", "labels": {"positive": [1], "negative": [0]}},
@@ -179,7 +179,7 @@ class TestFaults:
             ({"maturity_days": 1.5}, "maturity_days", "integer"),
             ({"maturity_days": -1}, "maturity_days", "greater than or equal to 0"),
             ({"segments": "region"}, "segments", "tuple"),
-            ({"segments": ["region", "region"]}, "segments", "named twice"),
+            ({"segments": ["region", "region"]}, "segments", "listed twice"),
             ({"columns": ["id"]}, "columns", "dictionary"),
             ({"columns": {"id": 3}}, "columns.id", "string"),
             ({"policy": "strict"}, "policy", "dictionary"),
@@ -216,21 +216,21 @@ class TestFaults:
 
     def test_the_name_is_that_of_the_file_and_has_no_key(self, folder: Path) -> None:
         path = put(folder, GOOD | {"name": "other"})
-        assert fault() == f"{path}: remove the key 'name': a project is called as its file is, 'parcels'"
+        assert fault() == f"{path}: remove the key 'name'; the name of a project is that of its file, 'parcels'"
 
     @pytest.mark.parametrize("content", ["a: [1, 2", "a: b: c", "\tkey: value", "!!python/object:os.system {}"])
     def test_what_is_not_yaml_is_told_so(self, folder: Path, content: str) -> None:
         path = put(folder, content)
-        assert fault().startswith(f"{path}: is not YAML: ")
+        assert fault().startswith(f"{path}: is not valid YAML: ")
 
     def test_a_file_that_is_no_text_is_told_so(self, folder: Path) -> None:
         (folder / "parcels.yaml").write_bytes(b"\xff\xfe\x00")
-        assert fault().startswith(f"{folder / 'parcels.yaml'}: is not YAML: ")
+        assert fault().startswith(f"{folder / 'parcels.yaml'}: is not valid YAML: ")
 
     @pytest.mark.parametrize("content", ["", "- store\n- model\n", "just text", "42"])
     def test_what_is_no_mapping_is_told_what_to_write(self, folder: Path, content: str) -> None:
         path = put(folder, content)
-        assert fault() == f"{path}: must hold keys and values, such as 'model: my-model'"
+        assert fault() == f"{path}: must contain keys with values, such as 'model: my-model'"
 
     @pytest.mark.parametrize("key", [1, True, None])
     def test_a_key_that_is_no_text_is_a_fault_of_the_file(self, folder: Path, key: Any) -> None:

@@ -143,9 +143,7 @@ class TestFaults:
                 close_batches(store, changed, week(2))
 
     def test_a_policy_of_another_task_is_refused(self, project: Project) -> None:
-        with pytest.raises(
-            ValueError, match="the policy is made for the task binary; the project's task is multiclass"
-        ):
+        with pytest.raises(ValueError, match="the policy has the task binary, and the project has the task multiclass"):
             Project(**{**project.model_dump(), "policy": Policy()})
 
 

@@ -126,7 +126,7 @@ class TestFaults:
 
     def test_a_policy_of_another_task_is_refused(self, project: Project) -> None:
         with pytest.raises(
-            ValueError, match="the policy is made for the task multiclass; the project's task is regression"
+            ValueError, match="the policy has the task multiclass, and the project has the task regression"
         ):
             Project(**{**project.model_dump(), "policy": Policy(task="multiclass")})
 
