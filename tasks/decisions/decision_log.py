@@ -11,7 +11,7 @@ from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.store import AlreadyThereError, Store
-from tasks.store.chain import entry_key, link, require_whole
+from tasks.store.chain import entry_key, next_link, require_unbroken
 
 __all__ = ["DecisionLogError", "Entry", "decision_ids", "decision_key", "enter", "entries", "newest_first"]
 
@@ -54,7 +54,7 @@ def enter(store: Store, project: Project, decision_id: str, data: bytes, *, new:
         done = None if new else next((e for e in newest_first(store, project) if e.decision == decision_id), None)
         if done:
             return done
-        number, predecessor = link(last)
+        number, predecessor = next_link(last)
         following = Entry(number, decision_id, hashlib.sha256(data).hexdigest(), predecessor)
         try:
             store.create(entry_key(_folder(project), number), canonical_json(following))
@@ -67,7 +67,7 @@ def entries(store: Store, project: Project) -> list[Entry]:
     """The whole log. Raises DecisionLogError if an entry is missing or does not follow the one before."""
     keys = _keys(store, project)
     found = [_read(store, key) for key in keys]
-    require_whole(store, _folder(project), keys, found, DecisionLogError)
+    require_unbroken(store, _folder(project), keys, found, DecisionLogError)
     return found
 
 

@@ -11,7 +11,7 @@ from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.store import AlreadyThereError, Store
-from tasks.store.chain import entry_key, link, require_whole
+from tasks.store.chain import entry_key, next_link, require_unbroken
 
 __all__ = ["LogError", "Reign", "SupersededError", "commit", "following", "head", "judged_on", "reigns"]
 
@@ -49,7 +49,7 @@ def reigns(store: Store, project: Project) -> list[Reign]:
     folder = _folder(project)
     keys = store.keys(folder)
     entries = [_read(store, key) for key in keys]
-    require_whole(store, folder, keys, entries, LogError)
+    require_unbroken(store, folder, keys, entries, LogError)
     return entries
 
 
@@ -94,7 +94,7 @@ def following(
     if before and since < before.since:
         msg = f"a reign since {since} cannot follow reign {before.number}, which began on {before.since}; correct the date"
         raise LogError(msg)
-    number, predecessor = link(before)
+    number, predecessor = next_link(before)
     return Reign(
         number=number,
         version=version,

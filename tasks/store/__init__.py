@@ -1,4 +1,4 @@
-"""The store: where rows, predictions, tallies, decisions, reports and the promotion log live, in a directory or in S3."""
+"""The store of rows, predictions, tallies, decisions, reports and the promotion log: in a directory or in S3."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = [
 
 
 def open_store(uri: str) -> Store:
-    """The store at ``uri``: a directory, made if it is not there, or ``s3://bucket/prefix``. Raises StoreError."""
+    """The store at ``uri``: a directory, which the first write creates, or ``s3://bucket/prefix``. Raises StoreError."""
     if uri.startswith("s3://"):
         from tasks.store.s3_store import S3Store
 
         return S3Store(uri)
     if "://" in uri:
         scheme = uri.split("://", 1)[0]
-        msg = f"store: no store is known for '{scheme}://'; name a directory or s3://bucket/prefix"
+        msg = f"store: '{scheme}://' is not supported; name a directory or s3://bucket/prefix"
         raise StoreError(msg)
     return DirectoryStore(Path(uri))

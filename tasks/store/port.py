@@ -1,7 +1,7 @@
-"""What a store is: bytes under keys, and a write that one of any number of writers wins.
+"""The interface of a store: bytes under keys, and a write that creates a key only if nothing has it.
 
-A store holds bytes under keys (``project/reigns/00000001.json``). Everything that Dethrone commits rests on one
-promise, ``create``: of any number of writers of a key exactly one succeeds, and what it wrote is never half there.
+A store holds bytes under keys (``project/reigns/00000001.json``). Every commit of Dethrone relies on ``create``: of all
+writers of a key exactly one succeeds, and readers see its object completely or not at all.
 """
 
 from __future__ import annotations
@@ -28,54 +28,54 @@ class NotThereError(StoreError):
 
 
 class AlreadyThereError(StoreError):
-    """``create`` found the key taken: somebody else's write, or an earlier one of ours, came first."""
+    """``create`` found that the key is taken, by another writer or by an earlier write of this one."""
 
 
 class UnknownOutcomeError(StoreError):
-    """The write may have landed or may still land: run again, whoever does so reads first what is there."""
+    """The write may have been stored, or may still be. Run again: a new run first reads what is stored."""
 
 
 class UnsafeStoreError(StoreError):
-    """The store does not keep the promise of ``create``, so nothing may be committed to it."""
+    """The store's ``create`` overwrites existing objects, so nothing may be committed to it."""
 
 
 class Store(Protocol):
-    """What Dethrone asks of a store. Keys are relative, with forward slashes; ``keys`` sees only whole objects.
+    """Bytes under keys. Keys are relative paths with forward slashes; half-written objects are never visible.
 
-    Every method raises StoreError if the store does not answer as it should.
+    Every method raises StoreError if the store fails.
     """
 
     @property
     def uri(self) -> str:
-        """Where the store is, for messages and reports."""
+        """The place of the store, for messages and reports."""
 
     def read(self, key: str) -> bytes:
         """The object's bytes. Raises NotThereError."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Replace the object, all of it or nothing."""
+        """Create or replace the object, atomically."""
 
     def create(self, key: str, data: bytes) -> None:
-        """Write the object if nothing has this key.
+        """Write the object if no object has this key, atomically.
 
-        Returns if this very call wrote it. Raises AlreadyThereError if the key is taken, UnknownOutcomeError if the
-        write may have landed or may still land; after any other StoreError nothing was written.
+        Returns only if this call wrote it. Raises AlreadyThereError if the key is taken, UnknownOutcomeError if the
+        write may have been stored or may still be. After any other StoreError nothing was written.
         """
 
     def delete(self, key: str) -> None:
-        """Remove the object if it is there."""
+        """Remove the object; do nothing if no object has this key."""
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys below ``prefix`` (a folder), sorted."""
+        """All keys below the folder ``prefix``, at any depth, sorted."""
 
     def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """The rows of several Parquet objects, lazily, in the order of ``keys``."""
+        """A lazy frame of the rows of several Parquet objects, in the order of ``keys``."""
 
 
 def key_parts(key: str) -> tuple[str, ...]:
-    """The parts of a key. Raises StoreError for what is no key: none leads out of the store or to a hidden place."""
+    """The parts of a key. Raises StoreError if it is not valid: no key leads out of the store or to a hidden file."""
     parts = PurePosixPath(key).parts
     if not parts or "/".join(parts) != key or "\0" in key or any(p.startswith(".") for p in parts):
-        msg = f"{key!r} is not a key: keys are relative, and no part of one is empty or begins with a dot"
+        msg = f"{key!r} is not a key: keys are relative, and no part of a key is empty or begins with a dot"
         raise StoreError(msg)
     return parts

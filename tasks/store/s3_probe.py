@@ -1,4 +1,4 @@
-"""Does a server keep the promise that every commit rests on? Some that speak S3 ignore the condition and overwrite."""
+"""A test of the server before the first commit: some servers with an S3 API ignore the condition and overwrite objects."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PROBE = ".create-only"
 _NOTICE = (
     b"Dethrone tries to create this object before it commits anything here: a server that lets it twice is not safe.\n"
 )
-_INSTEAD = "use AWS S3, or a server that keeps create-only writes, such as MinIO, Ceph or SeaweedFS"
+_INSTEAD = "use AWS S3, or a server that supports create-only writes, such as MinIO, Ceph or SeaweedFS"
 
 
 def require_create_only(client: S3Client, settings: S3Settings) -> None:
-    """Create one hidden object twice: of the two attempts, one has to be refused. Raises UnsafeStoreError.
+    """Create one hidden object twice: the server must refuse one of the two. Raises UnsafeStoreError if it does not.
 
-    The object stays, so every later probe is one request that is refused. May be sent again at will, so ``client`` may
-    retry. Raises what boto3 raises if the server does not answer.
+    The object stays, so each later probe is a single request, which is refused. ``client`` may retry, as a repeated
+    request does no harm. Raises boto3's errors if the server does not answer.
     """
     uri = settings.uri
     for _ in range(2):
@@ -43,8 +43,8 @@ def require_create_only(client: S3Client, settings: S3Settings) -> None:
             if status in (409, 412):
                 return
             if status == 501 or code == "NotImplemented":
-                msg = f"{uri}: the server knows no create-only writes ({status} {code}), so two runs could both promote; {_INSTEAD}"
+                msg = f"{uri}: the server does not support create-only writes ({status} {code}), so two runs could both promote; {_INSTEAD}"
                 raise UnsafeStoreError(msg) from error
             raise
-    msg = f"{uri}: the server overwrites an object that was to be created (If-None-Match), so two runs could both promote; {_INSTEAD}"
+    msg = f"{uri}: the server overwrites existing objects in spite of If-None-Match, so two runs could both promote; {_INSTEAD}"
     raise UnsafeStoreError(msg)

@@ -1,4 +1,4 @@
-"""Where an S3 store is and how its objects are encrypted: what its URI says. All else is boto3's own configuration."""
+"""The URI of an S3 store: bucket, prefix and encryption. Everything else is boto3's own configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """``root`` is put before every key; ``encryption`` goes with every write, and is empty for the bucket's own default."""
+    """``root`` is the prefix of every key. ``encryption`` holds arguments of every write; empty: the bucket's default."""
 
     bucket: str
     root: str
@@ -30,7 +30,7 @@ class S3Settings:
 
 
 def read_s3_uri(uri: str) -> S3Settings:
-    """``s3://bucket/prefix``, with the encryption of what is written as ``?sse=...&kms_key=...``. Raises StoreError."""
+    """Parse ``s3://bucket/prefix``, or with the encryption of new objects ``?sse=...&kms_key=...``. Raises StoreError."""
     path, _, query = uri.removeprefix("s3://").partition("?")
     bucket, _, prefix = path.partition("/")
     prefix = prefix.removesuffix("/")
@@ -39,14 +39,14 @@ def read_s3_uri(uri: str) -> S3Settings:
         raise StoreError(msg)
     if prefix:
         key_parts(prefix)
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(given.keys() - {"sse", "kms_key"})
-    if unknown or (query and not given):
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(options.keys() - {"sse", "kms_key"})
+    if unknown or (query and not options):
         msg = f"store: '{uri}' has the unknown setting {', '.join(unknown) or query}; write {_FORM}"
         raise StoreError(msg)
-    sse, kms_key = given.get("sse"), given.get("kms_key")
+    sse, kms_key = options.get("sse"), options.get("kms_key")
     if sse is not None and sse not in _ENCRYPTIONS:
-        msg = f"store: '{uri}' asks for the encryption '{sse}'; known are {', '.join(_ENCRYPTIONS)}"
+        msg = f"store: '{uri}' asks for the encryption '{sse}'; write one of {', '.join(_ENCRYPTIONS)}"
         raise StoreError(msg)
     if kms_key is not None and (not kms_key or not (sse or "").startswith("aws:kms")):
         msg = f"store: '{uri}' has a kms_key without sse=aws:kms, or an empty one; write {_FORM}"

@@ -1,4 +1,4 @@
-"""A store in a bucket of S3, or of a server that speaks S3. Endpoint, region, credentials and proxies are boto3's own settings."""
+"""A store in a bucket of S3, or of a server with the S3 API. boto3's configuration sets endpoint, region and credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from botocore.config import Config
 from polars.io.plugins import register_io_source
 
 from tasks.store.port import AlreadyThereError, NotThereError, StoreError, UnknownOutcomeError, key_parts
-from tasks.store.s3_errors import FAILURES, ending, explain, reason, status_of
+from tasks.store.s3_errors import FAILURES, reason, status_of, store_error, write_outcome
 from tasks.store.s3_probe import require_create_only
 from tasks.store.s3_settings import read_s3_uri
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Store"]
 
-MARK = "dethrone-write"  # metadata: which call of create wrote the object
+MARK = "dethrone-write"  # metadata: the call of create that wrote the object
 ATTEMPTS = 5
-PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds, before what may be tried again is
+PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds, before each repetition
 
-_CONNECTING = threading.Lock()  # boto3's default session is for one thread at a time, its clients are for all
+_NEW_CLIENT = threading.Lock()  # boto3's default session is not thread-safe; its clients are
 
 T = TypeVar("T")
 
@@ -42,9 +42,8 @@ T = TypeVar("T")
 class S3Store:
     """A store below ``s3://bucket/prefix``; see ``read_s3_uri``.
 
-    ``timeout`` is how long, in seconds, the server may keep silent; ``session`` is boto3's default one if not given.
-    boto3 repeats reads, listings and plain writes; a create-only write is sent once, and after any failure the store
-    looks whose object is there.
+    ``timeout`` is the time in seconds to wait for the server; ``session`` is by default boto3's own. boto3 repeats reads,
+    listings and plain writes. A create-only write is sent once, and after a failure the store reads whose object has the key.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class S3Store:
         self._session = session
         self._timeout = timeout
         self._sleep = sleep
-        self._safe = False
+        self._probed = False
 
     @property
     def uri(self) -> str:
@@ -70,7 +69,7 @@ class S3Store:
 
     def write(self, key: str, data: bytes) -> None:
         name = self._name(key)
-        with self._explained(key):
+        with self._store_errors(key):
             self._client.put_object(
                 Bucket=self._settings.bucket,
                 Key=name,
@@ -80,14 +79,14 @@ class S3Store:
 
     def create(self, key: str, data: bytes) -> None:
         name = self._name(key)
-        with self._explained(key):
-            if not self._safe:
+        with self._store_errors(key):
+            if not self._probed:
                 require_create_only(self._client, self._settings)
-                self._safe = True
+                self._probed = True
         mark = secrets.token_hex(16)
         for pause in (*PAUSES, None):
             try:
-                self._client_that_sends_once.put_object(
+                self._client_without_retries.put_object(
                     Bucket=self._settings.bucket,
                     Key=name,
                     Body=data,
@@ -96,7 +95,7 @@ class S3Store:
                     **self._settings.encryption,
                 )
             except FAILURES as error:
-                if self._is_ours(key, data, mark, error):
+                if self._was_stored(key, data, mark, error):
                     return
             else:
                 return
@@ -107,21 +106,21 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         name = self._name(key)
-        with self._explained(key):
+        with self._store_errors(key):
             self._client.delete_object(Bucket=self._settings.bucket, Key=name)
 
     def keys(self, prefix: str) -> list[str]:
         folder = self._name(prefix.removesuffix("/")) + "/"
-        with self._explained(prefix):
+        with self._store_errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._settings.bucket, Prefix=folder)
-            names = [found["Key"] for page in pages for found in page.get("Contents", ())]
+            names = [item["Key"] for page in pages for item in page.get("Contents", ())]
         return sorted(k for k in (n.removeprefix(self._settings.root) for n in names) if _is_key(k))
 
     def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """Copies of the objects are fetched now, and live as long as the frame: boto3 alone talks to the server."""
+        """Download the objects now; the copies live as long as the frame. So only boto3 talks to the server, not polars."""
         for key in keys:
             key_parts(key)
-        with self._kept():
+        with self._disk_errors():
             folder = Path(tempfile.mkdtemp(prefix="dethrone-"))
         copies = [folder / f"{number}.parquet" for number, _ in enumerate(keys)]
 
@@ -135,101 +134,101 @@ class S3Store:
             yield from frame.collect_batches(chunk_size=batch_size, maintain_order=True)
 
         weakref.finalize(rows, shutil.rmtree, folder, ignore_errors=True)
-        with self._kept():
+        with self._disk_errors():
             for key, copy in zip(keys, copies, strict=True):
                 self._get(key, functools.partial(_save, copy))
         return register_io_source(rows, schema=lambda: pl.scan_parquet(copies, glob=False).collect_schema())
 
-    def _get(self, key: str, take: Callable[[GetObjectOutputTypeDef], T]) -> T:
-        """What ``take`` makes of the object. A body that breaks off is asked for anew: boto3 repeats requests, not bodies."""
+    def _get(self, key: str, read: Callable[[GetObjectOutputTypeDef], T]) -> T:
+        """The result of ``read`` on the object. An incomplete body is requested again, as boto3 repeats requests, not bodies."""
         name = self._name(key)
         for pause in (*PAUSES, None):
             try:
                 answer = self._client.get_object(Bucket=self._settings.bucket, Key=name)
             except FAILURES as error:
-                if status_of(error)[0] == 403 and self._lists_nothing(name):
-                    msg = f"{self.uri}: there is no {key}"  # said so to whom S3 does not let list the whole bucket
+                if status_of(error)[0] == 403 and self._is_absent(name):
+                    msg = f"{self.uri}: there is no {key}"  # S3 answers 403 for it where the whole bucket may not be listed
                     raise NotThereError(msg) from error
-                raise explain(error, self.uri, key) from error
+                raise store_error(error, self.uri, key) from error
             try:
                 with contextlib.closing(answer["Body"]):
-                    return take(answer)
+                    return read(answer)
             except FAILURES as error:
                 if pause is None:
-                    raise explain(error, self.uri, key) from error
+                    raise store_error(error, self.uri, key) from error
                 self._sleep(pause)
         raise AssertionError
 
-    def _is_ours(self, key: str, data: bytes, mark: str, error: Exception) -> bool:
-        """Whether the create-only write that failed with ``error`` landed; False if it did not and may be tried again.
+    def _was_stored(self, key: str, data: bytes, mark: str, error: Exception) -> bool:
+        """Whether the create-only write that failed with ``error`` was stored; False if it was not and may be repeated.
 
-        Raises AlreadyThereError if the object is another's, UnknownOutcomeError if nobody can say, StoreError if the
-        write was refused.
+        Raises AlreadyThereError if the object is another writer's, UnknownOutcomeError if the outcome is unknown,
+        StoreError if the write was refused.
         """
-        end = ending(error)
-        if end == "refused":
-            raise explain(error, self.uri, key) from error
+        outcome = write_outcome(error)
+        if outcome == "refused":
+            raise store_error(error, self.uri, key) from error
         doubt = f"{self.uri}: {key} may have been written ({reason(error, key)})"
         try:
             ours = self._get(key, lambda a: a["Metadata"].get(MARK) == mark and a["Body"].read() == data)
         except NotThereError:
-            if end == "unknown":
-                msg = f"{doubt}; nothing is there yet; run again, which looks first"
+            if outcome == "unknown":
+                msg = f"{doubt}; it is not there yet; run again, which first reads what is there"
                 raise UnknownOutcomeError(msg) from error
             return False
         except StoreError as unread:
-            msg = f"{doubt}; what is there cannot be read either; run again, which looks first: {unread}"
+            msg = f"{doubt}; what is there cannot be read either; run again, which first reads what is there: {unread}"
             raise UnknownOutcomeError(msg) from error
         if not ours:
             msg = f"{self.uri}: {key} is already there"
             raise AlreadyThereError(msg) from None
         return True
 
-    def _lists_nothing(self, name: str) -> bool:
-        """Whether the server, asked for a list, shows that no object has this name."""
+    def _is_absent(self, name: str) -> bool:
+        """Whether a listing shows that no object has this name."""
         try:
             page = self._client.list_objects_v2(Bucket=self._settings.bucket, Prefix=name, MaxKeys=1)
         except FAILURES:
             return False
-        return name not in (found["Key"] for found in page.get("Contents", ()))
+        return name not in (item["Key"] for item in page.get("Contents", ()))
 
     def _name(self, key: str) -> str:
         return self._settings.root + "/".join(key_parts(key))
 
     @contextlib.contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
+    def _store_errors(self, key: str) -> Iterator[None]:
         try:
             yield
         except FAILURES as error:
-            raise explain(error, self.uri, key) from error
+            raise store_error(error, self.uri, key) from error
 
     @contextlib.contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _disk_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             place = tempfile.gettempdir()
-            msg = f"{self.uri}: a copy cannot be kept in {place} ({error.strerror}); make room, or set TMPDIR to another place"
+            msg = f"{self.uri}: a temporary copy cannot be written to {place} ({error.strerror}); make room, or point TMPDIR elsewhere"
             raise StoreError(msg) from error
 
     @functools.cached_property
     def _client(self) -> S3Client:
-        return self._connected(ATTEMPTS)
+        return self._new_client(ATTEMPTS)
 
     @functools.cached_property
-    def _client_that_sends_once(self) -> S3Client:
-        return self._connected(1)
+    def _client_without_retries(self) -> S3Client:
+        return self._new_client(1)
 
-    def _connected(self, attempts: int) -> S3Client:
+    def _new_client(self, attempts: int) -> S3Client:
         config = Config(
             connect_timeout=min(self._timeout, 10),
             read_timeout=self._timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
         )
         try:
-            with _CONNECTING:
+            with _NEW_CLIENT:
                 return (self._session or boto3).client("s3", config=config)
-        except (*FAILURES, ValueError) as error:  # ValueError: an endpoint that is no URL
+        except (*FAILURES, ValueError) as error:  # ValueError: the endpoint is not a URL
             msg = f"{self.uri}: boto3 cannot create an S3 client from its configuration ({error}); correct the AWS_ variables or its file"
             raise StoreError(msg) from error
 
@@ -241,7 +240,7 @@ def _save(copy: Path, answer: GetObjectOutputTypeDef) -> None:
 
 
 def _is_key(name: str) -> bool:
-    """Whether an object of the bucket is one of the store's: not a hidden one, not a folder's mark of another tool."""
+    """Whether an object of the bucket belongs to the store: hidden objects and folder markers of other tools do not."""
     try:
         key_parts(name)
     except StoreError:

@@ -203,7 +203,7 @@ def make_read_only(disk: Path) -> None:
     ("happens", "sentence"),
     [
         (fill, "the disk is full; make room and run again"),
-        (make_read_only, "the file system is read-only; name a directory that may be written to"),
+        (make_read_only, "the file system is read-only; name a directory that can be written to"),
     ],
 )
 def test_a_disk_that_takes_no_more_is_told_and_holds_no_half_a_file(

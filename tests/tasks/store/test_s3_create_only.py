@@ -59,7 +59,9 @@ class TestHowACreateOnlyWriteEnded:
         self, store: S3Store, trouble: Trouble, fault: Fault, pauses: list[float]
     ) -> None:
         trouble.creating = iter([fault])
-        sentence = rf"{KEY} may have been written \(.*\); nothing is there yet; run again, which looks first"
+        sentence = (
+            rf"{KEY} may have been written \(.*\); it is not there yet; run again, which first reads what is there"
+        )
         with pytest.raises(UnknownOutcomeError, match=sentence):
             store.create(KEY, DATA)
         assert (trouble.writes, pauses) == (1, [])
@@ -108,7 +110,7 @@ class TestHowACreateOnlyWriteEnded:
             (Reply(403, "AccessDenied"), "access to .* was denied"),
             (Reply(400, "ExpiredToken"), "the credentials have expired"),
             (Reply(404, "NoSuchBucket"), "there is no such bucket"),
-            (Reply(400, "EntityTooLarge"), "the server refused what was asked"),
+            (Reply(400, "EntityTooLarge"), "the server refused the request for"),
         ],
         ids=repr,
     )
@@ -130,7 +132,7 @@ class TestProbe:
         store = open_store(rclone.fresh_uri())
         for _ in range(2):
             with pytest.raises(
-                UnsafeStoreError, match=r"overwrites an object .*, so two runs could both promote; use AWS"
+                UnsafeStoreError, match=r"overwrites existing objects .*, so two runs could both promote; use AWS"
             ):
                 store.create(KEY, DATA)
         assert store.keys("parcels") == []
@@ -139,7 +141,7 @@ class TestProbe:
 
     def test_a_server_without_create_only_writes_is_refused(self, store: S3Store, trouble: Trouble) -> None:
         trouble.every = lambda request: Reply(501, "NotImplemented") if request.create_only else None
-        with pytest.raises(UnsafeStoreError, match=r"knows no create-only writes \(501 NotImplemented\)"):
+        with pytest.raises(UnsafeStoreError, match=r"does not support create-only writes \(501 NotImplemented\)"):
             store.create(KEY, DATA)
         assert store.keys("parcels") == []
 

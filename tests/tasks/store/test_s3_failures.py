@@ -39,8 +39,8 @@ class TestSentences:
             (Reply(400, "ExpiredToken"), r"the credentials have expired \(ExpiredToken\); sign in again"),
             (Reply(400, "AuthorizationHeaderMalformed"), "the bucket is in another region .*; set AWS_REGION"),
             (Reply(503, "SlowDown"), r"the server is overloaded \(503 SlowDown\) and did not serve a.*; run again later"),
-            (Reply(500, "InternalError"), r"the server failed \(500 InternalError\) at a.*; run again later"),
-            (Lost(), r"the connection broke off before an answer came \(http://127.*\); run again"),
+            (Reply(500, "InternalError"), r"the server failed \(500 InternalError\) on a.*; run again later"),
+            (Lost(), r"the connection was closed before the server answered \(http://127.*\); run again"),
         ],
         ids=repr,
     )  # fmt: skip
@@ -67,7 +67,7 @@ class TestSentences:
             ({"AWS_ACCESS_KEY_ID": ""}, None, r"there are no credentials \(.*\); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"),
             ({}, "s3://no-such-bucket/a", "there is no such bucket; create it, or correct the store's URI"),
             ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, None, r"the server cannot be reached \(http://127.0.0.1:9/.*\); check"),
-            ({"AWS_ENDPOINT_URL": "https://127.0.0.1:PORT"}, None, "the server's certificate is not trusted, or it speaks no TLS"),
+            ({"AWS_ENDPOINT_URL": "https://127.0.0.1:PORT"}, None, "the server's certificate is not trusted, or it does not use TLS"),
             ({"AWS_ENDPOINT_URL": "nonsense"}, None, "boto3 cannot create an S3 client from its configuration .*nonsense"),
             ({"AWS_PROFILE": "nobody"}, None, "boto3 cannot create an S3 client from its configuration .*nobody"),
         ],
@@ -117,13 +117,13 @@ class TestABodyThatBreaksOff:
         trouble.every = lambda request: fault if request.method == "GET" else None
         for operation in (lambda: store.read("a"), lambda: store.scan_parquet(["a"])):
             before = len(trouble.asked)
-            with pytest.raises(StoreError, match="a came broken off or damaged, several times"):
+            with pytest.raises(StoreError, match="a arrived incomplete or damaged in every attempt"):
                 operation()
             assert len(trouble.asked) - before == len(PAUSES) + 1
 
     def test_on_its_way_to_the_server_is_not_stored(self, store: S3Store, trouble: Trouble, calm: str) -> None:
         trouble.every = lambda request: Cut() if request.method == "PUT" else None
-        with pytest.raises(StoreError, match="broke off before an answer came"):
+        with pytest.raises(StoreError, match="the connection was closed before the server answered"):
             store.write("a", bytes(1_000_000))
         assert len(trouble.asked) == ATTEMPTS
         assert open_store(calm).keys("a") == []

@@ -91,7 +91,7 @@ class TestRows:
         store.write("a", table(x=[1]))
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
         with pytest.raises(
-            StoreError, match=r"a copy cannot be kept in /nowhere \(No such file or directory\); make room"
+            StoreError, match=r"a temporary copy cannot be written to /nowhere \(No such file or directory\); make room"
         ):
             store.scan_parquet(["a"])
 
@@ -125,7 +125,7 @@ class TestUri:
             ("s3://bucket/.a", "is not a key"),
             ("s3://bucket/a?ssse=AES256", "has the unknown setting ssse; write"),
             ("s3://bucket/a?AES256", "has the unknown setting AES256; write"),
-            ("s3://bucket/a?sse=DES", "asks for the encryption 'DES'; known are AES256, aws:kms"),
+            ("s3://bucket/a?sse=DES", "asks for the encryption 'DES'; write one of AES256, aws:kms"),
             ("s3://bucket/a?kms_key=k", "has a kms_key without sse=aws:kms"),
             ("s3://bucket/a?sse=AES256&kms_key=k", "has a kms_key without sse=aws:kms"),
             ("s3://bucket/a?sse=aws:kms&kms_key=", "has a kms_key without sse=aws:kms, or an empty one"),
