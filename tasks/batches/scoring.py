@@ -21,7 +21,7 @@ from tasks.batches.predictions import Manifest, Part, Scored, Staging, commit_ma
 from tasks.batches.rows import BatchError, BatchRows, RowDigest, open_batch
 from tasks.models.integrity import keep_digest, load_checked
 from tasks.models.registry import ModelVersion, Registry, Scorer
-from tasks.models.time_limit import within
+from tasks.models.time_limit import with_timeout
 from tasks.reigns import Reign
 from tasks.store import AlreadyThereError, Store
 
@@ -83,7 +83,7 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
                 manifest = _score(staging, project, reign, rows, day, runs)
             for run in runs:
                 if run.scorer and run.failure is None:
-                    keep_digest(store, project, run.scorer)
+                    keep_digest(store, project.name, run.scorer)
             staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
             commit_manifest(store, project, manifest)
@@ -104,8 +104,8 @@ def _load(store: Store, registry: Registry, project: Project, reign: Reign, rows
     for version in sorted(known, key=int):
         run = _Run(version, rows.batch)
         try:
-            load = functools.partial(load_checked, store, registry, project, version)
-            run.scorer = within(project.model_seconds, load)
+            load = functools.partial(load_checked, store, registry, project.name, version)
+            run.scorer = with_timeout(project.model_seconds, load)
             run.contender = _contender(known[version], run.scorer)
             _require_columns(run.scorer, rows)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
@@ -202,7 +202,7 @@ def _predict(run: _Run, reign: Reign, ids: pl.Series, chunk: pl.DataFrame, secon
     assert run.scorer is not None
     assert run.contender is not None
     try:
-        given = within(seconds, functools.partial(run.scorer, chunk))
+        given = with_timeout(seconds, functools.partial(run.scorer, chunk))
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is its own failure, not the batch's
         _fail(run, reign, "score", error, _gaps(chunk, run.scorer.columns))
         return None

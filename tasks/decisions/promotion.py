@@ -63,7 +63,7 @@ def enthrone(
     if settled:
         msg = f"project {project.name} has champions already; version {version} has to earn a promotion, or be rolled back to"
         raise LogError(msg)
-    load_checked(store, registry, project, version)
+    load_checked(store, registry, project.name, version)
     _ = found.threshold, found.trained_through
     return commit(
         store,
@@ -114,7 +114,7 @@ def promote(
     changed = input_faults(store, decision)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
-    load_checked(store, registry, project, version)
+    load_checked(store, registry, project.name, version)
     reign = following(
         newest,
         version=version,

@@ -1,1 +1,1 @@
-"""Model versions in MLflow: finding and loading them, reading what they give, and whether they are what they were."""
+"""Model versions in MLflow: finding and loading them, checking their outputs and their integrity."""

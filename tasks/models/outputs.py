@@ -1,4 +1,4 @@
-"""What of a model's output is a prediction: one score, one class or one number a row, by the kind of task."""
+"""What of a model's output is a prediction: one score, one class or one number per row, by the kind of task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ScoringError", "predictions_of"]
 
 
 class ScoringError(DethroneError):
-    """A model gave something that is not one prediction for each row."""
+    """The output of a model is not one prediction per row."""
 
 
 def predictions_of(task: Task, version: str, output: Any, rows: int) -> NDArray[Any]:
@@ -27,6 +27,6 @@ def predictions_of(task: Task, version: str, output: Any, rows: int) -> NDArray[
         raise ScoringError(msg) from None
     if predictions.shape != (rows,):
         shape = predictions.shape
-        msg = f"version {version} gave an output of shape {shape} for {rows} rows; {kind.prediction} a row is needed"
+        msg = f"version {version} gave an output of shape {shape} for {rows} rows; {kind.prediction} per row is needed"
         raise ScoringError(msg)
     return predictions

@@ -1,4 +1,4 @@
-"""The model registry: which versions compete, and how one of them scores rows."""
+"""The model registry: the versions that compete, and how a version scores rows."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from tasks.base.project import Project
 from tasks.models.outputs import ScoringError, predictions_of
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# MLflow's own 7 retries of 120 seconds each take minutes to say that nobody is there
+# with MLflow's own 7 retries of 120 seconds each it takes minutes until an error says that no server is there
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 __all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
 
 RETIRED_TAG = "retired"
-_WITH_PROBABILITIES = ("sklearn", "lightgbm", "xgboost", "catboost")  # pyfunc shows classes of them and hides these
+_WITH_PROBABILITIES = ("sklearn", "lightgbm", "xgboost", "catboost")  # pyfunc returns classes, not their probabilities
 _NUMERIC = ("boolean", "integer", "long", "float", "double")
 
 
 class RegistryError(DethroneError):
-    """The registry does not hold what is asked of it, or a version of it is not fit to compete."""
+    """MLflow does not answer, a model or version is not there, or a version cannot compete."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version of the registered model, as MLflow knows it."""
+    """One version of the registered model, as it is in MLflow."""
 
     version: str
     run_id: str
@@ -53,7 +53,7 @@ class ModelVersion:
     def threshold(self) -> float | None:
         """The operating threshold: a row is flagged if its score is at least this. Raises RegistryError.
 
-        None where nothing is flagged, as classes or numbers are predicted.
+        None for the tasks multiclass and regression, where no row is flagged.
         """
         if self.task != "binary":
             return None
@@ -72,7 +72,7 @@ class ModelVersion:
 
     @property
     def trained_through(self) -> date | None:
-        """The last day whose data the version learned from, if it is tagged. Raises RegistryError."""
+        """The last day of the training data; None without the tag. Raises RegistryError if it is not a date."""
         text = self.tags.get("trained_through")
         if text is None:
             return None
@@ -85,7 +85,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A loaded model: ``columns`` it reads, its content digest, and rows in, predictions out."""
+    """A loaded model: call it with rows to get predictions. ``columns`` are those it reads, ``digest`` is of its artifacts."""
 
     version: str
     task: Task
@@ -96,11 +96,11 @@ class Scorer:
     _types: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, rows: pl.DataFrame) -> NDArray[Any]:
-        """One prediction for each row: a score in [0, 1], the name of a class, or a finite number. Raises ScoringError."""
+        """One prediction per row: a score in [0, 1], the name of a class, or a finite number. Raises ScoringError."""
         for name, wanted in self._types.items():
-            found = rows.schema[name]
-            if wanted in _NUMERIC and not (found.is_numeric() or found in (pl.Boolean, pl.Null)):
-                msg = f"version {self.version} reads the column '{name}' as {wanted}, and the batch has it as {found}; write it as numbers"
+            dtype = rows.schema[name]
+            if wanted in _NUMERIC and not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+                msg = f"version {self.version} reads the column '{name}' as {wanted}, and the batch has it as {dtype}; write it as numbers"
                 raise ScoringError(msg)
         return predictions_of(
             self.task, self.version, self._predict(rows.select(self.columns).to_pandas()), rows.height
@@ -114,16 +114,16 @@ class Registry:
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        mlflow.set_tracking_uri(project.mlflow)  # loading by a models:/ URI knows no other way
+        mlflow.set_tracking_uri(project.mlflow)  # loading from a models:/ URI needs the global setting
         self._model = project.model
         self._uri = project.mlflow
         self._task = project.task
-        with self._explained(self._lacking(None)):
+        with self._mlflow_errors(self._missing(None)):
             self._client = mlflow.MlflowClient(project.mlflow)
 
     @contextlib.contextmanager
-    def _explained(self, missing: str) -> Iterator[None]:
-        """MLflow's errors as ours: ``missing`` where something is not there, else that MLflow does not answer as it should."""
+    def _mlflow_errors(self, missing: str) -> Iterator[None]:
+        """Turn MLflow's errors into RegistryError: with the message ``missing`` if what is asked for does not exist."""
         from mlflow.exceptions import MlflowException
         from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
@@ -139,37 +139,40 @@ class Registry:
             )
             raise RegistryError(msg) from error
 
-    def _lacking(self, version: str | None) -> str:
+    def _missing(self, version: str | None) -> str:
         if version is None:
             return f"the registry holds no model '{self._model}'; register it, or correct 'model' in the project file"
         return f"the registry holds no version {version} of the model '{self._model}'; register it, or name another one"
 
     def versions(self) -> list[ModelVersion]:
         """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
-        with self._explained(self._lacking(None)):
-            found = self._client.search_model_versions(f"name = '{self._model}'")
-        if not found:
+        with self._mlflow_errors(self._missing(None)):
+            registered = self._client.search_model_versions(f"name = '{self._model}'")
+        if not registered:
             msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
             raise RegistryError(msg)
-        versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task) for v in found]
+        versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task) for v in registered]
         live = [v for v in versions if v.tags.get(RETIRED_TAG, "").lower() not in ("true", "1", "yes")]
         return sorted(live, key=lambda v: int(v.version))
 
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""
-        with self._explained(self._lacking(number)):
+        with self._mlflow_errors(self._missing(number)):
             v = self._client.get_model_version(self._model, number)
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
     def load(self, number: str) -> Scorer:
-        """Load a version for scoring: what the sklearn flavour predicts, else pyfunc's output.
+        """Load a version for scoring. Raises RegistryError.
 
-        Scores are the probabilities of the class 1 where the model has ``predict_proba``, of whose flavour pyfunc gives classes alone.
+        Of a binary model with ``predict_proba`` the scores are the probabilities of the class 1. Of every other model the
+        predictions are those of ``predict``, of its sklearn flavour or else of pyfunc.
         """
         import mlflow
 
-        folder = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as the scorer, which may read from it
-        with self._explained(self._lacking(number)):
+        folder = tempfile.TemporaryDirectory(
+            prefix="dethrone-"
+        )  # lives as long as the scorer, which may read files from it
+        with self._mlflow_errors(self._missing(number)):
             uri = f"models:/{self._model}/{number}"
             path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder.name))
         description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
@@ -193,45 +196,47 @@ class Registry:
         return Scorer(number, self._task, tuple(types), _content_digest(path, description), predict, folder, types)
 
     def aliases(self) -> dict[str, str]:
-        """Alias to version, as they are now."""
-        with self._explained(self._lacking(None)):
+        """Alias to version. Raises RegistryError."""
+        with self._mlflow_errors(self._missing(None)):
             return {a: str(v) for a, v in self._client.get_registered_model(self._model).aliases.items()}
 
     def set_alias(self, alias: str, version: str | None) -> None:
-        """Point the alias at a version, or remove it."""
-        with self._explained(self._lacking(version)):
+        """Point the alias at a version; None removes the alias. Raises RegistryError."""
+        with self._mlflow_errors(self._missing(version)):
             if version is None:
                 self._client.delete_registered_model_alias(self._model, alias)
             else:
                 self._client.set_registered_model_alias(self._model, alias, version)
 
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
-        """Set these tags of a version, beside those that it has. Raises RegistryError."""
-        with self._explained(self._lacking(version)):
+        """Add or replace these tags of a version. Raises RegistryError."""
+        with self._mlflow_errors(self._missing(version)):
             for key, value in tags.items():
                 self._client.set_model_version_tag(self._model, version, key, value)
 
     def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
-        """Keep a report with the run that made the model. Raises RegistryError."""
-        with self._explained(f"the registry holds no run {run_id}, which made a version of the model '{self._model}'"):
+        """Log the files of a report to the run that made the model. Raises RegistryError."""
+        with self._mlflow_errors(
+            f"the registry holds no run {run_id}, which made a version of the model '{self._model}'"
+        ):
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
 
 def _probability_of_one(number: str, model: Any) -> Callable[[Any], Any]:
-    """The column of ``predict_proba`` that belongs to the class 1. Raises RegistryError if the model knows no such class."""
+    """The column of ``predict_proba`` of the class 1. Raises RegistryError if the model does not have the classes 0 and 1."""
     classes = [str(c).removesuffix(".0") for c in getattr(model, "classes_", [0, 1])]
     wanted = next((i for i, c in enumerate(classes) if c in ("1", "True")), None)
     if wanted is None or len(classes) != 2:
-        msg = f"version {number} tells the classes {', '.join(classes)} apart; a binary model with the classes 0 and 1 is needed"
+        msg = f"version {number} has the classes {', '.join(classes)}; register a binary model with the classes 0 and 1"
         raise RegistryError(msg)
     return lambda rows: np.asarray(model.predict_proba(rows))[:, wanted]
 
 
 def _content_digest(path: Path, description: dict[str, Any]) -> str:
-    """SHA-256 of what makes the model behave as it does.
+    """SHA-256 of all files that determine how the model behaves.
 
-    Every file counts, and of ``MLmodel`` the flavours and the signature; its run, time and identity differ between
-    two registrations of one model.
+    Of ``MLmodel`` only the flavours and the signature count, as run, time and id differ between two registrations of one
+    model.
     """
     total = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):

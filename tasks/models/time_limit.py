@@ -1,4 +1,4 @@
-"""A limit on the time that somebody else's code may take."""
+"""A limit on the time that a model's own code may take."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import TypeVar
 
 from tasks.base.errors import DethroneError
 
-__all__ = ["NoAnswerError", "within"]
+__all__ = ["NoAnswerError", "with_timeout"]
 
 T = TypeVar("T")
 
 
 class NoAnswerError(DethroneError):
-    """A call that has not come back in time."""
+    """A call that has not returned in time."""
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """What ``call`` returns, or raises; NoAnswerError once it has taken longer than so many seconds.
+def with_timeout(seconds: float, call: Callable[[], T]) -> T:
+    """Return or raise what ``call`` does; raise NoAnswerError if it takes longer than ``seconds``.
 
-    Python cannot end a thread. The one that hangs is left behind, and as a daemon it does not keep the process alive.
+    Python cannot end a thread. One that hangs is left running; as a daemon it does not keep the process alive.
     """
     answer: Future[T] = Future()
 
     def work() -> None:
         try:
             answer.set_result(call())
-        except BaseException as error:  # noqa: BLE001  it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001  ``result`` raises it again
             answer.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()

@@ -199,7 +199,7 @@ BY_CHAMPION = (
         "above 1", ABOVE_ONE, r"version 1 gave the score 1.5 \(row 0 of a chunk\); scores must be numbers from 0 to 1"
     ),
     of_the_champion(
-        "too few", TOO_FEW, r"version 1 gave an output of shape \(4,\) for 5 rows; one score a row is needed"
+        "too few", TOO_FEW, r"version 1 gave an output of shape \(4,\) for 5 rows; one score per row is needed"
     ),
     of_the_champion("words", WORDS, r"version 1 gave <U4 values such as .*late.*; scores must be numbers from 0 to 1"),
     of_the_champion("raises", RAISES, "RuntimeError: the feature server is down"),

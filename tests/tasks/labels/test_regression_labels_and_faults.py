@@ -84,7 +84,7 @@ class TestFaults:
         [
             (lambda x: x.astype(str), r"gave object values such as '2.0'; predictions must be finite numbers"),
             (lambda x: x / 0, r"gave the number inf \(row 0 of a chunk\); predictions must be finite"),
-            (lambda x: np.column_stack([x, x]), r"gave an output of shape \(3, 2\) for 3 rows; one number a row is"),
+            (lambda x: np.column_stack([x, x]), r"gave an output of shape \(3, 2\) for 3 rows; one number per row is"),
         ],
         ids=["text", "infinite", "two columns"],
     )

@@ -79,16 +79,16 @@ def test_a_challenger_whose_artifacts_changed_is_not_promoted(
 ) -> None:
     taken = judged(store, registry, project, BETTER)
     tamper(project, "2")
-    with pytest.raises(ChangedModelError, match="restore them, or register what they are now as a version of its own"):
+    with pytest.raises(ChangedModelError, match="restore them, or register the changed model as a new version"):
         promote(store, registry, project, taken.id)
 
 
 def test_two_that_score_first_keep_one_digest(store: Store, registry: Registry, project: Project) -> None:
-    first = load_checked(store, registry, project, "2")
-    keep_digest(store, project, first)
-    keep_digest(store, project, first)
+    first = load_checked(store, registry, project.name, "2")
+    keep_digest(store, project.name, first)
+    keep_digest(store, project.name, first)
     tamper(project, "2")
     with pytest.raises(ChangedModelError):
-        keep_digest(store, project, registry.load("2"))
+        keep_digest(store, project.name, registry.load("2"))
     with pytest.raises(ChangedModelError):
         enthrone(store, registry, project, version="2", since=week(0), **BY)

@@ -40,10 +40,10 @@ class TestClasses:
     @pytest.mark.parametrize(
         ("output", "sentence"),
         [
-            (["cat"], r"gave an output of shape \(1,\) for 2 rows; one class a row is needed"),
-            ("cat", r"gave an output of shape \(\) for 2 rows; one class a row is needed"),
-            (np.ones((2, 3)), r"gave an output of shape \(2, 3\) for 2 rows; one class a row is needed"),
-            (np.ones((2, 2)), r"gave an output of shape \(2, 2\) for 2 rows; one class a row is needed"),
+            (["cat"], r"gave an output of shape \(1,\) for 2 rows; one class per row is needed"),
+            ("cat", r"gave an output of shape \(\) for 2 rows; one class per row is needed"),
+            (np.ones((2, 3)), r"gave an output of shape \(2, 3\) for 2 rows; one class per row is needed"),
+            (np.ones((2, 2)), r"gave an output of shape \(2, 2\) for 2 rows; one class per row is needed"),
             (["cat", None], r"gave None \(row 1 of a chunk\), which is no class; every row needs one"),
             (["cat", ""], r"gave .*'' ?\)? \(row 1 of a chunk\), which is no class; every row needs one"),
             ([2.0, np.nan], r"gave .*nan\)? \(row 1 of a chunk\), which is no class; every row needs one"),
@@ -86,8 +86,8 @@ class TestNumbers:
     @pytest.mark.parametrize(
         ("output", "sentence"),
         [
-            ([1.0], r"gave an output of shape \(1,\) for 2 rows; one number a row is needed"),
-            (np.ones((2, 2)), r"gave an output of shape \(2, 2\) for 2 rows; one number a row is needed"),
+            ([1.0], r"gave an output of shape \(1,\) for 2 rows; one number per row is needed"),
+            (np.ones((2, 2)), r"gave an output of shape \(2, 2\) for 2 rows; one number per row is needed"),
             (["12", "13"], r"gave <U2 values such as .*'12'\)?; predictions must be finite numbers"),
             (np.array(["12", 13.0], dtype=object), r"gave object values such as '12'; predictions must be finite numbers"),
             (np.array(["2024-01-07"] * 2, dtype="datetime64[D]"), r"gave datetime64.* such as .*2024-.*; predictions must be finite"),

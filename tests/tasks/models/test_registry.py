@@ -111,7 +111,7 @@ class TestScores:
     @pytest.mark.parametrize(
         ("output", "sentence"),
         [
-            (lambda x: x.abs()[:2], r"gave an output of shape \(2,\) for 4 rows; one score a row is needed"),
+            (lambda x: x.abs()[:2], r"gave an output of shape \(2,\) for 4 rows; one score per row is needed"),
             (lambda _: [], r"gave an output of shape \(0,\) for 4 rows"),
             (lambda _: 0.5, r"gave an output of shape \(\) for 4 rows"),
             (lambda _: np.ones((4, 3)), r"gave an output of shape \(4, 3\) for 4 rows"),
@@ -288,7 +288,7 @@ def test_a_model_that_knows_one_class_only_is_refused(project: Project, registry
     model = sigmoid_model("x1")
     model.classes_ = np.array([0])
     version = register_version(project, "x1", model=model)
-    with pytest.raises(RegistryError, match=f"version {version} tells the classes 0 apart"):
+    with pytest.raises(RegistryError, match=f"version {version} has the classes 0"):
         registry.load(version)
 
 

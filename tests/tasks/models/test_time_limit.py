@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from tasks.models.time_limit import NoAnswerError, within
+from tasks.models.time_limit import NoAnswerError, with_timeout
 
 
 def test_what_a_call_returns_is_returned() -> None:
-    assert within(60, lambda: [1, 2]) == [1, 2]
+    assert with_timeout(60, lambda: [1, 2]) == [1, 2]
 
 
 @pytest.mark.parametrize("error", [ValueError("wrong"), TimeoutError("its own"), SystemExit(3), KeyboardInterrupt()])
@@ -19,7 +19,7 @@ def test_what_a_call_raises_is_raised(error: BaseException) -> None:
         raise error
 
     with pytest.raises(type(error)) as raised:
-        within(60, call)
+        with_timeout(60, call)
     assert raised.value is error
     assert not isinstance(raised.value, NoAnswerError)
 
@@ -32,7 +32,7 @@ def test_a_call_that_does_not_come_back_is_left_behind_and_keeps_no_process_aliv
         return stop.wait(60)
 
     with pytest.raises(NoAnswerError) as raised:
-        within(0.2, call)
+        with_timeout(0.2, call)
     limit = "gave no answer within 0.2 seconds; make it faster, or raise 'model_seconds' in the project file"
     assert str(raised.value) == limit
     (thread,) = inside
