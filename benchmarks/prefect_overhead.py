@@ -76,17 +76,17 @@ def _plain(project: Project) -> float:
 
 
 def _week(store: Store, registry: Registry, project: Project, day: date) -> None:
-    projections.project_log(store, registry, project)
+    projections.repair_projections(store, registry, project.name)
     if store.keys(f"{project.name}/batches/{day}"):
-        scoring.score_batch(store, registry, project, head(store, project), str(day), day)
+        scoring.score_batch(store, registry, project, head(store, project.name), str(day), day)
     closed = close_batches(store, project, day)
-    look = looks.look(store, project, judged_on(store, project, day), closed, day)
+    look = looks.look(store, project, judged_on(store, project.name, day), closed, day)
     if look:
         looks.record(store, project, look)
-        publish.publish(store, registry, project, look, closed, reigns(store, project))
+        publish.publish(store, registry, project, look, closed, reigns(store, project.name))
         if look.promote:
             promotion.promote(store, registry, project, look.id)
-    projections.project_log(store, registry, project)
+    projections.repair_projections(store, registry, project.name)
 
 
 def _flows(name: str) -> float:

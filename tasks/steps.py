@@ -32,8 +32,8 @@ from tasks.models.registry import Registry
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
-from tasks.reigns.approvals import Denial, denials, denied, deny
-from tasks.reigns.projections import project_log
+from tasks.reigns.approvals import Denial, denials, deny, read_denial
+from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
 from tasks.reports.season import remaining_days, tell
@@ -58,15 +58,15 @@ def whole(argument: T) -> T:
 
 
 def newest_reign(project: Project) -> Reign:
-    return head(open_store(project.store), project)
+    return head(open_store(project.store), project.name)
 
 
 def all_reigns(project: Project) -> list[Reign]:
-    return reigns(open_store(project.store), project)
+    return reigns(open_store(project.store), project.name)
 
 
 def all_denials(project: Project) -> list[Denial]:
-    return denials(open_store(project.store), project)
+    return denials(open_store(project.store), project.name)
 
 
 def unscored_batches(project: Project, as_of: date) -> list[str]:
@@ -105,7 +105,7 @@ def asked(project: Project, decision_id: str) -> str:
 
 def ask_for_approval(project: Project, decision_id: str) -> str:
     """Start a run of ``promote`` that waits for approval, once for each decision; returns what has become of it, as a sentence."""
-    denial = denied(open_store(project.store), project, decision_id)
+    denial = read_denial(open_store(project.store), project.name, decision_id)
     if denial:
         return f"D{str(denial)[1:]}. A later decision asks again."
     by_hand = f"It waits for approval: python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
@@ -133,13 +133,13 @@ def ask_for_approval(project: Project, decision_id: str) -> str:
 @task(name="keep denial", task_run_name="keep denial", cache_policy=NO_CACHE)
 def deny_step(project: Project, decision_id: str, author: str, reason: str) -> str:
     """Keep that a promotion was not approved; returns it as a sentence."""
-    return str(deny(open_store(project.store), project, decision_id, author, reason))
+    return str(deny(open_store(project.store), project.name, decision_id, author, reason))
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
 def score_step(project: Project, batch: str, day: date) -> Manifest:
     store = open_store(project.store)
-    manifest = score_batch(store, Registry(project), project, head(store, project), batch, day)
+    manifest = score_batch(store, Registry(project), project, head(store, project.name), batch, day)
     failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
@@ -158,7 +158,7 @@ def close_step(project: Project, as_of: date, keep: bool = True) -> Closed:
 def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -> Look | None:
     """Judge the reign in force, or in a look back the one that was on that day."""
     store = open_store(project.store)
-    reign = judged_on(store, project, as_of) if look_back else head(store, project)
+    reign = judged_on(store, project.name, as_of) if look_back else head(store, project.name)
     taken = look(store, project, reign, closed, as_of)
     for failure in taken.record["failures"] if taken else ():
         get_run_logger().warning("version %(version)s failed, last in batch %(batch)s: it %(failure)s", failure)
@@ -179,7 +179,7 @@ def record_step(project: Project, taken: Look) -> bool:
 def report_step(project: Project, taken: Look, closed: Closed) -> list[str]:
     """Write the report; returns where else it should lie and does not, a sentence each."""
     store = open_store(project.store)
-    markdown, missing = publish(store, Registry(project), project, taken, closed, reigns(store, project))
+    markdown, missing = publish(store, Registry(project), project, taken, closed, reigns(store, project.name))
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
     create_markdown_artifact(markdown, key=key, description=sentence(project, taken))
     for item in missing:
@@ -208,7 +208,7 @@ def rollback_step(project: Project, since: date, author: str, reason: str, to: i
 @task(name="follow promotion log", task_run_name="follow promotion log", cache_policy=NO_CACHE)
 def heal_step(project: Project) -> list[str]:
     """Make the live pointer, its history, the aliases and the tags say what the promotion log says."""
-    corrected = project_log(open_store(project.store), Registry(project), project)
+    corrected = repair_projections(open_store(project.store), Registry(project), project.name)
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected

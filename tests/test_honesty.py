@@ -49,12 +49,12 @@ class World:
         put_batch(self.store, self.project, str(day), frame.drop("label"))
         seen = labelled(frame) if labelled else frame
         put_labels(self.store, self.project, seen["id"].to_list(), seen["label"].to_list(), day, name=str(day))
-        score_batch(self.store, self.registry, self.project, head(self.store, self.project), str(day), day)
+        score_batch(self.store, self.registry, self.project, head(self.store, self.project.name), str(day), day)
         return str(day)
 
     def judge(self, as_of: date) -> Look:
         closed = close_batches(self.store, self.project, as_of)
-        taken = look(self.store, self.project, judged_on(self.store, self.project, as_of), closed, as_of)
+        taken = look(self.store, self.project, judged_on(self.store, self.project.name, as_of), closed, as_of)
         assert taken is not None
         return taken
 
@@ -159,7 +159,9 @@ def test_a_column_that_only_a_challenger_reads_does_not_harm_the_champions_batch
     frame = decisions_frame(BETTER, prefix=f"{day}-").drop("label")
     put_batch(world.store, world.project, str(day), frame[:100], name="1")
     put_batch(world.store, world.project, str(day), frame[100:].with_columns(pl.col("x2").cast(pl.String)), name="2")
-    manifest = score_batch(world.store, world.registry, world.project, head(world.store, world.project), str(day), day)
+    manifest = score_batch(
+        world.store, world.registry, world.project, head(world.store, world.project.name), str(day), day
+    )
     assert manifest.versions() == ["1"]
     assert manifest.rows == len(frame)
     (failed,) = [s for s in manifest.scored if s.failure]
@@ -216,7 +218,7 @@ def test_the_demoted_champion_stays_a_challenger_and_a_bad_promotion_is_found(wo
     assert taken.promote == "1"
     record(world.store, world.project, taken)
     promote(world.store, world.registry, world.project, taken.id)
-    assert [r.version for r in reigns(world.store, world.project)] == ["1", "2", "1"]
+    assert [r.version for r in reigns(world.store, world.project.name)] == ["1", "2", "1"]
 
 
 def test_the_champions_own_model_is_never_promoted(store: Store, registry: Registry, project: Project) -> None:

@@ -77,7 +77,7 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
     if not contenders:
         return None
     known = known_allowances(latest, reign)
-    given = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project))
+    given = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project.name))
     own = {v: given[c.digest] for v, c in contenders.items()}
     left = [(c, given[c.digest]) for c in departed_of(scored, contenders, champion)]
     basis = make_basis(project, reign, champion, list(contenders.values()), batches, own, left)

@@ -11,8 +11,8 @@ from tasks.decisions.looks import read_decision
 from tasks.decisions.verification import input_faults
 from tasks.models.integrity import load_checked
 from tasks.models.registry import Registry
-from tasks.reigns import LogError, Reign, SupersededError, commit, following, head, reigns
-from tasks.reigns.approvals import denied
+from tasks.reigns import LogError, Reign, SupersededError, commit, head, reign_after, reigns
+from tasks.reigns.approvals import read_denial
 from tasks.store import Store
 
 __all__ = [
@@ -36,8 +36,8 @@ class ChangedEvidenceError(DethroneError):
 def waits_for_approval(store: Store, project: Project, decision_id: str) -> bool:
     """Whether a person has to approve the promotion that this decision calls for, and nobody has yet. Raises UnknownDecisionError."""
     decision = read_decision(store, project, decision_id)
-    done = any(r.decision == decision_id for r in reigns(store, project))
-    open_ = not done and denied(store, project, decision_id) is None
+    done = any(r.decision == decision_id for r in reigns(store, project.name))
+    open_ = not done and read_denial(store, project.name, decision_id) is None
     return open_ and decision["promote"] is not None and _needs_approval(decision)
 
 
@@ -55,7 +55,7 @@ def enthrone(
     """
     found = registry.version(version)
     version = found.version
-    entries = reigns(store, project)
+    entries = reigns(store, project.name)
     settled = any(r.kind != "enthronement" for r in entries)
     named = entries[:1] if settled else entries[-1:]
     if named and named[0].version == version:
@@ -67,8 +67,8 @@ def enthrone(
     _ = found.threshold, found.trained_through
     return commit(
         store,
-        project,
-        following(
+        project.name,
+        reign_after(
             entries[-1] if entries else None,
             version=version,
             run_id=found.run_id,
@@ -96,11 +96,11 @@ def promote(
     if version is None:
         msg = f"decision {decision_id} promotes nobody; read why in {project.name}/reports/{decision_id}/report.md"
         raise NotPromotedError(msg)
-    newest = head(store, project)
-    done = next((r for r in reigns(store, project) if r.decision == decision_id), None)
+    newest = head(store, project.name)
+    done = next((r for r in reigns(store, project.name) if r.decision == decision_id), None)
     if done:
         return done
-    denial = denied(store, project, decision_id)
+    denial = read_denial(store, project.name, decision_id)
     if denial:
         msg = f"{denial}; what is denied stays so, and a later decision asks again"
         raise NotApprovedError(msg)
@@ -115,7 +115,7 @@ def promote(
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
     load_checked(store, registry, project.name, version)
-    reign = following(
+    reign = reign_after(
         newest,
         version=version,
         run_id=registry.version(version).run_id,
@@ -127,14 +127,14 @@ def promote(
         author=author or "dethrone",
         reason=f"proven better than version {newest.version}{f'; approved: {reason}' if reason else ''}",
     )
-    return commit(store, project, reign)
+    return commit(store, project.name, reign)
 
 
 def roll_back(
     store: Store, registry: Registry, project: Project, *, since: date, author: str, reason: str, to: int | None = None
 ) -> Reign:
     """Make the champion of an earlier reign champion again: of the one before, or of reign number ``to``. Raises LogError."""
-    entries = reigns(store, project)
+    entries = reigns(store, project.name)
     if not entries or (to is None and len(entries) < 2):
         msg = f"project {project.name} has no earlier champion to roll back to"
         raise LogError(msg)
@@ -148,8 +148,8 @@ def roll_back(
     run_id = registry.version(target.version).run_id
     return commit(
         store,
-        project,
-        following(
+        project.name,
+        reign_after(
             entries[-1],
             version=target.version,
             run_id=run_id,

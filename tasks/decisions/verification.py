@@ -157,7 +157,7 @@ def _kind(key: str) -> str:
 def _reign_faults(store: Store, project: Project) -> Iterator[str]:
     """Faults of the promotion log: its chain, and that every promotion is what its decision says."""
     try:
-        log = reigns(store, project)
+        log = reigns(store, project.name)
     except LogError as error:
         yield str(error)
         return

@@ -115,7 +115,7 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(project.mlflow)  # loading from a models:/ URI needs the global setting
-        self._model = project.model
+        self.model = project.model
         self._uri = project.mlflow
         self._task = project.task
         with self._mlflow_errors(self._missing(None)):
@@ -141,15 +141,15 @@ class Registry:
 
     def _missing(self, version: str | None) -> str:
         if version is None:
-            return f"the registry holds no model '{self._model}'; register it, or correct 'model' in the project file"
-        return f"the registry holds no version {version} of the model '{self._model}'; register it, or name another one"
+            return f"the registry holds no model '{self.model}'; register it, or correct 'model' in the project file"
+        return f"the registry holds no version {version} of the model '{self.model}'; register it, or name another one"
 
     def versions(self) -> list[ModelVersion]:
         """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
         with self._mlflow_errors(self._missing(None)):
-            registered = self._client.search_model_versions(f"name = '{self._model}'")
+            registered = self._client.search_model_versions(f"name = '{self.model}'")
         if not registered:
-            msg = f"the registry holds no version of a model '{self._model}'; register one, or correct 'model' in the project file"
+            msg = f"the registry holds no version of a model '{self.model}'; register one, or correct 'model' in the project file"
             raise RegistryError(msg)
         versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task) for v in registered]
         live = [v for v in versions if v.tags.get(RETIRED_TAG, "").lower() not in ("true", "1", "yes")]
@@ -158,7 +158,7 @@ class Registry:
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""
         with self._mlflow_errors(self._missing(number)):
-            v = self._client.get_model_version(self._model, number)
+            v = self._client.get_model_version(self.model, number)
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
     def load(self, number: str) -> Scorer:
@@ -173,7 +173,7 @@ class Registry:
             prefix="dethrone-"
         )  # lives as long as the scorer, which may read files from it
         with self._mlflow_errors(self._missing(number)):
-            uri = f"models:/{self._model}/{number}"
+            uri = f"models:/{self.model}/{number}"
             path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder.name))
         description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
         if not description.get("signature") or not description["signature"].get("inputs"):
@@ -198,26 +198,26 @@ class Registry:
     def aliases(self) -> dict[str, str]:
         """Alias to version. Raises RegistryError."""
         with self._mlflow_errors(self._missing(None)):
-            return {a: str(v) for a, v in self._client.get_registered_model(self._model).aliases.items()}
+            return {a: str(v) for a, v in self._client.get_registered_model(self.model).aliases.items()}
 
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point the alias at a version; None removes the alias. Raises RegistryError."""
         with self._mlflow_errors(self._missing(version)):
             if version is None:
-                self._client.delete_registered_model_alias(self._model, alias)
+                self._client.delete_registered_model_alias(self.model, alias)
             else:
-                self._client.set_registered_model_alias(self._model, alias, version)
+                self._client.set_registered_model_alias(self.model, alias, version)
 
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
         """Add or replace these tags of a version. Raises RegistryError."""
         with self._mlflow_errors(self._missing(version)):
             for key, value in tags.items():
-                self._client.set_model_version_tag(self._model, version, key, value)
+                self._client.set_model_version_tag(self.model, version, key, value)
 
     def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
         """Log the files of a report to the run that made the model. Raises RegistryError."""
         with self._mlflow_errors(
-            f"the registry holds no run {run_id}, which made a version of the model '{self._model}'"
+            f"the registry holds no run {run_id}, which made a version of the model '{self.model}'"
         ):
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 

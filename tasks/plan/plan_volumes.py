@@ -115,7 +115,7 @@ def _disagreements(said: Volumes, seen: Mapping[str, Assumed], recall: float, fp
 
 def _seen(store: Store, project: Project, as_of: date) -> _Seen:
     """The closed batches of the reign, or those that its champion scored before; nothing if there are none."""
-    log = reigns(store, project)
+    log = reigns(store, project.name)
     if not log:
         return _Seen()
     champion = log[-1].version

@@ -1,19 +1,18 @@
-"""The reigns of a project as people read them."""
+"""The reigns of a project, as markdown and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tasks.base.markdown import escape, table
-from tasks.base.project import Project
-from tasks.reigns.approvals import Denial, refusals
+from tasks.reigns.approvals import Denial, denials_list
 from tasks.reigns.promotion_log import Reign
 
 __all__ = ["history_page", "history_text", "reign_table"]
 
 
 def reign_table(entries: Sequence[Reign], reports: str) -> str:
-    """One row a reign, oldest first, as markdown; ``reports`` is the way from the page to the folder of the reports."""
+    """A markdown table with one row per reign, oldest first; ``reports`` is the relative path of the folder of the reports."""
     rows = [
         [
             str(r.number),
@@ -29,17 +28,17 @@ def reign_table(entries: Sequence[Reign], reports: str) -> str:
     return table(["reign", "champion", "since", "by", "author", "reason", "decision"], rows)
 
 
-def history_page(project: Project, entries: Sequence[Reign], denials: Sequence[Denial] = ()) -> str:
-    """``reports/index.md``: who led, since when, and the report of every decision that made a champion."""
+def history_page(project_name: str, model: str, entries: Sequence[Reign], denials: Sequence[Denial] = ()) -> str:
+    """The markdown of ``reports/index.md``: every reign with the report of its decision, and the denials."""
     return (
-        f"# {escape(project.name)}: the reigns\n\nVersion {entries[-1].version} leads since {entries[-1].since}. "
-        f"Of the registered model {escape(project.model)}.\n\n{reign_table(entries, '')}\n"
-        + (f"\nPromotions that were not approved:\n\n{refusals(denials)}\n" if denials else "")
+        f"# {escape(project_name)}: the reigns\n\nVersion {entries[-1].version} leads since {entries[-1].since}. "
+        f"Of the registered model {escape(model)}.\n\n{reign_table(entries, '')}\n"
+        + (f"\nPromotions that were not approved:\n\n{denials_list(denials)}\n" if denials else "")
     )
 
 
 def history_text(entries: Sequence[Reign], denials: Sequence[Denial] = ()) -> str:
-    """The reigns for a terminal, aligned, and the promotions that were not approved."""
+    """The reigns as aligned text for a terminal, and the denials."""
     header = ("reign", "champion", "since", "by", "author", "decision", "reason")
     rows = [
         (

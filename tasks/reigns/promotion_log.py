@@ -1,4 +1,4 @@
-"""The promotion log: one create-only entry for each reign, oldest first, never rewritten."""
+"""The promotion log: one create-only entry per reign, oldest first, never rewritten."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from typing import Any, Literal
 
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
-from tasks.base.project import Project
 from tasks.store import AlreadyThereError, Store
 from tasks.store.chain import entry_key, next_link, require_unbroken
 
-__all__ = ["LogError", "Reign", "SupersededError", "commit", "following", "head", "judged_on", "reigns"]
+__all__ = ["LogError", "Reign", "SupersededError", "commit", "head", "judged_on", "reign_after", "reigns"]
 
 Kind = Literal["enthronement", "promotion", "rollback"]
 
 
 class LogError(DethroneError):
-    """The promotion log does not allow what is asked, or is not a log any more."""
+    """The promotion log is empty or damaged, or does not allow the entry."""
 
 
 class SupersededError(LogError):
-    """Somebody else's reign was committed first; nothing was changed. Decide anew."""
+    """Another reign was committed first, and nothing was changed. Judge again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reign:
-    """One entry of the log: which version leads, since when, and by which evidence.
+    """One entry of the log: the version that leads, the day since when, and the decision that the promotion rests on.
 
-    ``predecessor`` is the digest of the entry before, so that a removed or edited entry shows.
+    ``predecessor`` is the digest of the entry before, so that a missing or edited entry is found.
     """
 
     number: int
@@ -44,42 +43,42 @@ class Reign:
     predecessor: str | None
 
 
-def reigns(store: Store, project: Project) -> list[Reign]:
-    """The whole log. Raises LogError if an entry is missing or does not follow the one before."""
-    folder = _folder(project)
+def reigns(store: Store, project_name: str) -> list[Reign]:
+    """All entries of the log, oldest first. Raises LogError if one is missing or does not follow the one before."""
+    folder = _folder(project_name)
     keys = store.keys(folder)
     entries = [_read(store, key) for key in keys]
     require_unbroken(store, folder, keys, entries, LogError)
     return entries
 
 
-def head(store: Store, project: Project) -> Reign:
-    """The newest reign: who leads now. Raises LogError if there is none yet."""
-    return _not_empty(store, project)[-1]
+def head(store: Store, project_name: str) -> Reign:
+    """The newest reign, whose version leads now. Raises LogError if there is none yet."""
+    return _not_empty(store, project_name)[-1]
 
 
-def _not_empty(store: Store, project: Project) -> list[Reign]:
-    entries = reigns(store, project)
+def _not_empty(store: Store, project_name: str) -> list[Reign]:
+    entries = reigns(store, project_name)
     if not entries:
-        command = f"python -m flows.enthrone {project.name} VERSION --author YOU"
+        command = f"python -m flows.enthrone {project_name} VERSION --author YOU"
         msg = (
-            f"project {project.name} has no champion yet; name the first with: {command}; "
+            f"project {project_name} has no champion yet; name the first with: {command}; "
             f"or, if it has one, correct 'store' in the project file, which is {store.uri}"
         )
         raise LogError(msg)
     return entries
 
 
-def judged_on(store: Store, project: Project, day: date) -> Reign:
-    """The reign whose champion is on trial on this day: a promotion takes effect after its own day.
+def judged_on(store: Store, project_name: str, day: date) -> Reign:
+    """The reign that is judged as of this day: the newest that began before it, or else the first. Raises LogError.
 
-    So a judgement can be repeated at any time, also on the day of the promotion that it led to. Raises LogError.
+    A promotion takes effect after its own day, so the judgement that led to it can be repeated on the same day.
     """
-    entries = _not_empty(store, project)
+    entries = _not_empty(store, project_name)
     return next(r for r in reversed(entries) if r.since < day or r.number == 1)
 
 
-def following(
+def reign_after(
     before: Reign | None,
     *,
     version: str,
@@ -90,7 +89,7 @@ def following(
     author: str,
     reason: str,
 ) -> Reign:
-    """The reign that would follow ``before``. Raises LogError if it would begin before it."""
+    """The entry that follows ``before`` in the log; None: the first. Raises LogError if it would begin earlier than ``before``."""
     if before and since < before.since:
         msg = f"a reign since {since} cannot follow reign {before.number}, which began on {before.since}; correct the date"
         raise LogError(msg)
@@ -108,27 +107,27 @@ def following(
     )
 
 
-def commit(store: Store, project: Project, reign: Reign) -> Reign:
-    """Write the next entry of the log: the one act that makes a champion.
+def commit(store: Store, project_name: str, reign: Reign) -> Reign:
+    """Write the next entry of the log; only this makes a version the champion. Returns the reign.
 
-    Committing the same reign again is a no-op. Raises SupersededError if another entry has its number.
+    To commit the same reign again changes nothing. Raises SupersededError if another entry has its number.
     """
-    key = entry_key(_folder(project), reign.number)
+    key = entry_key(_folder(project_name), reign.number)
     try:
         store.create(key, canonical_json(reign))
     except AlreadyThereError:
-        there = _read(store, key)
-        if there != reign:
+        committed = _read(store, key)
+        if committed != reign:
             msg = (
-                f"reign {reign.number} of project {project.name} already belongs to version {there.version} "
-                f"({there.kind} by {there.author}); version {reign.version} was not made champion"
+                f"reign {reign.number} of project {project_name} already belongs to version {committed.version} "
+                f"({committed.kind} by {committed.author}); version {reign.version} was not made champion; judge again"
             )
             raise SupersededError(msg) from None
     return reign
 
 
-def _folder(project: Project) -> str:
-    return f"{project.name}/reigns"
+def _folder(project_name: str) -> str:
+    return f"{project_name}/reigns"
 
 
 def _read(store: Store, key: str) -> Reign:
@@ -136,5 +135,5 @@ def _read(store: Store, key: str) -> Reign:
         value: dict[str, Any] = json.loads(store.read(key))
         return Reign(**{**value, "since": date.fromisoformat(value["since"])})
     except (ValueError, TypeError, KeyError) as error:
-        msg = f"{store.uri}/{key} is not an entry of the promotion log; restore it from a backup"
+        msg = f"{store.uri}/{key} cannot be read as an entry of the promotion log; restore it from a backup"
         raise LogError(msg) from error

@@ -53,7 +53,7 @@ def publish(
     prefix = f"{project.name}/reports/{look.id}"
     files = {f"{name}.svg": data for name, data in drawn.items()}
     files["report.json"] = canonical_json(look.record)
-    refused = denials(store, project)
+    refused = denials(store, project.name)
     files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}, refused).encode()
     if f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():

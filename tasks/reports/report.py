@@ -13,7 +13,7 @@ from tasks.base.project import Project
 from tasks.batches.failures import LOST
 from tasks.decisions import Look
 from tasks.reigns import Reign
-from tasks.reigns.approvals import Denial, refusals
+from tasks.reigns.approvals import Denial, denials_list
 from tasks.reports.report_challenger import challenger
 from tasks.reports.report_verdicts import rollback_guard, sentence, verdicts
 
@@ -78,7 +78,7 @@ def render(
         f"{LOST}." if record["failures"] else "",
         "\n".join(f"- **{escape(note)}**" for note in record.get("notes", ())),
         rollback_guard(look, reigns),
-        f"Promotions that were not approved:\n\n{refusals(denials)}" if denials else "",
+        f"Promotions that were not approved:\n\n{denials_list(denials)}" if denials else "",
         _image(plots, "evidence", "evidence over looks"),
         "## What was judged",
         _identity(project, look, reigns),

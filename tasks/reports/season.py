@@ -50,7 +50,7 @@ def calendar(store: Store, project: Project) -> list[date]:
 def remaining_days(store: Store, project: Project) -> list[date]:
     """The days from the last one that left a trace: a season that was interrupted goes on there."""
     traces = [
-        *(r.since for r in reigns(store, project)),
+        *(r.since for r in reigns(store, project.name)),
         *(m.date for m in manifests(store, project)),
         *(date.fromisoformat(d["as_of"]) for d in decisions(store, project)),
     ]
@@ -70,7 +70,7 @@ class _Told:
 
 def tell(store: Store, project: Project) -> str:
     """Write ``reports/season/`` with ``season.md``, ``season.svg`` and ``season.json``; returns the markdown."""
-    entries = reigns(store, project)
+    entries = reigns(store, project.name)
     days = calendar(store, project)
     closed = [b.tally for b in close_batches(store, project, days[-1]).batches]
     versions = tuple(sorted({v for t in closed for v in t.scored}, key=int))

@@ -25,7 +25,7 @@ from tasks.base.project import Project
 from tasks.batches.scoring import score_batch
 from tasks.decisions.promotion import enthrone
 from tasks.models.registry import Registry
-from tasks.reigns.projections import project_log
+from tasks.reigns.projections import repair_projections
 from tasks.store import DirectoryStore
 
 FIRST = date(2024, 1, 7)
@@ -165,7 +165,7 @@ def make_template(folder: Path, mlflow_uri: str) -> Project:
         put_labels(store, project, frame["id"].to_list(), frame["label"].to_list(), day, name=str(day))
         if week < 6:
             score_batch(store, registry, project, reign, str(day), day)
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     return project
 
 

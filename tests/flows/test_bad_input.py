@@ -18,8 +18,8 @@ from flows.score import score
 from tasks.base.project import ProjectFileError
 from tasks.command import CalendarError
 from tasks.models.registry import Registry, RegistryError
-from tasks.reigns import LogError, commit, following, head
-from tasks.reigns.projections import project_log
+from tasks.reigns import LogError, commit, head, reign_after
+from tasks.reigns.projections import repair_projections
 from tasks.store import StoreError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -47,12 +47,12 @@ def settings(**changes: Any) -> Callable[[World], object]:
 
 def deleted_champion(world: World) -> None:
     """The log names a version that the registry has no more."""
-    reign = head(world.store, world.project)
-    gone = following(
+    reign = head(world.store, world.project.name)
+    gone = reign_after(
         reign, version="77", run_id="r", since=FIRST, kind="enthronement", decision=None, author="ada", reason="a slip"
     )
-    commit(world.store, world.project, gone)
-    project_log(world.store, Registry(world.project), world.project)
+    commit(world.store, world.project.name, gone)
+    repair_projections(world.store, Registry(world.project), world.project.name)
 
 
 def nobody_listens(world: World) -> None:

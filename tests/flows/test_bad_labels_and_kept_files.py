@@ -14,7 +14,7 @@ from flows.promote import promote
 from tasks.batches.predictions import DamagedError, DeletedError
 from tasks.decisions import UnknownDecisionError
 from tasks.labels.tallying import LabelError, close_batches
-from tasks.reigns import LogError, commit, following, head
+from tasks.reigns import LogError, commit, head, reign_after
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -49,11 +49,11 @@ def a_part_is_gone(world: World) -> None:
 
 
 def gap_in_the_log(world: World) -> None:
-    first = head(world.store, world.project)
-    second = following(
+    first = head(world.store, world.project.name)
+    second = reign_after(
         first, version="2", run_id="r", since=FIRST, kind="enthronement", decision=None, author="ada", reason="a slip"
     )
-    commit(world.store, world.project, second)
+    commit(world.store, world.project.name, second)
     world.store.delete("parcels/reigns/00000001.json")
 
 
@@ -171,7 +171,7 @@ BY_WHAT_IS_KEPT = (
         cut("parcels/reigns/*.json"),
         look_at_it,
         LogError,
-        r"\S+/parcels/reigns/00000001.json is not an entry of the promotion log; restore it from a backup",
+        r"\S+/parcels/reigns/00000001.json cannot be read as an entry of the promotion log; restore it from a backup",
     ),
     Row(
         "no such decision",

@@ -59,7 +59,7 @@ def test_labels_that_are_corrected_after_closing(feed: Feed, who: pl.Expr, unlab
     verdict, reasons = said(feed)
     assert verdict == "INVALID"
     assert "get their label, or its correction, late at different rates" in reasons
-    assert len(reigns(feed.store, feed.project)) == 1
+    assert len(reigns(feed.store, feed.project.name)) == 1
 
 
 def test_corrections_of_both_models_alike_keep_no_winner_waiting(feed: Feed) -> None:
@@ -91,7 +91,7 @@ def test_positives_that_come_after_closing_whatever_they_say_of_their_time(feed:
                     whole = whole.with_columns(observed_at=pl.lit(came))
                 put_frame(feed.store, f"parcels/labels/late-{seen}.parquet", whole)
         judge("parcels", as_of=today)
-        assert len(reigns(feed.store, feed.project)) == 1, today
+        assert len(reigns(feed.store, feed.project.name)) == 1, today
     assert said(feed)[0] == "INVALID"
 
 
@@ -128,7 +128,7 @@ def test_silence_is_no_negative_where_the_feed_is_broken(feed: Feed, broken: Spo
     assert any(r.startswith(reason) for r in excluded)
     report = feed.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     assert "rows of which no label came are negatives" in report
-    assert len(reigns(feed.store, feed.project)) == 1
+    assert len(reigns(feed.store, feed.project.name)) == 1
 
 
 def test_positives_that_are_only_looked_for_among_the_champions_alerts(feed: Feed) -> None:
@@ -227,7 +227,7 @@ def test_and_are_judged_once_the_cause_is_mended(feed: Feed) -> None:
     assert said(feed)[0] == "INVALID"
     feed.settings(columns={"label": "outcome"})
     judge("parcels", as_of=LATER)
-    assert [r.version for r in reigns(feed.store, feed.project)] == ["1", "2"]
+    assert [r.version for r in reigns(feed.store, feed.project.name)] == ["1", "2"]
 
 
 def test_a_period_that_names_no_batch_is_told_with_an_example(feed: Feed) -> None:

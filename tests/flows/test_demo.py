@@ -61,7 +61,7 @@ def test_gradient_boosting_leads_in_recall_and_its_weeks_do_not_prove_the_guardr
 ) -> None:
     project, _ = season
     store = open_store(project.store)
-    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement")]
+    assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement")]
     last = decisions(store, project)[-1]
     (boosting,) = [a for a in last["judgement"]["assessments"] if a["evidence"]["challenger"]["version"] == "3"]
     failed = {c["name"] for c in boosting["checks"] if not c["passed"]}

@@ -145,10 +145,10 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     after = everything(store)
     assert {key for key in after if after[key] != before.get(key)} == {kept, page}
     assert after.keys() - {kept} == before.keys()
-    assert denials(store, approved) == [Denial(first, "rita", "the drop in precision\nis not explained")]
+    assert denials(store, approved.name) == [Denial(first, "rita", "the drop in precision\nis not explained")]
     with pytest.raises(AlreadyThereError):
         store.create(kept, b"yes")
-    assert [r.version for r in reigns(store, approved)] == ["1"]
+    assert [r.version for r in reigns(store, approved.name)] == ["1"]
     assert Registry(approved).aliases() == {"champion": "1"}
     history = [sys.executable, "-m", "flows.history", "parcels"]
     shown = subprocess.run(history, env=prefect.environment, cwd=ROOT, check=True, capture_output=True, text=True)
@@ -179,5 +179,5 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     runs.client.delete_flow_run(run.id)
     assert runs.judge(SIX_BATCHES) == asked
     assert [other.id != run.id for other in runs.asking(second)] == [True]
-    assert [d.decision for d in denials(store, approved)] == [first]
-    assert [r.version for r in reigns(store, approved)] == ["1"]
+    assert [d.decision for d in denials(store, approved.name)] == [first]
+    assert [r.version for r in reigns(store, approved.name)] == ["1"]

@@ -46,7 +46,7 @@ def test_the_deployments_score_judge_and_promote_on_a_server_with_a_worker(
     prefect(*worker)
 
     assert set(prefect.states().values()) == {"COMPLETED"}
-    log = reigns(store, project)
+    log = reigns(store, project.name)
     assert [(r.version, r.kind) for r in log] == [("1", "enthronement"), ("2", "promotion")]
     assert store.read("parcels/mlflow/parcels/live_model_run").decode() == log[-1].run_id
 
@@ -81,13 +81,13 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
     )  # fmt: skip
     prefect(*worker)
     prefect(*worker)
-    assert len(reigns(store, project)) == 1
+    assert len(reigns(store, project.name)) == 1
     (waiting,) = [run for run in prefect.runs() if run["state_type"] == "PAUSED"]
     assert waiting["name"].startswith("promote ")
 
     subprocess.run([sys.executable, "-c", RESUME, waiting["id"], "yes"], env=prefect.environment, cwd=ROOT, check=True)
     prefect(*worker)
     assert set(prefect.states().values()) == {"COMPLETED"}
-    _, promoted = reigns(store, project)
+    _, promoted = reigns(store, project.name)
     assert (promoted.version, promoted.author) == ("2", "rita")
     assert promoted.reason == "proven better than version 1; approved: read the report"

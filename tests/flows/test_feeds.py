@@ -68,7 +68,7 @@ def test_equal_models_are_invalid_where_only_the_champions_alerts_have_no_label_
     assert reason.startswith(
         "labels depend on the decisions: rows flagged by one model alone lack a label at different rates"
     )
-    assert len(reigns(feed.store, feed.project)) == 1
+    assert len(reigns(feed.store, feed.project.name)) == 1
 
 
 @pytest.mark.parametrize("labels", [as_code, as_conflict], ids=lambda f: f.__name__)

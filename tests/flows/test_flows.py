@@ -125,7 +125,7 @@ def test_judge_promotes_reports_and_can_be_run_again(scored: str, store: Store, 
     after = {k: store.read(k) for k in store.keys("parcels")}
     (decision,) = decisions(store, project)
     assert decision["promote"] == "2"
-    assert head(store, project).decision == decision["id"]
+    assert head(store, project.name).decision == decision["id"]
     assert f"parcels/reports/{decision['id']}/report.md" in after
     client = mlflow.MlflowClient(project.mlflow)
     assert client.get_model_version_by_alias(project.model, "champion").version == 2
@@ -155,7 +155,7 @@ def test_promote_again_is_a_no_op_and_an_unknown_decision_is_refused(
     judge("parcels", as_of=LATER)
     (decision,) = decisions(store, project)
     assert promote("parcels", decision["id"]).startswith("Reign 2 of parcels: version 2 leads since 2024-03-01")
-    assert len(reigns(store, project)) == 2
+    assert len(reigns(store, project.name)) == 2
     with pytest.raises(UnknownDecisionError, match="has no decision 2024-01-01-000000000000"):
         promote("parcels", "2024-01-01-000000000000")
 
@@ -164,10 +164,10 @@ def test_rollback_is_one_more_reign_with_author_and_reason(scored: str, store: S
     judge("parcels", as_of=LATER)
     said = rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
     assert said == "Reign 3 of parcels: version 1 leads again since 2024-03-02."
-    last = head(store, project)
+    last = head(store, project.name)
     assert (last.kind, last.author, last.reason) == ("rollback", "risk", "complaints")
     history = store.read("parcels/mlflow/parcels/live_model_run_history").decode().split("\n")
-    assert history == [r.run_id for r in reversed(reigns(store, project)[:-1])]
+    assert history == [r.run_id for r in reversed(reigns(store, project.name)[:-1])]
 
 
 def test_without_any_date_history_is_scored_judged_and_rolled_back(store: Store, project: Project) -> None:
@@ -176,7 +176,7 @@ def test_without_any_date_history_is_scored_judged_and_rolled_back(store: Store,
     score("parcels")
     assert judge("parcels").startswith("Version 2 takes over from version 1 in parcels")
     rollback("parcels", author="risk", reason="not convinced")
-    assert [r.version for r in reigns(store, project)] == ["1", "2", "1"]
+    assert [r.version for r in reigns(store, project.name)] == ["1", "2", "1"]
     assert judge("parcels").startswith("Nothing to judge in parcels")
 
 

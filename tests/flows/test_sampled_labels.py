@@ -39,7 +39,7 @@ def test_a_better_challenger_wins_though_half_of_its_own_finds_have_no_label(fee
     feed.play(BETTER, audited, **SAMPLED)
     verdict, _ = feed.verdict()
     assert verdict == "PROMOTE"
-    assert [r.version for r in reigns(feed.store, feed.project)] == ["1", "2"]
+    assert [r.version for r in reigns(feed.store, feed.project.name)] == ["1", "2"]
     (decision,) = decisions(feed.store, feed.project)
     report = feed.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     assert "weighs each by 1 / the probability" in report

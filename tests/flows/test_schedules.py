@@ -76,11 +76,11 @@ def test_the_scheduler_makes_the_runs_that_score_judge_and_promote(
 
         def promoted() -> bool:
             assert complaints(prefect.log() + prefect.log("worker.log")) == []
-            return len(reigns(store, project)) == 2
+            return len(reigns(store, project.name)) == 2
 
         prefect.wait_for(promoted, 240, lambda: f"a promotion: {prefect.states()} {prefect.log('worker.log')}")
 
     fired = [run for run in prefect.runs() if run["auto_scheduled"] and run["state_type"] in ("RUNNING", "COMPLETED")]
     assert {run["name"] for run in fired} == {"score parcels", "judge parcels"}
-    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement"), ("2", "promotion")]
+    assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement"), ("2", "promotion")]
     assert complaints(prefect.log() + prefect.log("worker.log")) == []

@@ -74,7 +74,7 @@ def test_from_the_project_file_to_a_promotion(
     assert score("parcels", as_of=LATER).count(", ") == WEEKS - 1
     assert judge("parcels", as_of=LATER).startswith(f"Version 2 takes over from version 1 in parcels: {proven}")
 
-    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement"), ("2", "promotion")]
+    assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement"), ("2", "promotion")]
     (decision,) = decisions(store, project)
     assert decision["basis"]["policy"]["task"] == task
     assert decision["basis"]["champion"]["threshold"] is None

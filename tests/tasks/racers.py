@@ -12,8 +12,8 @@ import forked
 
 from tasks.base.project import Project
 from tasks.models.registry import ModelVersion
-from tasks.reigns import Reign, SupersededError, commit, following, reigns
-from tasks.reigns.projections import project_log
+from tasks.reigns import Reign, SupersededError, commit, reign_after, reigns
+from tasks.reigns.projections import repair_projections
 from tasks.store import AlreadyThereError, Store, StoreError, open_store
 
 __all__ = [
@@ -101,6 +101,8 @@ class ReadOnce:
 class PaperRegistry:
     """A registry in which every version exists, and which forgets what it is told."""
 
+    model = "late"
+
     def version(self, number: str) -> ModelVersion:
         return ModelVersion(number, f"run-{number}", {})
 
@@ -114,7 +116,7 @@ class PaperRegistry:
 
 def promotion_of(version: str, decision: str, log: list[Reign]) -> Reign:
     """The reign that this decision would add to the log."""
-    return following(
+    return reign_after(
         log[-1] if log else None, version=version, run_id=f"run-{version}", since=date(2024, 1, 7), kind="promotion",
         decision=decision, author="dethrone", reason="proven better",
     )  # fmt: skip
@@ -124,10 +126,10 @@ def race_for_reigns(number: int, barrier: threading.Barrier, report: Any, projec
     """Try to become champion in every round, from the same head as all others; report how each round ended."""
     store, ends = open_store(project.store), []
     for _ in range(rounds):
-        reign = promotion_of(str(number), f"decision-{number}", reigns(store, project))
+        reign = promotion_of(str(number), f"decision-{number}", reigns(store, project.name))
         barrier.wait(PATIENCE)
         try:
-            commit(store, project, reign)
+            commit(store, project.name, reign)
             ends.append("won")
         except SupersededError:
             ends.append("superseded")
@@ -145,14 +147,14 @@ def race_to_promote(number: int, barrier: threading.Barrier, report: Any, projec
         decision = f"decision-{number}-{round_number}"
         barrier.wait(PATIENCE)
         try:
-            log = reigns(store, project)
+            log = reigns(store, project.name)
             if len(log) > round_number:
                 lost.append(decision)
                 continue
-            commit(store, project, promotion_of(str(number), decision, log))
+            commit(store, project.name, promotion_of(str(number), decision, log))
         except SupersededError:
             lost.append(decision)
         else:
             won.append(decision)
-            project_log(store, PaperRegistry(), project)
+            repair_projections(store, PaperRegistry(), project.name)
     report.put((won, lost))

@@ -12,7 +12,7 @@ from tasks.store import Store
 
 
 def report(store: Store, project: Project, taken: Look) -> str:
-    return render(project, taken, reigns(store, project), {"evidence": "evidence.svg", "trend": "trend.svg"})
+    return render(project, taken, reigns(store, project.name), {"evidence": "evidence.svg", "trend": "trend.svg"})
 
 
 def cells(line: str) -> list[str]:

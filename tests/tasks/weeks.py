@@ -51,7 +51,7 @@ def everything(store: Store, project: Project) -> dict[str, bytes]:
 def score_rows(store: Store, registry: Registry, project: Project, frame: pl.DataFrame, day: date = BEGIN) -> Manifest:
     """Lay these rows down as the batch of the day and score it under the reign in force."""
     put_batch(store, project, str(day), frame)
-    return score_batch(store, registry, project, head(store, project), str(day), day)
+    return score_batch(store, registry, project, head(store, project.name), str(day), day)
 
 
 def play_week(
@@ -72,7 +72,7 @@ def judged(
     store: Store, registry: Registry, project: Project, counts: Mapping[tuple[int, ...], int], weeks: int = 4
 ) -> Look:
     """The recorded decision when that many weeks of these counts have closed, all scored in the reign in force."""
-    if not reigns(store, project):
+    if not reigns(store, project.name):
         found(store, registry, project)
     for number in range(weeks):
         play_week(store, registry, project, number, counts)
@@ -84,7 +84,7 @@ def judged(
 
 def look_on(store: Store, project: Project, day: date) -> Look | None:
     """A look at the reign in force."""
-    return look(store, project, head(store, project), close_batches(store, project, day), day)
+    return look(store, project, head(store, project.name), close_batches(store, project, day), day)
 
 
 def some_parcels(n: int = 10, **columns: list[Any]) -> pl.DataFrame:

@@ -26,9 +26,9 @@ def test_ids_that_are_fractions_are_refused_on_both_sides(store: Store, registry
     enthrone(store, registry, project, version=first, since=DAY, author="test", reason="test")
     put_batch(store, project, str(DAY), pl.DataFrame({"id": [7.0], "region": ["north"], "x1": [1.0]}))
     with pytest.raises(BatchError, match=r"column 'id' is Float64; ids are integers or text"):
-        score_batch(store, registry, project, head(store, project), str(DAY), DAY)
+        score_batch(store, registry, project, head(store, project.name), str(DAY), DAY)
     put_batch(store, project, str(DAY), pl.DataFrame({"id": [7], "region": ["north"], "x1": [1.0]}))
-    score_batch(store, registry, project, head(store, project), str(DAY), DAY)
+    score_batch(store, registry, project, head(store, project.name), str(DAY), DAY)
     put_labels(store, project, [7.0], [1], DAY)
     with pytest.raises(LabelError, match=r"column 'id' is Float64; ids are integers or text"):
         close_batches(store, project, DAY + timedelta(days=project.maturity_days))

@@ -81,7 +81,7 @@ class TestOneBatch:
     ) -> None:
         put_batch(store, project, str(BEGIN), some_parcels(secret=["s"] * 10, x3=[0.0] * 10))
         spy = SpyStore(store)
-        score_batch(spy, registry, project, head(store, project), str(BEGIN), BEGIN)
+        score_batch(spy, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert spy.columns_read == [["id", "region", "x1", "x2"]]
 
     def test_the_commit_comes_after_all_that_it_promises(
@@ -130,7 +130,7 @@ class TestAgain:
         manifest = score_rows(store, registry, project, some_parcels(10))
         put_batch(store, project, str(BEGIN), some_parcels(10).head(3))
         put_batch(store, project, str(BEGIN), some_parcels(10).tail(7), name="rows2")
-        again = score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+        again = score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert again == manifest
 
     @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ class TestAgain:
         with pytest.raises(
             BatchError, match=rf"batch {BEGIN} was scored with 10 rows and now holds {count}, not the same ones"
         ):
-            score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+            score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert everything(store, project) == before
 
     def test_a_batch_that_grows_by_a_file_is_refused(self, store: Store, registry: Registry, project: Project) -> None:
         score_rows(store, registry, project, some_parcels())
         put_batch(store, project, str(BEGIN), some_parcels(3), name="late-comers")
         with pytest.raises(BatchError, match="give the new rows a batch id of their own"):
-            score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+            score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
 
     def test_of_two_runs_at_once_the_first_to_commit_counts(
         self, store: Store, registry: Registry, project: Project

@@ -201,7 +201,7 @@ class TestChampionFails:
         put_batch(store, project, str(BEGIN), rows)
         before = everything(store, project)
         with pytest.raises(ChampionFailedError, match=sentence):
-            score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+            score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert everything(store, project) == before
 
     def test_a_champion_that_cannot_score_leaves_the_store_as_it_was(
@@ -271,5 +271,5 @@ class TestBadBatch:
         put_batch(store, project, str(BEGIN), rows)
         before = everything(store, project)
         with pytest.raises(BatchError, match=f"batch {BEGIN}: {sentence}"):
-            score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+            score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert everything(store, project) == before

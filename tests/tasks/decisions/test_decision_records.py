@@ -166,7 +166,7 @@ class TestRecord:
                 store.delete(key)
         put_labels(store, project, [f"{week(0)}-0"], [0], week(2), name="correction")
         closed = close_batches(store, project, week(5))
-        other = look(store, project, head(store, project), closed, week(5))
+        other = look(store, project, head(store, project.name), closed, week(5))
         assert other is not None
         assert other.id != taken.id
 

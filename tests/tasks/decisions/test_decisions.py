@@ -125,7 +125,7 @@ class TestReigns:
         promote(store, registry, project, taken.id)
         play_week(store, registry, project, 5, WORSE)
         store.delete(f"{project.name}/decisions/{taken.id}.json")
-        again = look(store, project, reigns(store, project)[0], close_batches(store, project, week(5)), week(5))
+        again = look(store, project, reigns(store, project.name)[0], close_batches(store, project, week(5)), week(5))
         assert again is not None
         assert canonical_json(again.record) == canonical_json(taken.record)
 

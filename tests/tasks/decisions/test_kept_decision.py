@@ -52,7 +52,7 @@ def test_a_tally_that_it_rests_on_may_not_change(project: Project) -> None:
 def test_the_same_evidence_under_other_rules_is_another_decision(project: Project) -> None:
     store = DirectoryStore(Path(project.store))
     day = week(5)
-    taken = look(store, project, judged_on(store, project, day), close_batches(store, project, day), day)
+    taken = look(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
     assert taken is not None
     assert taken.id != DECISION
     record(store, project, taken)

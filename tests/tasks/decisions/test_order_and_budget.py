@@ -165,7 +165,7 @@ def test_late_labels_are_looked_at_once_and_for_good(
     put_labels(store, project, ids[:8] + ids[10:12], labels[:8] + labels[10:12], week(1), name="in time")
     put_labels(store, project, ids[8:10] + ids[12:16], labels[8:10] + labels[12:16], week(3), name="late")
     put_labels(store, project, ids[16:20], labels[16:20], week(5), name="never")
-    score_batch(store, registry, project, head(store, project), str(week(0)), week(0))
+    score_batch(store, registry, project, head(store, project.name), str(week(0)), week(0))
 
     early = look(store, project, 3)
     assert early.evidence[0].batches[0].settled is None

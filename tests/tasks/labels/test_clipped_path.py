@@ -66,7 +66,7 @@ def test_the_decision_and_its_report_are_about_the_clipped_losses(
         means = [float(np.mean(e**power)) for e in errors]
         found_metric = measured.metrics[name]
         assert (found_metric.champion, found_metric.challenger) == pytest.approx(means)  # type: ignore[union-attr]
-    markdown = render(project, taken, reigns(store, project), {})
+    markdown = render(project, taken, reigns(store, project.name), {})
     assert "an error beyond 2 counts as 2" in markdown
     assert "the exact process of clipped losses" in markdown
     assert "asymptotic" not in markdown
@@ -85,4 +85,4 @@ def test_batches_closed_under_another_size_count_for_nothing_and_the_report_says
     (evidence,) = taken.evidence
     assert (evidence.batches, evidence.excluded) == ((), {ANOTHER_CLIP: WEEKS * ROWS})
     assert taken.promote is None
-    assert ANOTHER_CLIP in render(changed, taken, reigns(store, project), {})
+    assert ANOTHER_CLIP in render(changed, taken, reigns(store, project.name), {})

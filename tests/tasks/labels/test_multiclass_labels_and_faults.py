@@ -166,7 +166,7 @@ def test_many_classes_are_shown_by_their_rows_and_those_never_labelled_are_said_
     play_rows(store, registry, project, 0, frame)
     taken = look_on(store, project, week(2))
     assert taken is not None
-    markdown = render(project, taken, reigns(store, project), {})
+    markdown = render(project, taken, reigns(store, project.name), {})
     shown = [cells(line)[0] for line in markdown.splitlines() if line.startswith(("| **k", "| **new"))]
     assert shown == [f"**{name}**" for name in names[:30]]
     assert "6 classes with fewer rows are in `report.json`." in markdown

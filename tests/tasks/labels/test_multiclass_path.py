@@ -233,7 +233,7 @@ class Upper(PythonModel):  # type: ignore[misc]
 
 @pytest.fixture(scope="module")
 def markdown(played: Played) -> str:
-    return render(played.project, played.look, reigns(played.store, played.project), {"trend": "trend.svg"})
+    return render(played.project, played.look, reigns(played.store, played.project.name), {"trend": "trend.svg"})
 
 
 class TestReport:
@@ -269,7 +269,7 @@ class TestReport:
 
     def test_its_plots_are_well_formed(self, played: Played) -> None:
         closed = close_batches(played.store, played.project, week(WEEKS + 1))
-        figures = draw(played.project, played.look, closed, reigns(played.store, played.project))
+        figures = draw(played.project, played.look, closed, reigns(played.store, played.project.name))
         assert sorted(figures) == ["differences", "evidence", "segments", "trend"]
         for svg in figures.values():
             assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  our own

@@ -138,7 +138,7 @@ class TestFaults:
         put_labels(store, project, ["other"], [1.0], week(0))
         taken = look_on(store, project, week(2))
         assert taken is not None
-        page = render(project, taken, reigns(store, project), {})
+        page = render(project, taken, reigns(store, project.name), {})
         assert "| mean squared error | undefined: no labelled row with scores |" in page
         assert "| version 2 | 3 | **0** | 3 |" in page
-        assert draw(project, taken, close_batches(store, project, week(2)), reigns(store, project))
+        assert draw(project, taken, close_batches(store, project, week(2)), reigns(store, project.name))

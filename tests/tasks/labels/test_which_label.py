@@ -113,7 +113,7 @@ def test_a_label_from_within_its_week_belongs_to_it(store: Store, registry: Regi
     """The batch of a week is dated by its Sunday; a label of the Thursday before is of this week."""
     put_batch(store, project, "2024-W10", ROWS)
     sunday = date(2024, 3, 10)
-    score_batch(store, registry, project, head(store, project), "2024-W10", sunday)
+    score_batch(store, registry, project, head(store, project.name), "2024-W10", sunday)
     put_labels(store, project, ["a", "b"], [1, 1], sunday - timedelta(days=3), name="within")
     put_labels(store, project, ["c"], [1], sunday - timedelta(days=7), name="before")
     (batch,) = close_batches(store, project, sunday + timedelta(days=14)).batches

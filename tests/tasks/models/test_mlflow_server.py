@@ -21,7 +21,7 @@ from tasks.decisions.promotion import promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.reigns.projections import project_log
+from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.store import Store
 
@@ -72,9 +72,9 @@ def test_versions_are_registered_loaded_judged_promoted_and_reported_over_http(
 
     taken = judged(store, registry, project, BETTER)
     closed = close_batches(store, project, taken.evidence[0].batches[-1].date)
-    publish(store, registry, project, taken, closed, reigns(store, project))
+    publish(store, registry, project, taken, closed, reigns(store, project.name))
     reign = promote(store, registry, project, taken.id)
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
 
     assert registry.aliases() == {"champion": "2", "previous": "1"}
     assert registry.version("2").tags["dethrone.decision"] == taken.id

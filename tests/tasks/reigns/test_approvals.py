@@ -13,9 +13,9 @@ from tasks.batches.predictions import DamagedError
 from tasks.decisions.promotion import NotApprovedError, promote, waits_for_approval
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.reigns.approvals import Denial, denials, denied, deny
+from tasks.reigns.approvals import Denial, denials, deny, read_denial
 from tasks.reigns.history import history_text
-from tasks.reigns.projections import project_log
+from tasks.reigns.projections import repair_projections
 from tasks.reports.report import render
 from tasks.reports.report_verdicts import sentence
 from tasks.store import Store
@@ -37,30 +37,30 @@ def test_the_first_denial_stands_and_nobody_can_promote_by_it(
         "Version 2 is to take over from version 1 in parcels, once that is approved: its recall"
     )
     assert waits_for_approval(store, project, taken.id)
-    first = deny(store, project, taken.id, "rita", "the drop in precision\nis not explained")
-    assert deny(store, project, taken.id, "bob", "me too") == first == denied(store, project, taken.id)
+    first = deny(store, project.name, taken.id, "rita", "the drop in precision\nis not explained")
+    assert deny(store, project.name, taken.id, "bob", "me too") == first == read_denial(store, project.name, taken.id)
     assert not waits_for_approval(store, project, taken.id)
     with pytest.raises(NotApprovedError) as caught:
         promote(store, registry, project, taken.id, author="bob", reason="I like it")
     assert str(caught.value) == f"decision {taken.id} {SAID}; what is denied stays so, and a later decision asks again"
-    assert len(reigns(store, project)) == 1
+    assert len(reigns(store, project.name)) == 1
 
 
 def test_report_history_and_index_show_it(store: Store, registry: Registry, project: Project) -> None:
     taken = judged(store, registry, project, BETTER)
-    deny(store, project, taken.id, "rita", "the drop in precision is not explained")
-    project_log(store, registry, project)
-    kept = denials(store, project)
+    deny(store, project.name, taken.id, "rita", "the drop in precision is not explained")
+    repair_projections(store, registry, project.name)
+    kept = denials(store, project.name)
     assert kept == [Denial(taken.id, "rita", "the drop in precision is not explained")]
-    assert history_text(reigns(store, project), kept).endswith(f"not approved: decision {taken.id} {SAID}")
+    assert history_text(reigns(store, project.name), kept).endswith(f"not approved: decision {taken.id} {SAID}")
     shown = f"- Decision {taken.id} {SAID}"
-    assert shown in render(project, taken, reigns(store, project), {}, kept).replace("\\", "")
+    assert shown in render(project, taken, reigns(store, project.name), {}, kept).replace("\\", "")
     assert shown in store.read("parcels/reports/index.md").decode().replace("\\", "")
 
 
 def test_one_that_was_changed_is_told(store: Store, project: Project) -> None:
     store.write("parcels/approvals/some.json", b"no")
     with pytest.raises(
-        DamagedError, match=r"parcels/approvals/some.json is not a denial any more; restore it from a backup"
+        DamagedError, match=r"parcels/approvals/some.json cannot be read as a denial; restore it from a backup"
     ):
-        denials(store, project)
+        denials(store, project.name)

@@ -24,7 +24,7 @@ from tasks.decisions.promotion import enthrone, promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head, reigns
-from tasks.reigns.projections import project_log
+from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.store import DirectoryStore, Store
 
@@ -87,18 +87,18 @@ class KillingRegistry(Registry):
 
 def score(store: Store, registry: Registry, project: Project) -> None:
     """What ``flows.score`` does with the first batch."""
-    project_log(store, registry, project)
-    score_batch(store, registry, project, head(store, project), str(BEGIN), BEGIN)
+    repair_projections(store, registry, project.name)
+    score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
 
 
 def judge(store: Store, registry: Registry, project: Project) -> None:
     """What ``flows.judge`` does, up to the promotion."""
     closed = close_batches(store, project, AS_OF)
-    taken = look(store, project, head(store, project), closed, AS_OF)
+    taken = look(store, project, head(store, project.name), closed, AS_OF)
     if taken is None or taken.promote is None:
         return  # the promotion has happened already: the new reign has no batch yet
     record(store, project, taken)
-    publish(store, registry, project, taken, closed, reigns(store, project))
+    publish(store, registry, project, taken, closed, reigns(store, project.name))
 
 
 def carry_out(store: Store, registry: Registry, project: Project) -> None:
@@ -107,7 +107,7 @@ def carry_out(store: Store, registry: Registry, project: Project) -> None:
         k.rpartition("/")[2].removesuffix(".json") for k in store.keys("parcels/decisions") if "/log/" not in k
     )
     promote(store, registry, project, decision)
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
 
 
 Stage = Callable[[Store, Registry, Project], None]
@@ -149,7 +149,7 @@ class Bench:
         registry = Registry(self.project)
         for number in range(1, WEEKS):
             score_batch(
-                self.store, registry, self.project, head(self.store, self.project), str(week(number)), week(number)
+                self.store, registry, self.project, head(self.store, self.project.name), str(week(number)), week(number)
             )
 
     def state(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from weeks import BEGIN, InterferingStore, everything, found, week
 from tasks.base.project import Project
 from tasks.decisions.promotion import roll_back
 from tasks.models.registry import Registry
-from tasks.reigns import Reign, commit, following, head, reigns
-from tasks.reigns.projections import project_log
+from tasks.reigns import Reign, commit, head, reign_after, reigns
+from tasks.reigns.projections import repair_projections
 from tasks.store import Store
 
 LIVE = "parcels/mlflow/parcels/live_model_run"
@@ -25,12 +25,12 @@ def versions(register: Callable[..., str]) -> None:
 
 
 def promoted(store: Store, registry: Registry, project: Project, version: str, decision: str) -> Reign:
-    before = head(store, project)
-    reign = following(
+    before = head(store, project.name)
+    reign = reign_after(
         before, version=version, run_id=registry.version(version).run_id, since=before.since, kind="promotion",
         decision=decision, author="dethrone", reason="proven better",
     )  # fmt: skip
-    return commit(store, project, reign)
+    return commit(store, project.name, reign)
 
 
 @pytest.fixture
@@ -40,18 +40,18 @@ def log(store: Store, registry: Registry, project: Project) -> list[Reign]:
     promoted(store, registry, project, "2", "decision-a")
     promoted(store, registry, project, "3", "decision-b")
     roll_back(store, registry, project, since=BEGIN, author="ada", reason="regret")
-    return reigns(store, project)
+    return reigns(store, project.name)
 
 
 def test_without_a_champion_nothing_is_projected(store: Store, registry: Registry, project: Project) -> None:
-    assert project_log(store, registry, project) == []
+    assert repair_projections(store, registry, project.name) == []
     assert everything(store, project) == {}
     assert registry.aliases() == {}
 
 
 def test_the_first_champion_has_no_predecessor(store: Store, registry: Registry, project: Project) -> None:
     reign = found(store, registry, project)
-    corrected = project_log(store, registry, project)
+    corrected = repair_projections(store, registry, project.name)
     assert store.read(LIVE) == reign.run_id.encode()
     assert store.read(HISTORY) == b""
     assert registry.aliases() == {"champion": "1"}
@@ -67,7 +67,7 @@ def test_the_first_champion_has_no_predecessor(store: Store, registry: Registry,
 def test_the_pointer_holds_the_champion_and_the_history_its_predecessors_newest_first(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     runs = {v: registry.version(v).run_id for v in "123"}
     assert len(set(runs.values())) == 3
     assert store.read(LIVE).decode() == runs["2"]
@@ -77,7 +77,7 @@ def test_the_pointer_holds_the_champion_and_the_history_its_predecessors_newest_
 def test_the_aliases_name_the_champion_and_the_one_before(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     assert registry.aliases() == {"champion": "2", "previous": "3"}
 
 
@@ -85,7 +85,7 @@ def test_the_tags_of_every_champion_name_its_last_reign_and_what_it_rests_on(
     store: Store, registry: Registry, project: Project, log: list[Reign], register: Callable[..., str]
 ) -> None:
     never = register("x4")
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     tags = {v: registry.version(v).tags for v in "123"}
     assert {v: (t["dethrone.reign"], t["dethrone.decision"]) for v, t in tags.items()} == {
         "1": ("1", "enthronement"),
@@ -99,20 +99,20 @@ def test_the_tags_of_every_champion_name_its_last_reign_and_what_it_rests_on(
 def test_a_second_run_finds_nothing_to_put_right(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    assert project_log(store, registry, project) != []
+    assert repair_projections(store, registry, project.name) != []
     before = everything(store, project)
-    assert project_log(store, registry, project) == []
+    assert repair_projections(store, registry, project.name) == []
     assert everything(store, project) == before
 
 
 def test_an_alias_that_somebody_moved_is_put_right_and_reported(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     registry.set_alias("champion", "1")
     registry.set_alias("previous", None)
     registry.set_alias("canary", "1")
-    assert project_log(store, registry, project) == [
+    assert repair_projections(store, registry, project.name) == [
         "alias champion: 1 -> 2 (it had been moved by hand)",
         "alias previous: none -> 3",
     ]
@@ -122,16 +122,16 @@ def test_an_alias_that_somebody_moved_is_put_right_and_reported(
 def test_a_previous_that_nobody_was_is_removed(store: Store, registry: Registry, project: Project) -> None:
     found(store, registry, project)
     registry.set_alias("previous", "2")
-    assert "alias previous: 2 -> none (it had been moved by hand)" in project_log(store, registry, project)
+    assert "alias previous: 2 -> none (it had been moved by hand)" in repair_projections(store, registry, project.name)
     assert registry.aliases() == {"champion": "1"}
 
 
 def test_a_tag_that_somebody_changed_is_put_right_and_reported(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     registry.set_tags("3", {"dethrone.reign": "4"})
-    assert project_log(store, registry, project) == ["tags of version 3"]
+    assert repair_projections(store, registry, project.name) == ["tags of version 3"]
     assert registry.version("3").tags["dethrone.reign"] == "3"
 
 
@@ -140,13 +140,13 @@ def test_a_tag_that_somebody_changed_is_put_right_and_reported(
 def test_an_object_that_is_not_as_the_log_says_is_put_right_and_reported(
     store: Store, registry: Registry, project: Project, log: list[Reign], key: str, harm: str
 ) -> None:
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     right = store.read(key)
     if harm == "missing":
         store.delete(key)
     else:
         store.write(key, b"somebody's run" if harm == "edited" else b"\xff\xfe")
-    assert project_log(store, registry, project) == [key.rpartition("/")[2]]
+    assert repair_projections(store, registry, project.name) == [key.rpartition("/")[2]]
     assert store.read(key) == right
 
 
@@ -154,10 +154,10 @@ def test_a_crash_between_commit_and_projection_is_healed(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
     """It is the next run, of whatever flow, that writes what the crashed one did not."""
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     reign = promoted(store, registry, project, "1", "decision-c")
     assert store.read(LIVE) != reign.run_id.encode()
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     assert store.read(LIVE) == reign.run_id.encode()
     assert registry.aliases() == {"champion": "1", "previous": "2"}
 
@@ -166,8 +166,8 @@ def test_a_reign_that_begins_meanwhile_is_projected_too(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
     moving = InterferingStore(store, LIVE, lambda: promoted(store, registry, project, "1", "decision-c"))
-    project_log(moving, registry, project)
-    assert head(store, project).version == "1"
+    repair_projections(moving, registry, project.name)
+    assert head(store, project.name).version == "1"
     assert store.read(LIVE).decode() == registry.version("1").run_id
     assert registry.aliases() == {"champion": "1", "previous": "2"}
 
@@ -175,8 +175,8 @@ def test_a_reign_that_begins_meanwhile_is_projected_too(
 def test_the_projection_never_touches_the_log(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    project_log(store, registry, project)
-    assert reigns(store, project) == log
+    repair_projections(store, registry, project.name)
+    assert reigns(store, project.name) == log
     assert log[-1].since < week(1)
 
 
@@ -187,7 +187,7 @@ def test_a_version_that_was_deleted_from_the_registry_stops_nothing(
     from mlflow import MlflowClient
 
     MlflowClient(project.mlflow).delete_model_version(project.model, "3")
-    said = project_log(store, registry, project)
+    said = repair_projections(store, registry, project.name)
     assert store.read(LIVE).decode() == log[-1].run_id
     assert registry.aliases() == {"champion": "2"}
     impossible = [item for item in said if "not possible" in item]

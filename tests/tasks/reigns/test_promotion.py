@@ -44,7 +44,7 @@ def versions(register: Callable[..., str]) -> None:
 class TestEnthrone:
     def test_the_first_champion_gets_the_first_reign(self, store: Store, registry: Registry, project: Project) -> None:
         reign = enthrone(store, registry, project, version="2", since=BEGIN, **BY)
-        assert reigns(store, project) == [reign]
+        assert reigns(store, project.name) == [reign]
         assert reign == Reign(
             number=1, version="2", run_id=registry.version("2").run_id, since=BEGIN, kind="enthronement", decision=None,
             predecessor=None, **BY,
@@ -67,13 +67,16 @@ class TestEnthrone:
         with pytest.raises(LogError, match=r"parcels has champions already; version 3 has to earn a promotion"):
             found(store, registry, project, register_version(project, "x1"))
         assert found(store, registry, project, "1").number == 1  # a season that is started again
-        assert head(store, project).version == "2"
+        assert head(store, project.name).version == "2"
 
     def test_a_slip_is_put_right_by_one_more_reign(self, store: Store, registry: Registry, project: Project) -> None:
         found(store, registry, project, "2")
         assert found(store, registry, project, "1").number == 2
         assert found(store, registry, project, "01").number == 2
-        assert [(r.version, r.kind) for r in reigns(store, project)] == [("2", "enthronement"), ("1", "enthronement")]
+        assert [(r.version, r.kind) for r in reigns(store, project.name)] == [
+            ("2", "enthronement"),
+            ("1", "enthronement"),
+        ]
 
     def test_a_version_that_cannot_serve_does_not_become_champion(
         self, store: Store, registry: Registry, project: Project
@@ -81,12 +84,12 @@ class TestEnthrone:
         dumb = register_version(project, "x1", threshold=None)
         with pytest.raises(RegistryError, match=f"version {dumb} has no tag 'threshold'"):
             found(store, registry, project, dumb)
-        assert reigns(store, project) == []
+        assert reigns(store, project.name) == []
 
     def test_a_version_that_is_not_there_is_refused(self, store: Store, registry: Registry, project: Project) -> None:
         with pytest.raises(RegistryError, match=f"no version 9 of the model '{project.model}'"):
             found(store, registry, project, "9")
-        assert reigns(store, project) == []
+        assert reigns(store, project.name) == []
 
     def test_of_two_founders_the_second_is_told(self, store: Store, registry: Registry, project: Project) -> None:
         contended = InterferingStore(store, f"{project.name}/reigns", lambda: found(store, registry, project, "2"))
@@ -101,7 +104,7 @@ class TestPromote:
         taken = judged(store, registry, project, BETTER)
         assert taken.promote == "2"
         reign = promote(store, registry, project, taken.id)
-        assert head(store, project) == reign
+        assert head(store, project.name) == reign
         assert (reign.number, reign.version, reign.since, reign.kind) == (2, "2", week(5), "promotion")
         assert (reign.decision, reign.author) == (taken.id, "dethrone")
         assert reign.run_id == registry.version("2").run_id
@@ -125,7 +128,7 @@ class TestPromote:
         sentence = f"decision {taken.id} promotes nobody; read why in parcels/reports/{taken.id}/report.md"
         with pytest.raises(NotPromotedError, match=sentence):
             promote(store, registry, project, taken.id)
-        assert head(store, project).number == 1
+        assert head(store, project.name).number == 1
 
     @pytest.mark.parametrize("unknown", ["2024-01-07-000000000000", "no-such"])
     def test_a_decision_that_was_never_taken_is_refused(
@@ -151,7 +154,7 @@ class TestPromote:
         sentence = rf"decision {taken.id} was judged against version 1 in reign 1, but reign 2 of version 3 is in force; judge again"
         with pytest.raises(SupersededError, match=sentence):
             promote(store, registry, project, taken.id)
-        assert head(store, project).number == 2
+        assert head(store, project.name).number == 2
 
     def test_the_same_champion_in_a_later_reign_is_another_champion(
         self, store: Store, registry: Registry, project: Project, register: Callable[..., str]
@@ -171,7 +174,7 @@ class TestPromote:
         )
         with pytest.raises(SupersededError, match="version 2 was not made champion"):
             promote(contended, registry, project, taken.id)
-        assert head(store, project).version == "3"
+        assert head(store, project.name).version == "3"
 
     def test_two_runs_that_promote_by_one_decision_agree(
         self, store: Store, registry: Registry, project: Project
@@ -182,7 +185,7 @@ class TestPromote:
             store, f"{project.name}/reigns", lambda: first.append(promote(store, registry, project, taken.id))
         )
         assert [promote(contended, registry, project, taken.id)] == first
-        assert len(reigns(store, project)) == 2
+        assert len(reigns(store, project.name)) == 2
 
     def test_without_a_champion_there_is_nothing_to_promote_over(
         self, store: Store, registry: Registry, project: Project
@@ -198,13 +201,15 @@ def promoted_by_hand(
     store: Store, registry: Registry, project: Project, version: str, register: Callable[..., str]
 ) -> Reign:
     """One more reign that rests on no evidence of this test's."""
-    from tasks.reigns import commit, following
+    from tasks.reigns import commit, reign_after
 
     assert register("x3") == version
-    before = head(store, project)
+    before = head(store, project.name)
     values: dict[str, Any] = {"kind": "promotion", "decision": "another", **BY}
     run_id = registry.version(version).run_id
-    return commit(store, project, following(before, version=version, run_id=run_id, since=before.since, **values))
+    return commit(
+        store, project.name, reign_after(before, version=version, run_id=run_id, since=before.since, **values)
+    )
 
 
 class TestRollBack:
@@ -214,13 +219,13 @@ class TestRollBack:
         taken = judged(store, registry, project, BETTER)
         promote(store, registry, project, taken.id)
         promoted_by_hand(store, registry, project, "3", register)
-        return reigns(store, project)
+        return reigns(store, project.name)
 
     def test_one_step_back_is_one_reign_more(
         self, store: Store, registry: Registry, project: Project, log: list[Reign]
     ) -> None:
         reign = roll_back(store, registry, project, since=week(8), **BY)
-        assert reigns(store, project) == [*log, reign]
+        assert reigns(store, project.name) == [*log, reign]
         assert (reign.number, reign.version, reign.run_id) == (4, "2", log[1].run_id)
         assert (reign.kind, reign.decision, reign.since) == ("rollback", None, week(8))
         assert (reign.author, reign.reason) == ("ada", "a reason")
@@ -248,7 +253,7 @@ class TestRollBack:
     ) -> None:
         with pytest.raises(LogError, match=sentence):
             roll_back(store, registry, project, since=week(8), to=to, **BY)
-        assert reigns(store, project) == log
+        assert reigns(store, project.name) == log
 
     def test_a_date_before_the_reign_in_force_is_refused(
         self, store: Store, registry: Registry, project: Project, log: list[Reign]
@@ -306,4 +311,4 @@ class TestApproval:
             ChangedEvidenceError, match=f"{key}, which it rests on, was changed; restore it, or judge again"
         ):
             promote(store, registry, project, taken.id, author="rita", reason="read the report")
-        assert len(reigns(store, project)) == 1
+        assert len(reigns(store, project.name)) == 1

@@ -22,7 +22,7 @@ def project(make_project: Callable[..., Project], store_uri: str) -> Project:
 def test_every_promotion_is_in_the_log_once_or_was_told_that_it_lost(project: Project) -> None:
     reports = race(race_to_promote, PROCESSES, project, ROUNDS)
     store = open_store(project.store)
-    log = reigns(store, project)  # raises unless it is gapless and every entry follows the one before
+    log = reigns(store, project.name)  # raises unless it is gapless and every entry follows the one before
     won = [decision for wins, _ in reports for decision in wins]
     lost = [decision for _, losses in reports for decision in losses]
     assert len(log) == ROUNDS

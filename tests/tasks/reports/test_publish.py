@@ -44,7 +44,7 @@ def taken(store: Store, registry: Registry, project: Project, register: Callable
 
 def published(store: Store, registry: Registry, project: Project, taken: Look) -> str:
     markdown, missing = publish(
-        store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project)
+        store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name)
     )
     assert missing == []
     return markdown
@@ -190,7 +190,7 @@ def test_a_run_that_was_purged_or_takes_no_file_stops_no_report_and_is_told(
     store: Store, registry: Registry, project: Project, taken: Look, happens: Callable[[str, Project], str]
 ) -> None:
     said = happens(registry.version("2").run_id, project)
-    closed, entries = close_batches(store, project, week(5)), reigns(store, project)
+    closed, entries = close_batches(store, project, week(5)), reigns(store, project.name)
     _, (missing,) = publish(store, registry, project, taken, closed, entries)
     assert re.fullmatch(f"the report is not kept in MLflow with version 2: {said}", missing)
     assert f"parcels/reports/{taken.id}/report.md" in store.keys("parcels/reports")

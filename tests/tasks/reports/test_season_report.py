@@ -63,8 +63,8 @@ def play(store: Store, registry: Registry, project: Project, days: Iterable[date
     for day in days:
         found(store, registry, project, since=day)
         if day < week(WEEKS):
-            score_batch(store, registry, project, head(store, project), str(day), day)
-        taken = look(store, project, judged_on(store, project, day), close_batches(store, project, day), day)
+            score_batch(store, registry, project, head(store, project.name), str(day), day)
+        taken = look(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
         if taken:
             record(store, project, taken)
             if taken.promote:
@@ -133,7 +133,7 @@ class TestDays:
         """Also the day of a promotion."""
         days = calendar(store, project)
         play(store, registry, project, days[:6])
-        assert head(store, project).since == days[5]
+        assert head(store, project.name).since == days[5]
         before = everything(store, project)
         play(store, registry, project, days[5:6])
         assert everything(store, project) == before
@@ -163,7 +163,7 @@ class TestTelling:
         return told[2]
 
     def test_the_season_went_as_it_was_laid_out(self, store: Store, project: Project) -> None:
-        assert [(r.version, r.since) for r in reigns(store, project)] == [("1", week(0)), ("2", week(5))]
+        assert [(r.version, r.since) for r in reigns(store, project.name)] == [("1", week(0)), ("2", week(5))]
         assert [m.champion for m in manifests(store, project)] == ["1"] * 6 + ["2"] * 2
 
     def test_it_has_a_row_for_every_rule_in_every_table(self, markdown: str) -> None:
@@ -204,7 +204,7 @@ class TestTelling:
     def test_it_tells_the_reigns_with_their_decisions_and_the_fate_of_every_challenger(
         self, store: Store, project: Project, markdown: str
     ) -> None:
-        _, promotion = reigns(store, project)
+        _, promotion = reigns(store, project.name)
         link = f"[{promotion.decision}](../{promotion.decision}/report.md)"
         assert cells(markdown, "2") == [
             ["2", "version 2", str(week(5)), "promotion", "dethrone", "proven better than version 1", link]

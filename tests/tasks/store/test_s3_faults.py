@@ -78,7 +78,7 @@ class Rival:
     def look(self) -> None:
         """Read the log; what cannot be read now is read when the promotion is tried."""
         try:
-            self.log = reigns(self.store, self.tale.project)
+            self.log = reigns(self.store, self.tale.project.name)
         except StoreError:
             self.log = None
 
@@ -86,12 +86,12 @@ class Rival:
         """Try once; whether it is known now how the promotion ended."""
         project, told = self.tale.project, self.tale.told
         try:
-            log = self.log if self.log is not None else reigns(self.store, project)
+            log = self.log if self.log is not None else reigns(self.store, project.name)
             if not any(r.decision == self.decision for r in log):
                 if len(log) > self.base:
                     self.tale.lost.append(self.decision)
                     return True
-                commit(self.store, project, promotion_of(self.version, self.decision, log))
+                commit(self.store, project.name, promotion_of(self.version, self.decision, log))
             self.tale.committed.append(self.decision)
         except SupersededError:
             self.tale.lost.append(self.decision)
@@ -131,7 +131,7 @@ def test_every_promotion_ends_as_its_author_was_told(
     store = open_store(project.store)
     told: Counter[str] = Counter()
     for tale in (tale for tales, _ in played for tale in tales):
-        log = [r.decision for r in reigns(store, tale.project)]  # raises unless every entry follows the one before
+        log = [r.decision for r in reigns(store, tale.project.name)]  # raises unless every entry follows the one before
         assert sorted(log) == sorted(tale.committed)
         assert len(log) == ROUNDS
         assert len({*log, *tale.lost}) == len(tale.committed + tale.lost) == ROUNDS * RIVALS

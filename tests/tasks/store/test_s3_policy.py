@@ -19,7 +19,7 @@ from tasks.decisions.promotion import promote, roll_back
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.reigns.projections import project_log
+from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.store.s3_settings import read_s3_uri
 from tasks.store.s3_store import S3Store
@@ -94,11 +94,11 @@ def calls(uri: str, project: Project, registry: Registry, register: Callable[...
     register("x1")
     register("x2")
     taken = judged(store, registry, project, BETTER, weeks=4)
-    publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project))
+    publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
     promote(store, registry, project, taken.id)
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     roll_back(store, registry, project, since=week(8), author="ada", reason="a reason")
-    project_log(store, registry, project)
+    repair_projections(store, registry, project.name)
     assert [name for name, _ in seen] == sent
     return seen
 
