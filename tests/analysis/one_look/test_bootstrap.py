@@ -27,7 +27,7 @@ def run(
     return bootstrap(counts, [name], rng=rng, confidence_level=level, n_resamples=n, **options)[name]
 
 
-def differences(name: Metric, tables: np.ndarray) -> np.ndarray:
+def differences(name: str, tables: np.ndarray) -> np.ndarray:
     champion, challenger = paired_metric(name, tables)
     return challenger - champion
 
