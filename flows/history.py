@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import run
+from tasks.command import main
 from tasks.reigns.history import history_text
 from tasks.steps import all_denials, all_reigns
 
@@ -27,6 +25,4 @@ def history(project: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.history", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    print(run(history, parser))
+    main(history, __doc__)

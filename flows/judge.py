@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import date
 
 from prefect import flow
 
 from flows.promote import promote
 from tasks.base.project import load_project
-from tasks.command import as_state, last_complete_day, not_after, run
+from tasks.command import as_state, last_complete_day, main, not_after
 from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
     ask_for_approval,
@@ -29,7 +28,7 @@ from tasks.steps import (
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
 @as_state
-def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str:
+def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> str:
     """Close batches, judge the evidence, record and report the decision, promote if it says so; returns it as a sentence.
 
     Args:
@@ -66,10 +65,4 @@ def judge(project: str, as_of: date | None = None, dry_run: bool = False) -> str
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.judge", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument(
-        "--as-of", type=date.fromisoformat, metavar="DATE", help="judge as at the end of this day (default: yesterday)"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="judge and say what would happen; write nothing")
-    print(run(judge, parser))
+    main(judge, __doc__)

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import last_complete_day, run
+from tasks.command import last_complete_day, main
 from tasks.plan import Question
 from tasks.plan.plan_volumes import Volumes
 from tasks.steps import plan_step
@@ -19,6 +17,7 @@ from tasks.steps import plan_step
 @flow(name="plan", flow_run_name="plan {project}", validate_parameters=True)
 def plan(
     project: str,
+    *,
     batches: int = 52,
     runs: int = 200,
     gains: list[float] | None = None,
@@ -51,21 +50,5 @@ def plan(
     return plan_step(settings, question, last_complete_day())
 
 
-def numbers(text: str) -> list[float]:
-    return [float(number) for number in text.split(",")]
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.plan", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument("--batches", type=int, help="closed batches that a challenger is given (default 52)")
-    parser.add_argument("--runs", type=int, help="simulated challengers for each gain (default 200)")
-    parser.add_argument("--gains", type=numbers, metavar="G,G,...", help="what the challenger is better by")
-    parser.add_argument("--challengers", type=int, metavar="K", help="equally good ones, judged together (default 1)")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same report (default 1)")
-    parser.add_argument("--rows", type=float, help="labelled rows a batch")
-    parser.add_argument("--prevalence", type=float, help="share of positives")
-    parser.add_argument("--recall", type=float, help="the champion's recall")
-    parser.add_argument("--fpr", type=float, help="the champion's false positive rate")
-    parser.add_argument("--disagreement", type=float, help="share of the positives on which the two differ")
-    print(run(plan, parser))
+    main(plan, __doc__)

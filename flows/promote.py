@@ -6,26 +6,24 @@
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 
 from tasks.base.project import load_project
-from tasks.command import as_state, run
+from tasks.command import as_state, main
 from tasks.steps import Approval, asked, deny_step, heal_step, promote_step, waits_for_approval
 
 
 @flow(name="promote", flow_run_name="promote {decision}", validate_parameters=True)
 @as_state
-def promote(project: str, decision: str, author: str | None = None, reason: str = "") -> str:
+def promote(project: str, decision: str, *, author: str | None = None, reason: str = "") -> str:
     """Commit the reign, then the live pointer, its history, the aliases and the tags; returns who leads as a sentence.
 
     Args:
         project: Name of a file in deployments/.
         decision: Id of the decision, as in its report.
         author: Who approves it; needed where the policy says ``approval: required``.
-        reason: Why; needed with it.
+        reason: Why; needed with the author.
     """
     settings = load_project(project)
     if author is None and waits_for_approval(settings, decision):
@@ -45,9 +43,4 @@ def promote(project: str, decision: str, author: str | None = None, reason: str 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.promote", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument("decision", help="id of the decision, as in its report")
-    parser.add_argument("--author", help="who approves it; needed where the policy says 'approval: required'")
-    parser.add_argument("--reason", help="why; needed with --author")
-    print(run(promote, parser))
+    main(promote, __doc__)

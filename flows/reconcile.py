@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import as_state, run
+from tasks.command import as_state, main
 from tasks.steps import heal_step, newest_reign
 
 
@@ -32,6 +30,4 @@ def reconcile(project: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.reconcile", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    print(run(reconcile, parser))
+    main(reconcile, __doc__)

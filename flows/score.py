@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import date
 
 from prefect import flow
@@ -15,18 +14,18 @@ from tasks.base.project import load_project
 from tasks.batches.failures import score_summary
 from tasks.batches.predictions import Manifest
 from tasks.batches.rows import BatchError, batch_date
-from tasks.command import as_state, not_after, require_over, run, today
+from tasks.command import as_state, main, not_after, require_over, today
 from tasks.steps import heal_step, is_scored, newest_reign, score_step, unscored_batches
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
 @as_state
-def score(project: str, batch: str | None = None, batch_dated: date | None = None, as_of: date | None = None) -> str:
+def score(project: str, batch: str | None = None, *, batch_dated: date | None = None, as_of: date | None = None) -> str:
     """Score one batch, or every batch in the store that is not scored yet; returns what was done, in a few sentences.
 
     Args:
         project: Name of a file in deployments/.
-        batch: Id of the batch. Without it, all unscored batches whose id is a date up to as_of.
+        batch: Id of the batch. Without it, all unscored batches whose id is a date up to today.
         batch_dated: Date of the batch where its id is not a date.
         as_of: The day to take for today.
     """
@@ -58,11 +57,4 @@ def score(project: str, batch: str | None = None, batch_dated: date | None = Non
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.score", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument("batch", nargs="?", help="id of the batch; without it, all that are not scored yet")
-    parser.add_argument(
-        "--batch-dated", type=date.fromisoformat, metavar="DATE", help="date of the batch where its id is not a date"
-    )
-    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day to take for today")
-    print(run(score, parser))
+    main(score, __doc__)

@@ -6,20 +6,18 @@ demo``.
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
 from tasks.base.project import load_project
-from tasks.command import run
+from tasks.command import main
 from tasks.steps import season_days_step, season_report_step
 
 
 @flow(name="season", flow_run_name="season of {project}", validate_parameters=True)
-def season(project: str, first: str = "1") -> str:
+def season(project: str, *, first: str = "1") -> str:
     """Play the season from where it stands; returns the season's report as markdown.
 
     Args:
@@ -39,7 +37,4 @@ def season(project: str, first: str = "1") -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.season", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    parser.add_argument("--first", help="version that leads when the season begins (default 1)")
-    print(run(season, parser))
+    main(season, __doc__)

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
-
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import as_state, run
+from tasks.command import as_state, main
 from tasks.decisions.verification import VerificationError
 from tasks.steps import older_rules_step, verify_step
 
@@ -43,11 +41,4 @@ def verify(project: str, decision: str | None = None) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m flows.verify", description=__doc__)
-    parser.add_argument("project", help="name of a file in deployments/")
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("decision", nargs="?", help="id of the decision, as in its report")
-    which.add_argument(
-        "--all", dest="decision", action="store_const", const=None, help="every decision, and the logs from end to end"
-    )
-    print(run(verify, parser))
+    main(verify, __doc__, {"decision": ("--all", "Every decision, and the logs from end to end.")})

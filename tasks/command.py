@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ParamSpec
 
 from tasks.base.errors import DethroneError
+from tasks.command_line import parser_of
 
-__all__ = ["CalendarError", "as_state", "last_complete_day", "not_after", "require_over", "run", "today", "unwatched"]
+__all__ = [
+    "CalendarError",
+    "as_state",
+    "last_complete_day",
+    "main",
+    "not_after",
+    "require_over",
+    "run",
+    "today",
+    "unwatched",
+]
 
 
 P = ParamSpec("P")
@@ -61,11 +71,13 @@ def as_state(flow: Callable[P, str]) -> Callable[P, str]:
     return worded
 
 
-def run(flow: Callable[..., Any], parser: argparse.ArgumentParser) -> Any:
-    """Call the flow with what the parser finds; exit with status 1 and the error's sentence if it raises a DethroneError."""
-    parser.description = (parser.description or "").replace("``", "").replace("**", "")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    arguments = {k: v for k, v in vars(parser.parse_args()).items() if v is not None}
+def main(flow: Callable[..., Any], doc: str | None, instead: Mapping[str, tuple[str, str]] | None = None) -> None:
+    """Run the flow with the words of the command line, see ``parser_of``, and print what it returns."""
+    print(run(flow, vars(parser_of(flow, doc, instead).parse_args())))
+
+
+def run(flow: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call the flow; exit with status 1 and the error's sentence if it raises a DethroneError."""
     try:
         with unwatched():
             return flow(**arguments)

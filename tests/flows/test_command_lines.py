@@ -1,0 +1,105 @@
+"""Every flow as a command: what its signature and its docstring say is what a user can type and what ``--help`` shows."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+import sys
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from prefect.flows import Flow
+from prefect_server import ROOT
+
+from tasks.command_line import parser_of
+
+# runpy runs the file as the main module beside the one that was imported: that is what is wanted
+pytestmark = pytest.mark.filterwarnings("ignore:.* found in sys.modules after import")
+
+FLOWS = sorted(f"flows.{p.stem}" for p in (ROOT / "flows").glob("*.py") if p.stem != "__init__")
+
+# what users, README, cron jobs and other tests type
+TYPED: dict[str, dict[str, Any]] = {
+    "flows.enthrone claims 1 --author you": {"project": "claims", "version": "1", "author": "you"},
+    "flows.enthrone claims 1 --author you --reason why --as-of 2024-01-07": {
+        "project": "claims", "version": "1", "author": "you", "reason": "why", "as_of": date(2024, 1, 7),
+    },
+    "flows.history claims": {"project": "claims"},
+    "flows.judge claims": {"project": "claims"},
+    "flows.judge claims --dry-run --as-of 2024-03-01": {"project": "claims", "dry_run": True, "as_of": date(2024, 3, 1)},
+    "flows.plan claims --rows 2000 --prevalence 0.05 --recall 0.6 --fpr 0.05": {
+        "project": "claims", "rows": 2000.0, "prevalence": 0.05, "recall": 0.6, "fpr": 0.05,
+    },
+    "flows.plan claims --batches 4 --runs 5 --gains 0,0.02 --challengers 2 --seed 3 --disagreement 0.1": {
+        "project": "claims", "batches": 4, "runs": 5, "gains": [0.0, 0.02], "challengers": 2, "seed": 3, "disagreement": 0.1,
+    },
+    "flows.promote claims DECISION --author YOU --reason WHY": {
+        "project": "claims", "decision": "DECISION", "author": "YOU", "reason": "WHY",
+    },
+    "flows.reconcile claims": {"project": "claims"},
+    "flows.rollback claims --author you --reason why --to 1 --as-of 2024-01-07": {
+        "project": "claims", "author": "you", "reason": "why", "to": 1, "as_of": date(2024, 1, 7),
+    },
+    "flows.score claims": {"project": "claims", "batch": None},
+    "flows.score claims 2024-06-30": {"project": "claims", "batch": "2024-06-30"},
+    "flows.score claims june --batch-dated 2024-06-30 --as-of 2024-07-01": {
+        "project": "claims", "batch": "june", "batch_dated": date(2024, 6, 30), "as_of": date(2024, 7, 1),
+    },
+    "flows.season flights --first 2": {"project": "flights", "first": "2"},
+    "flows.verify claims 2024-06-30-0a": {"project": "claims", "decision": "2024-06-30-0a"},
+    "flows.verify claims --all": {"project": "claims", "decision": None},
+}  # fmt: skip
+
+
+def flow_of(module: ModuleType) -> Flow[..., Any]:
+    flow = getattr(module, module.__name__.rpartition(".")[2])
+    assert isinstance(flow, Flow)
+    return flow
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_help_shows_every_parameter_of_the_flow_as_its_docstring_tells_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    assert caught.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(f"usage: python -m {name} [-h] ")
+    assert not re.search(r"``|\*\*", shown)
+
+    flow = flow_of(__import__(name, fromlist=[""]))
+    docstring = inspect.getdoc(flow.fn)
+    assert docstring
+    for parameter in inspect.signature(flow).parameters.values():
+        entry = re.search(rf"^    {parameter.name}: (.+)\.$", docstring, flags=re.MULTILINE)
+        assert entry, f"the docstring says nothing of {parameter.name}"
+        option = f"--{parameter.name.replace('_', '-')}" if parameter.kind is parameter.KEYWORD_ONLY else parameter.name
+        said = re.search(rf" {option}( [A-Z][A-Z_,.]*)? {re.escape(entry[1].replace('``', ''))}(.*)", shown)
+        assert said, f"--help does not show {option}"
+        if isinstance(parameter.default, (int, str)) and parameter.default not in (False, ""):
+            assert said[2].startswith(f" (default: {parameter.default}).")
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_what_users_type_arrives_in_the_flow(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the flow itself, by the lines with which its file ends."""
+    name, *words = line.split()
+    arrived: list[Any] = []
+
+    def instead_of_main(flow: Any, doc: str, *others: Any) -> None:
+        arrived.append(vars(parser_of(flow, doc, *others).parse_args(words)))
+
+    monkeypatch.setattr("tasks.command.main", instead_of_main)
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    assert arrived == [TYPED[line]]
+
+
+def test_every_flow_is_typed_here() -> None:
+    assert {line.split()[0] for line in TYPED} == set(FLOWS)
+    assert all(Path(ROOT / f"{name.replace('.', '/')}.py").is_file() for name in FLOWS)
