@@ -25,8 +25,8 @@ from analysis.verdict.judge import Verdict, judge
 from analysis.verdict.proof import process
 
 __all__ = [
-    "NAIVE_RULES", "Outcome", "Replay", "Rule", "Switch", "bootstrap_rule", "leader_on", "loss_rule", "mcnemar_rule", "naive_rules",
-    "policy_rule", "seed_rule", "student_rule",
+    "DETHRONE", "NAIVE_RULES", "Outcome", "Replay", "Rule", "Switch", "bootstrap_rule", "leader_on", "loss_rule", "mcnemar_rule",
+    "naive_rules", "policy_rule", "seed_rule", "student_rule",
 ]  # fmt: skip
 
 Rule = Callable[[Evidence], str | None]
@@ -111,6 +111,9 @@ NAIVE_RULES: Mapping[str, Rule] = {
     "McNemar p < 0.05 each week": mcnemar_rule,
     "bootstrap 95% interval > 0 each week": bootstrap_rule,
 }
+
+DETHRONE = "Dethrone's policy"
+"""What the project's own policy is called beside the rules that people use."""
 
 
 def naive_rules(policy: Policy) -> Mapping[str, Rule]:

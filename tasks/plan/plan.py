@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance, allowance
-from analysis.seasons.season import NAIVE_RULES
+from analysis.seasons.season import DETHRONE, NAIVE_RULES
 from analysis.seasons.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
 from analysis.tables.record import digest
 from tasks.base.project import Project
@@ -19,7 +19,6 @@ from tasks.decisions.registrations import registrations
 from tasks.plan.plan_sizes import Sizes, sizes
 from tasks.plan.plan_volumes import Basis, PlanError, Volumes, basis
 from tasks.reigns import reigns
-from tasks.reports.season import DETHRONE
 from tasks.store import Store
 
 __all__ = ["Course", "Plan", "Question", "make_plan"]

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.policy import Policy
+from analysis.seasons.season import DETHRONE
 from tasks.plan.plan import Plan
 from tasks.reports.plots import styled
-from tasks.reports.season import DETHRONE
 
 __all__ = ["draw_plan", "percent"]
 

@@ -6,6 +6,7 @@ import base64
 from dataclasses import asdict
 
 from analysis.policy import Policy
+from analysis.seasons.season import DETHRONE
 from analysis.seasons.simulate import Promotions
 from analysis.tables.counts import Undefined
 from analysis.tables.record import canonical_json
@@ -14,7 +15,6 @@ from tasks.base.project import Project
 from tasks.plan.plan import Course, Plan
 from tasks.plan.plan_plot import draw_plan, percent
 from tasks.plan.plan_sizes import HORIZON, Need, deciding
-from tasks.reports.season import DETHRONE
 from tasks.store import Store
 
 __all__ = ["plan_caveats", "plan_sentence", "record_of", "write_plan"]

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from analysis.evidence import closing_date
 from analysis.kinds import Measure
-from analysis.seasons.season import Outcome, Replay, Switch, leader_on, naive_rules, policy_rule
+from analysis.seasons.season import DETHRONE, Outcome, Replay, Switch, leader_on, naive_rules, policy_rule
 from analysis.tables.counts import Undefined
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
@@ -29,9 +29,7 @@ from tasks.reigns.history import reign_table
 from tasks.reports.plots import styled, version_color
 from tasks.store import Store
 
-__all__ = ["DETHRONE", "SeasonError", "calendar", "remaining_days", "tell"]
-
-DETHRONE = "Dethrone's policy"
+__all__ = ["SeasonError", "calendar", "remaining_days", "tell"]
 
 
 class SeasonError(DethroneError):

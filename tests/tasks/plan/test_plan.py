@@ -15,14 +15,13 @@ from weeks import BETTER, everything, found, play_week, week
 
 from analysis.policy import Policy
 from analysis.policy.budget import allowance
-from analysis.seasons.season import NAIVE_RULES
+from analysis.seasons.season import DETHRONE, NAIVE_RULES
 from analysis.seasons.simulate import Scenario
 from tasks.base.project import Project
 from tasks.models.registry import Registry
 from tasks.plan import Plan, Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.plan.plan_volumes import DEFAULT_DISAGREEMENT, PlanError, Volumes, basis
-from tasks.reports.season import DETHRONE
 from tasks.store import Store
 
 DAY = date(2024, 6, 1)
