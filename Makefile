@@ -41,7 +41,7 @@ $(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock $(OWN)
 
 demo: env ## play a season of 2013 New York flights (again: goes on where it stands)
 	$(BIN)/python -m demo
-	$(BIN)/python -m flows.season flights
+	$(BIN)/python -m demo.season flights
 
 test: env-dev ## run the tests
 	$(BIN)/python -m pytest

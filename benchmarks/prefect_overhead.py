@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from demo.season_report import calendar, tell
 from tasks.base.project import Project, load_project
 from tasks.batches import scoring
 from tasks.command import unwatched
@@ -25,7 +26,7 @@ from tasks.decisions import looks, promotion
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, projections, reigns
-from tasks.reports import publish, season
+from tasks.reports import publish
 from tasks.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,11 +68,11 @@ def _copy(demo: Project, folder: Path, name: str, weeks: int) -> str:
 def _plain(project: Project) -> float:
     store, registry = open_store(project.store), Registry(project)
     start = time.perf_counter()
-    days = season.calendar(store, project)
+    days = calendar(store, project)
     promotion.enthrone(store, registry, project, version="1", since=days[0], author="season", reason="first champion")
     for day in days:
         _week(store, registry, project, day)
-    season.tell(store, project)
+    tell(store, project)
     return time.perf_counter() - start
 
 
@@ -93,13 +94,13 @@ def _flows(name: str) -> float:
     """The flows on a temporary server that runs already: its start is not what is measured."""
     from prefect import flow
 
-    from flows.season import season as play
+    from demo.season import season
 
     flow(lambda: None, name="warm-up")()
     logging.disable(logging.CRITICAL)
     start = time.perf_counter()
     with unwatched(), contextlib.redirect_stdout(io.StringIO()):
-        play(name)
+        season(name)
     return time.perf_counter() - start
 
 

@@ -36,14 +36,12 @@ from tasks.reigns.approvals import Denial, denials, deny, read_denial
 from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
-from tasks.reports.season import remaining_days, tell
 from tasks.store import open_store
 
 __all__ = [
     "Approval", "all_denials", "all_reigns", "ask_for_approval", "asked", "close_step", "deny_step", "enthrone_step", "failed_so_far",
     "heal_step", "is_scored", "judge_step", "newest_reign", "older_rules_step", "plan_step", "promote_step", "record_step", "report_step",
-    "rollback_step", "score_step", "season_days_step", "season_report_step", "unscored_batches", "verify_step",
-    "waits_for_approval", "whole",
+    "rollback_step", "score_step", "unscored_batches", "verify_step", "waits_for_approval", "whole",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -231,16 +229,6 @@ def older_rules_step(project: Project, decision: str | None) -> list[str]:
     for sentence_of_one in older:
         get_run_logger().info(sentence_of_one)
     return older
-
-
-@task(name="days of the season", task_run_name="days of the season", cache_policy=NO_CACHE)
-def season_days_step(project: Project) -> list[date]:
-    return remaining_days(open_store(project.store), project)
-
-
-@task(name="tell the season", task_run_name="tell the season", cache_policy=NO_CACHE)
-def season_report_step(project: Project) -> str:
-    return tell(open_store(project.store), project)
 
 
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)

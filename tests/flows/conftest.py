@@ -43,13 +43,13 @@ def parcels(project: Project, store: Store, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(parcels: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start a flow as a user does, ``python -m flows.<name> ...``, on a temporary Prefect server of its own."""
+    """Start a flow as a user does, ``python -m <its module> ...``, on a temporary Prefect server of its own."""
     environment = {**os.environ, "DETHRONE_PROJECTS": str(parcels), "PREFECT_HOME": str(tmp_path / "prefect")}
     environment.pop("PREFECT_API_URL", None)
 
-    def start(flow: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(module: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", f"flows.{flow}", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ from tasks.command_line import parser_of
 # runpy runs the file as the main module beside the one that was imported: that is what is wanted
 pytestmark = pytest.mark.filterwarnings("ignore:.* found in sys.modules after import")
 
-FLOWS = sorted(f"flows.{p.stem}" for p in (ROOT / "flows").glob("*.py") if p.stem != "__init__")
+FLOWS = [*sorted(f"flows.{p.stem}" for p in (ROOT / "flows").glob("*.py") if p.stem != "__init__"), "demo.season"]
 
 # what users, README, cron jobs and other tests type
 TYPED: dict[str, dict[str, Any]] = {
@@ -49,7 +49,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "flows.score claims june --batch-dated 2024-06-30 --as-of 2024-07-01": {
         "project": "claims", "batch": "june", "batch_dated": date(2024, 6, 30), "as_of": date(2024, 7, 1),
     },
-    "flows.season flights --first 2": {"project": "flights", "first": "2"},
+    "demo.season flights --first 2": {"project": "flights", "first": "2"},
     "flows.verify claims 2024-06-30-0a": {"project": "claims", "decision": "2024-06-30-0a"},
     "flows.verify claims --all": {"project": "claims", "decision": None},
 }  # fmt: skip

@@ -15,8 +15,10 @@ from tasks.reigns import reigns
 from tasks.store import Store
 
 
-def test_every_deployment_is_one_of_a_flow_file_with_the_flows_name() -> None:
+def test_every_flow_has_a_deployment_and_every_deployment_is_one_of_a_flow_file_with_the_flows_name() -> None:
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    flows = {f"flows/{p.name}" for p in (ROOT / "flows").glob("*.py")} - {"flows/__init__.py"}
+    assert {d["entrypoint"].partition(":")[0] for d in content["deployments"]} == flows
     for deployment in content["deployments"]:
         path, _, name = deployment["entrypoint"].partition(":")
         assert Path(path).stem == name

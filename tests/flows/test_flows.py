@@ -206,14 +206,14 @@ def test_a_bad_batch_does_not_keep_the_others_waiting(store: Store) -> None:
 
 
 def test_the_command_line_judges_without_any_server(scored: str, command: Callable[..., subprocess.Popen[str]]) -> None:
-    run = command("judge", "parcels", "--as-of", str(LATER), "--dry-run")
+    run = command("flows.judge", "parcels", "--as-of", str(LATER), "--dry-run")
     out, _ = run.communicate(timeout=120)
     assert run.returncode == 0
     assert out.startswith("Version 2 takes over from version 1 in parcels")
 
 
 def test_the_command_line_ends_a_users_mistake_with_one_sentence(command: Callable[..., subprocess.Popen[str]]) -> None:
-    run = command("judge", "parcel", "--dry-run")
+    run = command("flows.judge", "parcel", "--dry-run")
     _, err = run.communicate(timeout=120)
     assert run.returncode == 1
     assert "Traceback" not in err

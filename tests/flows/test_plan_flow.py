@@ -46,7 +46,7 @@ def test_the_command_line_takes_every_number(command: Callable[..., subprocess.P
     numbers = {"batches": 3, "runs": 2, "challengers": 2, "seed": 7}
     volumes = {"rows": 500, "prevalence": 0.2, "recall": 0.5, "fpr": 0.02, "disagreement": 0.2}
     options = [word for name, value in {**numbers, **volumes}.items() for word in (f"--{name}", str(value))]
-    run = command("plan", "parcels", *options, "--gains", "0.1,0.05")
+    run = command("flows.plan", "parcels", *options, "--gains", "0.1,0.05")
     out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
     assert out.startswith(

@@ -46,15 +46,15 @@ def test_killed_four_times_the_season_ends_with_the_same_bytes(command: Command,
     shutil.copytree(project.store, untouched)
 
     for moment in MOMENTS:
-        _kill_when_there(command("season", "parcels"), Path(project.store) / moment)
-    run = command("season", "parcels")
+        _kill_when_there(command("demo.season", "parcels"), Path(project.store) / moment)
+    run = command("demo.season", "parcels")
     out, err = run.communicate(timeout=240)
     assert run.returncode == 0, err
     killed = _content(store, project)
 
     shutil.rmtree(project.store)
     untouched.rename(project.store)
-    run = command("season", "parcels")
+    run = command("demo.season", "parcels")
     again, err = run.communicate(timeout=240)
     assert run.returncode == 0, err
     assert _content(store, project) == killed

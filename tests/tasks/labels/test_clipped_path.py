@@ -13,11 +13,11 @@ from weeks import found, look_on, play_rows, week
 from analysis.evidence import ANOTHER_CLIP
 from analysis.one_look.losses import REGRESSION_LOSSES
 from analysis.policy import Policy
+from demo.season_report import tell
 from tasks.base.project import Project
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.reports.report import render
-from tasks.reports.season import tell
 from tasks.store import Store
 
 WEEKS, ROWS = 4, 400

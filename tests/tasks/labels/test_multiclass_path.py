@@ -32,13 +32,13 @@ from analysis.any_look.eprocess import log_e
 from analysis.evidence.tally import UNLABELLED
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json
+from demo.season_report import tell
 from tasks.base.project import Project
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.reports.publish import draw
 from tasks.reports.report import render
-from tasks.reports.season import tell
 
 NAMES = np.array(["bird", "cat", "dog"])
 RIGHT = {"1": 0.7, "2": 0.8, "3": 0.7, "4": 0.6}

@@ -29,6 +29,7 @@ from analysis.evidence.tally import UNLABELLED, pair_table
 from analysis.kinds import REGRESSION
 from analysis.kinds.score_sums import pair_sums
 from analysis.policy import Policy
+from demo.season_report import tell
 from tasks.base.project import Project
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -36,7 +37,6 @@ from tasks.reigns import reigns
 from tasks.reports.publish import draw
 from tasks.reports.report import render
 from tasks.reports.report_verdicts import sentence
-from tasks.reports.season import tell
 
 ERRS = {"1": 2.0, "2": 1.5, "3": 2.0, "4": 2.6}
 WEEKS, ROWS = 4, 750

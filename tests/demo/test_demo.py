@@ -30,7 +30,7 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     environment = {**os.environ, "DETHRONE_PROJECTS": str(folder), "PREFECT_HOME": str(folder / "prefect")}
     environment.pop("PREFECT_API_URL", None)
     printed = ""
-    for command in (["demo"], ["flows.season", "flights"]):
+    for command in (["demo"], ["demo.season", "flights"]):
         run = subprocess.run(
             [sys.executable, "-m", *command],
             cwd=ROOT,

@@ -1,19 +1,23 @@
 """Play a season: batch after batch on a simulated calendar, score, close, judge, promote; then tell how it went.
 
-**Requires:** batches whose ids are dates, with labels that say when each was observed. For the demo: ``python -m
-demo``.
+**Requires:** batches whose ids are dates, with labels that say when each was observed, and models: ``python -m demo``
+makes those of the demo.
 """
 
 from __future__ import annotations
 
-from prefect import flow
+from datetime import date
 
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from demo.season_report import remaining_days, tell
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
-from tasks.base.project import load_project
+from tasks.base.project import Project, load_project
 from tasks.command import main
-from tasks.steps import season_days_step, season_report_step
+from tasks.store import open_store
 
 
 @flow(name="season", flow_run_name="season of {project}", validate_parameters=True)
@@ -25,7 +29,7 @@ def season(project: str, *, first: str = "1") -> str:
         first: Version that leads when the season begins.
     """
     settings = load_project(project)
-    days = season_days_step(settings)
+    days = days_step(settings)
 
     if days:  # else it was played to its end before
         enthrone(project, first, author="season", as_of=days[0])
@@ -33,7 +37,17 @@ def season(project: str, *, first: str = "1") -> str:
         score(project, as_of=day)
         print(f"{day}  {judge(project, as_of=day)}", flush=True)
 
-    return season_report_step(settings)
+    return report_step(settings)
+
+
+@task(name="days of the season", task_run_name="days of the season", cache_policy=NO_CACHE)
+def days_step(project: Project) -> list[date]:
+    return remaining_days(open_store(project.store), project)
+
+
+@task(name="tell the season", task_run_name="tell the season", cache_policy=NO_CACHE)
+def report_step(project: Project) -> str:
+    return tell(open_store(project.store), project)
 
 
 if __name__ == "__main__":

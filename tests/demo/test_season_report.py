@@ -16,6 +16,7 @@ from weeks import everything, found, week
 
 from analysis.policy import Policy
 from analysis.seasons.season import DETHRONE, NAIVE_RULES
+from demo.season_report import SeasonError, calendar, remaining_days, tell
 from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.batches.scoring import score_batch
@@ -24,7 +25,6 @@ from tasks.decisions.promotion import promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, reigns
-from tasks.reports.season import SeasonError, calendar, remaining_days, tell
 from tasks.store import Store, open_store
 
 Season = tuple[Store, Registry, Project]
