@@ -7,19 +7,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.evidence import closing_date
-from analysis.kinds import Measure
 from analysis.seasons.season import DETHRONE, Outcome, Replay, Switch, leader_on, naive_rules, policy_rule
 from analysis.tables.counts import Undefined
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
-from tasks.base.markdown import escape, table
 from tasks.base.project import Project
+from tasks.base.templates import fill
 from tasks.batches.predictions import manifests
 from tasks.batches.rows import batch_date, batches_in
 from tasks.decisions import decisions
@@ -30,6 +30,8 @@ from tasks.reports.plots import styled, version_color
 from tasks.store import Store
 
 __all__ = ["SeasonError", "calendar", "remaining_days", "tell"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 class SeasonError(DethroneError):
@@ -102,100 +104,76 @@ def tell(store: Store, project: Project) -> str:
 
 
 def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Reign]) -> str:
-    return (
-        "\n\n".join(
-            [
-                f"# {project.name}: the season from {told.days[0]} to {told.days[-1]}",
-                (
-                    f"{len(told.days)} batches, scored by version {', '.join(told.versions)}. Every rule saw the same "
-                    "labels on the same days, and the evidence of every rule began anew with each switch."
-                ),
-                _rules(told, project),
-                "![who led under each rule](season.svg)",
-                "## The reigns",
-                reign_table(entries, "../"),
-                "## What became of each challenger",
-                _fates(store, project, told),
-                "## Each challenger alone",
-                f"The same season once more, with version {told.first} and one challenger only.",
-                _duels(told, project),
-            ]
-        )
-        + "\n"
+    challengers = [v for v in told.versions if v != told.first]
+    last = _last_verdicts(store, project)
+    return fill(
+        _TEMPLATES / "season.md.j2",
+        project=project,
+        min_gain=project.policy.min_gain,
+        days=told.days,
+        versions=told.versions,
+        first=told.first,
+        challengers=challengers,
+        measures=list(told.outcomes[DETHRONE].served),
+        rules=[_rule(name, outcome, challengers, last) for name, outcome in told.outcomes.items()],
+        reigns=reign_table(entries, "../"),
+        duels=[_Duels(name, [duels[v] for v in challengers]) for name, duels in told.duels.items()],
     )
 
 
-def _rules(told: _Told, project: Project) -> str:
-    gain = f"not better by {project.policy.min_gain:g} afterwards"
-    header = [
-        "rule",
-        "switches",
-        gain,
-        "broke a guardrail afterwards",
-        *(_SERVED.get(name, f"{name.replace('_', ' ')} served") for name in told.outcomes[DETHRONE].served),
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What became of one challenger under a rule: when it took over, and the last verdict that Dethrone gave, with its first reason."""
+
+    switches: list[Switch]
+    last_verdict: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How the season went under a rule, with the fate of every challenger; ``ours``: it is Dethrone's."""
+
+    name: str
+    ours: bool
+    switches: int
+    not_better: int
+    broke_guardrail: int
+    served: Mapping[str, float | Undefined]
+    fates: list[_Fate]
+
+
+@dataclass(frozen=True, slots=True)
+class _Duels:
+    """How the season went under a rule with each challenger alone."""
+
+    name: str
+    duels: list[Outcome]
+
+
+def _rule(name: str, outcome: Outcome, challengers: Sequence[str], last: Mapping[str, tuple[str, str]]) -> _Rule:
+    fates = [
+        _Fate([s for s in outcome.switches if s.after == version], *last.get(version, (None, "")))
+        for version in challengers
     ]
-    rows = [
-        [
-            f"**{name}**" if name == DETHRONE else escape(name),
-            str(len(o.switches)),
-            str(o.not_better),
-            str(o.broke_guardrail),
-            *(_value(project.policy.measure(name), v) for name, v in o.served.items()),
-        ]
-        for name, o in told.outcomes.items()
-    ]
-    return table(header, rows)
+    return _Rule(
+        name,
+        name == DETHRONE,
+        len(outcome.switches),
+        outcome.not_better,
+        outcome.broke_guardrail,
+        outcome.served,
+        fates,
+    )
 
 
-_SERVED: dict[str, str] = {"alert_rate": "rows flagged"}
-
-
-def _value(measure: Measure, value: float | Undefined) -> str:
-    return escape(value.reason) if isinstance(value, Undefined) else measure.amount(value)
-
-
-def _fates(store: Store, project: Project, told: _Told) -> str:
-    header = ["rule", *(f"version {v}" for v in told.versions if v != told.first)]
-    rows = []
-    last = _last_verdicts(store, project)
-    for name, o in told.outcomes.items():
-        cells = []
-        for version in header[1:]:
-            number = version.removeprefix("version ")
-            took = [f"took over on {s.date}: {s.reason}" for s in o.switches if s.after == number]
-            idle = last.get(number, "never judged") if name == DETHRONE else "never led"
-            text = (
-                "; ".join([took[0], *([f"and {len(took) - 1} more times"] if len(took) > 1 else [])]) if took else idle
-            )
-            cells.append(escape(text))
-        rows.append([escape(name), *cells])
-    return table(header, rows)
-
-
-def _duels(told: _Told, project: Project) -> str:
-    challengers = [v for v in told.versions if v != told.first]
-    rows = [
-        [escape(name), *(_duel(duels[version], project.policy.min_gain) for version in challengers)]
-        for name, duels in told.duels.items()
-    ]
-    return table(["rule", *(f"version {v}" for v in challengers)], rows)
-
-
-def _duel(o: Outcome, min_gain: float) -> str:
-    if not o.switches:
-        return "no switch"
-    count = f"{len(o.switches)} switch{'es' if len(o.switches) > 1 else ''}, the first on {o.switches[0].date}"
-    return f"{count}; {o.not_better} not better by {min_gain:g}, {o.broke_guardrail} broke a guardrail"
-
-
-def _last_verdicts(store: Store, project: Project) -> dict[str, str]:
+def _last_verdicts(store: Store, project: Project) -> dict[str, tuple[str, str]]:
     """The last verdict on every version, with its first reason."""
-    found = {}
+    verdicts = {}
     for decision in decisions(store, project):
         for a in decision["judgement"]["assessments"]:
-            version = a["evidence"]["challenger"]["version"]
-            found[version] = f"never led; last verdict {a['verdict']}: {a['reasons'][0]}"
-    return found
+            verdicts[a["evidence"]["challenger"]["version"]] = (a["verdict"], a["reasons"][0])
+    return verdicts
 
 
 @styled

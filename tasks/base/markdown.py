@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from analysis.tables.intervals import Interval
 
-__all__ = ["e_value", "escape", "interval_text", "level_text", "p_value", "table"]
+__all__ = ["e_value", "escape", "interval_text", "level_text", "p_value", "percent", "table"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -43,3 +43,8 @@ def interval_text(interval: Interval) -> str:
 def level_text(level: float) -> str:
     """A confidence level (0 to 1) in per cent."""
     return f"{100 * level:.4g} %"
+
+
+def percent(share: float) -> str:
+    """A share in per cent, to a tenth; what is less than half of that is not called 0."""
+    return f"{round(100 * share, 1):g} %" if share >= 0.0005 else f"{100 * share:.1g} %"

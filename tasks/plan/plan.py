@@ -26,7 +26,7 @@ __all__ = ["Course", "Plan", "Question", "make_plan"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be simulated. Without ``gains``: none, the smallest that matters, and two larger ones."""
+    """What is to be simulated. ``gains`` None means no gain, the smallest that matters, and two larger ones."""
 
     batches: int
     runs: int
@@ -38,7 +38,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What became of challengers that are better by ``gain``, under every rule, and what a proof takes without a batch in between."""
+    """What became of challengers that are better by ``gain``, under every rule, and how many rows a proof of that takes."""
 
     gain: float
     scenario: Scenario
@@ -69,8 +69,8 @@ def make_plan(store: Store, project: Project, question: Question, as_of: date, p
     try:
         trials = {DETHRONE: trial_of_policy(project.policy, allowances)}
         trials |= {name: trial_of_rule(rule) for name, rule in NAIVE_RULES.items()}
-        given = basis(store, project, question.said, as_of)
-        grid = _grid(given.scenario, project.policy, question.gains)
+        assumed = basis(store, project, question.said, as_of)
+        grid = _grid(assumed.scenario, project.policy, question.gains)
     except ValueError as error:
         msg = f"project {project.name} cannot be simulated: {error}"
         raise PlanError(msg) from None
@@ -79,7 +79,7 @@ def make_plan(store: Store, project: Project, question: Question, as_of: date, p
         _course(gain, scenario, trials, question, sizes(scenario, project.policy, alphas[0]), progress)
         for gain, scenario in grid.items()
     )
-    return Plan(question, as_of, given, alphas, courses)
+    return Plan(question, as_of, assumed, alphas, courses)
 
 
 def _check(question: Question) -> None:
@@ -91,16 +91,16 @@ def _check(question: Question) -> None:
 
 
 def _grid(scenario: Scenario, policy: Policy, gains: Sequence[float] | None) -> dict[float, Scenario]:
-    """The scenario of each gain, no gain among them; of the default gains only those that the champion leaves room for."""
+    """The scenario of each gain, and of no gain; a default gain that the champion leaves no room for is left out."""
     least = policy.min_gain if policy.primary != "cost" else 0.0
-    found = {0.0: scenario.improved(policy.primary, 0.0)}
+    scenarios = {0.0: scenario.improved(policy.primary, 0.0)}
     for gain in gains if gains is not None else (least or 0.01, least + 0.02, least + 0.05):
         try:
-            found[round(gain, 9) + 0.0] = scenario.improved(policy.primary, round(gain, 9))
+            scenarios[round(gain, 9) + 0.0] = scenario.improved(policy.primary, round(gain, 9))
         except ValueError:
             if gains is not None:
                 raise
-    return dict(sorted(found.items()))
+    return dict(sorted(scenarios.items()))
 
 
 def _course(

@@ -10,10 +10,11 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.policy import Policy
 from analysis.seasons.season import DETHRONE
+from tasks.base.markdown import percent
 from tasks.plan.plan import Plan
 from tasks.reports.plots import styled
 
-__all__ = ["draw_plan", "percent"]
+__all__ = ["draw_plan"]
 
 
 @styled
@@ -62,8 +63,3 @@ def _false_promotions(axes: Axes, plan: Plan, policy: Policy) -> None:
     axes.set_title("An equal challenger")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-
-
-def percent(share: float) -> str:
-    """A share in per cent, to a tenth; what is less than half of that is not called 0."""
-    return f"{round(100 * share, 1):g} %" if share >= 0.0005 else f"{100 * share:.1g} %"

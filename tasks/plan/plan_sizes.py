@@ -38,7 +38,7 @@ class Sizes:
 
 
 def sizes(scenario: Scenario, policy: Policy, alpha: float) -> Sizes | None:
-    """The sizes for one scenario; ``None`` where there is no gain, or where wins and losses of rows against 0 are not what decides."""
+    """The sizes for one scenario; None without a gain, or where something else decides than wins and losses of rows against 0."""
     if (
         not policy.measure(policy.primary).counts_outcomes
         or policy.min_gain
@@ -54,16 +54,17 @@ def sizes(scenario: Scenario, policy: Policy, alpha: float) -> Sizes | None:
     disagreement = min((won + lost) / pairs, 1.0)  # rounding can add to them
     gain, share = min((won - lost) / pairs, disagreement), pairs / (scenario.positives + scenario.negatives)
     at_one_look = connor(disagreement, gain, alpha=alpha, power=0.8)
-    found = e_process_pairs(won / (won + lost), alpha=alpha, prior=policy.prior, horizon=HORIZON)
+    disagreements = e_process_pairs(won / (won + lost), alpha=alpha, prior=policy.prior, horizon=HORIZON)
     even, likely = (
-        None if n is None else Need(n, rows_for(n / disagreement, prevalence=share)) for n in (found.half, found.likely)
+        None if n is None else Need(n, rows_for(n / disagreement, prevalence=share))
+        for n in (disagreements.half, disagreements.likely)
     )
     one_look = Need(math.ceil(at_one_look * disagreement), rows_for(at_one_look, prevalence=share))
     return Sizes(won / (won + lost), one_look, even, likely)
 
 
 def deciding(policy: Policy, positives: float, negatives: float) -> float:
-    """Of the rows of both classes those that the primary metric is about."""
+    """The rows that the primary metric is about: positives, negatives, or both."""
     if policy.primary == "recall":
         return positives
     return negatives if policy.primary == "specificity" else positives + negatives

@@ -49,7 +49,7 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """An equal challenger at the project's volumes, and the versions that in truth vary between batches beyond chance."""
+    """An equal challenger at the project's volumes, and the versions whose gain varies between closed batches beyond chance."""
 
     scenario: Scenario
     assumed: tuple[Assumed, ...]
@@ -76,7 +76,10 @@ _NEEDED = ("rows", "prevalence", "recall", "fpr")
 
 
 def basis(store: Store, project: Project, said: Volumes, as_of: date) -> Basis:
-    """What is said goes before what is seen. Raises PlanError where neither tells, ValueError for rates that cannot be."""
+    """Each number as the user says it, else as the closed batches show it.
+
+    Raises PlanError for a number that neither gives, ValueError for rates that are impossible.
+    """
     seen = _seen(store, project, as_of)
     missing = [f"--{name}" for name in _NEEDED if getattr(said, name) is None and name not in seen.assumed]
     if missing:
@@ -85,15 +88,15 @@ def basis(store: Store, project: Project, said: Volumes, as_of: date) -> Basis:
             f"say what its batches will be like: {', '.join(missing)}"
         )
         raise PlanError(msg)
-    found = {
+    assumed = {
         name: _assumed(name, value, "as said") if (value := getattr(said, name)) is not None else seen.assumed[name]
         for name in _NEEDED
     }
-    found |= _disagreements(said, seen.assumed, found["recall"].value, found["fpr"].value)
-    rows, share = round(found["rows"].value), found["prevalence"].value
+    assumed |= _disagreements(said, seen.assumed, assumed["recall"].value, assumed["fpr"].value)
+    rows, share = round(assumed["rows"].value), assumed["prevalence"].value
     positives = round(rows * share)
-    rates = (found[name].value for name in ("recall", "fpr", "positives", "negatives"))
-    return Basis(Scenario(positives, rows - positives, *rates), tuple(found.values()), seen.uneven)
+    rates = (assumed[name].value for name in ("recall", "fpr", "positives", "negatives"))
+    return Basis(Scenario(positives, rows - positives, *rates), tuple(assumed.values()), seen.uneven)
 
 
 def _assumed(name: str, value: float, source: str) -> Assumed:
@@ -101,7 +104,10 @@ def _assumed(name: str, value: float, source: str) -> Assumed:
 
 
 def _disagreements(said: Volumes, seen: Mapping[str, Assumed], recall: float, fpr: float) -> dict[str, Assumed]:
-    """On each class; if only that on the positives is known, the models part on the same share of what is flagged in both."""
+    """The disagreement on each class.
+
+    Where only that on the positives is known, the models disagree on the same share of what the champion flags in both classes.
+    """
     if said.disagreement is None and "positives" in seen:
         return {name: seen[name] for name in ("positives", "negatives")}
     positives = DEFAULT_DISAGREEMENT if said.disagreement is None else said.disagreement
@@ -127,7 +133,7 @@ def _seen(store: Store, project: Project, as_of: date) -> _Seen:
         return _Seen()
     rows = tp + fp + fn + tn
     mean, pooled = f"mean of {len(batches)} closed batches", f"version {champion} in {len(batches)} closed batches"
-    found = {
+    assumed = {
         "rows": _assumed("rows", rows / len(batches), mean),
         "prevalence": _assumed("prevalence", (tp + fn) / rows, mean),
         "recall": _assumed("recall", tp / (tp + fn), pooled),
@@ -141,16 +147,16 @@ def _seen(store: Store, project: Project, as_of: date) -> _Seen:
             "negatives": [e.counts.outcomes("specificity") for e in rivals],
         }
         for name, pairs in outcomes.items():
-            found[name] = _assumed(name, statistics.median(p.discordant / p.n for p in pairs), source)
-    return _Seen(found, tuple(e.challenger.version for e in rivals if _varies(e, project.policy)))
+            assumed[name] = _assumed(name, statistics.median(p.discordant / p.n for p in pairs), source)
+    return _Seen(assumed, tuple(e.challenger.version for e in rivals if _varies(e, project.policy)))
 
 
 def _rivals(batches: Sequence[ClosedBatch], champion: str, policy: Policy) -> list[Evidence]:
     """The evidence on every challenger as it last scored, where it has labels of both classes."""
     tallies = [b.tally for b in batches]
     contenders = {v: (t.scored[champion], c) for t in tallies for v, c in t.scored.items() if v != champion}
-    found = [gather(*contenders[v], tallies, policy=policy) for v in sorted(contenders, key=int)]
-    return [e for e in found if e.counts.positives and e.counts.negatives]
+    evidence = [gather(*contenders[v], tallies, policy=policy) for v in sorted(contenders, key=int)]
+    return [e for e in evidence if e.counts.positives and e.counts.negatives]
 
 
 def _varies(evidence: Evidence, policy: Policy) -> bool:

@@ -97,15 +97,15 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
     figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.25 * len(names))
     for axes, a in zip(panels, assessments, strict=True):
         for row, name in enumerate(reversed(names)):
-            found, interval = a.measured.metrics[name], _interval(a, name)
-            if not isinstance(found, Difference) or interval is None:
+            difference, interval = a.measured.metrics[name], _interval(a, name)
+            if not isinstance(difference, Difference) or interval is None:
                 continue
-            unit = found.champion / 100 if policy.measure(name).family == "numbers" else 1.0
+            unit = difference.champion / 100 if policy.measure(name).family == "numbers" else 1.0
             if not unit:
                 continue  # the champion is never wrong
             main = name == policy.primary or name in policy.guardrails
             low, high = interval.low / unit, interval.high / unit
-            _whisker(axes, row, found.value / unit, low, high, _INK if main else _FAINT)
+            _whisker(axes, row, difference.value / unit, low, high, _INK if main else _FAINT)
             if name == policy.primary and policy.min_gain:
                 _margin(axes, row, policy.measure(name).sign * policy.min_gain / unit, _GOOD)
             elif name in policy.guardrails:
@@ -120,11 +120,11 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
 
 
 def _interval(a: Assessment, name: str) -> Interval | None:
-    """Of challenger minus champion, at one look."""
+    """The interval of challenger minus champion, at one look."""
     if name in a.measured.losses:
         test = a.measured.losses[name]
-        found = test.interval if isinstance(test, PairedT) else None
-        return Interval(-found.high, -found.low, found.confidence_level) if found else None
+        gain = test.interval if isinstance(test, PairedT) else None
+        return Interval(-gain.high, -gain.low, gain.confidence_level) if gain else None
     replicates = a.measured.bootstrap[name]
     return replicates.interval if isinstance(replicates, Bootstrap) else None
 
@@ -202,7 +202,7 @@ _BESIDE: dict[str, tuple[str, ...]] = {
     "multiclass": ("accuracy", "macro_recall"),
     "regression": ("squared_error", "absolute_error"),
 }
-"""What the trend shows beside the primary metric: the first that it is not."""
+"""The trend shows the first of these that is not the primary metric beside it."""
 
 
 @styled

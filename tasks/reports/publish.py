@@ -36,7 +36,7 @@ def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> d
 
 
 def _waves(look: Look) -> dict[str, int]:
-    """The wave of each challenger; decisions from before there were any name none."""
+    """The wave of each challenger; decisions that were recorded before there were waves name none, and have one alone."""
     return {v: a.get("wave", 1) for v, a in look.record["basis"]["allowances"].items()}
 
 
@@ -66,7 +66,7 @@ def publish(
 
 
 def _log_to_mlflow(registry: Registry, look: Look, files: dict[str, bytes]) -> list[str]:
-    """Whatever a run or its artifact store refuses stops no promotion."""
+    """Log the files with every challenger's run; a run or an artifact store that refuses them stops no promotion."""
     missing = []
     with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
         for name, data in files.items():

@@ -1,47 +1,133 @@
-"""The tables of a pair's own numbers in a report: counts and metrics of decisions or classes, or the losses of numbers."""
+"""A pair's own numbers as a report names them: counts and metrics of decisions or classes, or the losses of numbers.
+
+Their tables are in ``templates/decisions.md.j2``, ``classes.md.j2``, ``losses.md.j2`` and ``metrics.md.j2``. A value that is not
+defined is ``Undefined``, with its reason.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from analysis.one_look.bootstrap import Bootstrap
 from analysis.one_look.by_class import ByClass
-from analysis.one_look.losses import REGRESSION_LOSSES, PairedT
+from analysis.one_look.losses import PairedT
+from analysis.one_look.marginals import TableTest
+from analysis.one_look.mcnemar import McNemar
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts, Undefined
+from analysis.tables.intervals import Interval
 from analysis.tables.metrics import Difference
 from analysis.verdict.assess import Measured
-from analysis.verdict.judge import Assessment
-from tasks.base.markdown import escape, interval_text, level_text, p_value, table
 
-__all__ = ["numbers"]
+__all__ = ["Classes", "Decisions", "Losses", "numbers"]
 
 _MOST_CLASSES = 30  # shown, those with most rows; the record holds all
 
-_MARGINALS: dict[str, str] = {
-    "bowker": "each pair swapped equally often either way (Bowker)",
-    "stuart_maxwell": "each class named equally often (Stuart-Maxwell)",
-    "bhapkar": "the same (Bhapkar)",
-}
 
-_WEIGHED = (
-    "These are labelled rows, counted as they are. Every rate, difference, interval and e-value below weighs each by 1 / the probability "
-    "with which it was chosen to be labelled."
-)
+@dataclass(frozen=True, slots=True)
+class _TwoByTwo:
+    """Labelled rows of one class, by which of the two models flagged them."""
+
+    label: int
+    neither: int
+    challenger_alone: int
+    champion_alone: int
+    both: int
+
+    @property
+    def rows(self) -> int:
+        return self.neither + self.challenger_alone + self.champion_alone + self.both
 
 
-def numbers(a: Assessment, policy: Policy) -> list[str]:
-    """The tables, and how their intervals were made."""
-    m, level = a.measured, level_text(1 - 2 * a.alpha)
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """A metric of both models; ``interval``, of the bootstrap, and ``mcnemar`` are None where the metric has none."""
+
+    name: str
+    difference: Difference | Undefined
+    interval: Interval | Undefined | None
+    mcnemar: McNemar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The numbers on decisions of 0 and 1; ``drawn`` is how the bootstrap draws."""
+
+    two_by_two: tuple[_TwoByTwo, _TwoByTwo]
+    metrics: list[_Metric]
+    drawn: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    name: str
+    recall: ByClass | Undefined
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The numbers on several classes. ``marginals``: how the predictions moved, which no label is needed for."""
+
+    classes: list[_Class]
+    classes_left_out: int
+    marginals: Mapping[str, TableTest] | Undefined
+    metrics: list[_Metric]
+    drawn: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """The root of a mean squared error of both models."""
+
+    champion: float
+    challenger: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """A mean loss of both models; ``interval`` is of challenger minus champion."""
+
+    measure: str
+    name: str
+    difference: Difference | Undefined
+    test: PairedT | Undefined
+    interval: Interval | Undefined
+    root: _Root | None
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The numbers on predicted numbers."""
+
+    losses: list[_Loss]
+
+
+def numbers(m: Measured, policy: Policy) -> Decisions | Classes | Losses:
+    """The numbers that the task has."""
     if policy.task == "regression":
-        return [_losses(m), f"Intervals: {level}, Student's paired t, one look. {_ABOUT_LOSSES}"]
-    weighed = [_WEIGHED] if policy.sampling else []
-    counts = (
-        [_two_by_two(m.counts.as_recorded()), *weighed] if policy.task == "binary" else [_by_class(m), _marginals(m)]
-    )
-    made = f"Intervals: {level} percentile bootstrap from {policy.n_resamples:,} {_drawn(m)} draws, one look."
-    return [*counts, _metrics(a), made]
+        return Losses([_loss(m, name, test) for name, test in m.losses.items()])
+    if policy.task == "binary":
+        return Decisions(_two_by_two(m.counts.as_recorded()), _metrics(m), _drawn(m))
+    most = sorted(m.classes, key=lambda name: -_rows_of(m.classes[name]))[:_MOST_CLASSES]
+    classes = [_Class(name, recall) for name, recall in m.classes.items() if name in most]
+    return Classes(classes, len(m.classes) - len(classes), _marginals(m), _metrics(m), _drawn(m))
+
+
+def _two_by_two(counts: PairedCounts) -> tuple[_TwoByTwo, _TwoByTwo]:
+    n = counts.labelled
+    return _TwoByTwo(1, *n[4:]), _TwoByTwo(0, *n[:4])
+
+
+def _metrics(m: Measured) -> list[_Metric]:
+    metrics = []
+    for name, difference in m.metrics.items():
+        drawn = m.bootstrap.get(name)
+        interval = drawn.interval if isinstance(drawn, Bootstrap) else drawn
+        mcnemar = m.mcnemar.get(name)  # most metrics have none
+        metrics.append(_Metric(name.replace("_", " "), difference, interval, mcnemar))
+    return metrics
 
 
 def _drawn(m: Measured) -> str:
@@ -50,132 +136,31 @@ def _drawn(m: Measured) -> str:
     return "multinomial" if corrected else "Dirichlet-½"
 
 
-def _two_by_two(counts: PairedCounts) -> str:
-    n = counts.labelled
-    return "\n\n".join(
-        table(
-            [f"{title} ({sum(cells):,})", "challenger flags", "challenger passes"],
-            [
-                ["**champion flags**", f"{cells[3]:,}", f"{cells[2]:,}"],
-                ["**champion passes**", f"{cells[1]:,}", f"{cells[0]:,}"],
-            ],
-        )
-        for title, cells in (("label 1", n[4:]), ("label 0", n[:4]))
-    )
+def _rows_of(recall: ByClass | Undefined) -> int:
+    return 0 if isinstance(recall, Undefined) else recall.pairs.n
 
 
-def _metrics(a: Assessment) -> str:
-    rows = []
-    for name, found in a.measured.metrics.items():
-        interval = a.measured.bootstrap.get(name)
-        label = name.replace("_", " ")
-        if isinstance(found, Undefined):
-            rows.append([label, f"undefined: {escape(found.reason)}", "", "", "", ""])
-            continue
-        test = a.measured.mcnemar.get(name)
-        rows.append(
-            [
-                label,
-                f"{found.champion:.4f}",
-                f"{found.challenger:.4f}",
-                f"{found.value:+.4f} ± {found.standard_error:.4f}",
-                _bootstrapped(interval),
-                f"McNemar mid-p {p_value(test.p_value)} ({test.wins:,} : {test.losses:,})" if test else "",
-            ]
-        )
-    return table(
-        ["metric", "champion", "challenger", "difference ± standard error", "interval", "test (one-sided)"], rows
-    )
+def _marginals(m: Measured) -> Mapping[str, TableTest] | Undefined:
+    """The tests of how the predictions moved, or why one of them has no result."""
+    tests: dict[str, TableTest] = {}
+    for name, test in m.marginals.items():
+        if isinstance(test, Undefined):
+            return test
+        tests[name] = test
+    return tests
 
 
-def _bootstrapped(interval: Bootstrap | Undefined | None) -> str:
-    if interval is None:
-        return ""
-    return interval_text(interval.interval) if isinstance(interval, Bootstrap) else escape(interval.reason)
+def _loss(m: Measured, name: str, test: PairedT | Undefined) -> _Loss:
+    difference = m.metrics[name]
+    root = None
+    if name == "squared_error" and isinstance(difference, Difference):
+        root = _Root(math.sqrt(difference.champion), math.sqrt(difference.challenger))
+    return _Loss(name, name.replace("_", " "), difference, test, _turned(test), root)
 
 
-def _by_class(m: Measured) -> str:
-    """Every class by itself, in the order of their names."""
-    most = sorted(m.classes, key=lambda name: -_rows_of(m.classes[name]))[:_MOST_CLASSES]
-    rows = [_class_row(name, found) for name, found in m.classes.items() if name in most]
-    header = [
-        "class",
-        "rows",
-        "recall: champion",
-        "challenger",
-        "difference",
-        "won : lost",
-        "better, Holm's p",
-        "worse, Holm's p",
-    ]
-    left_out = len(m.classes) - len(rows)
-    note = f"\n\n{left_out} classes with fewer rows are in `report.json`." if left_out else ""
-    return table(header, rows) + note if rows else "No class yet."
-
-
-def _rows_of(found: ByClass | Undefined) -> int:
-    return 0 if isinstance(found, Undefined) else found.pairs.n
-
-
-def _class_row(name: str, found: ByClass | Undefined) -> list[str]:
-    if isinstance(found, Undefined):
-        return [f"**{escape(name)}**", "0", "only ever predicted", *[""] * 5]
-    return [
-        f"**{escape(name)}**",
-        f"{found.pairs.n:,}",
-        f"{found.champion:.4f}",
-        f"{found.challenger:.4f}",
-        f"{found.challenger - found.champion:+.4f}",
-        f"{found.pairs.wins:,} : {found.pairs.losses:,}",
-        p_value(found.p_better).removeprefix("= "),
-        p_value(found.p_worse).removeprefix("= "),
-    ]
-
-
-def _marginals(m: Measured) -> str:
-    """How the predictions moved, which no label is needed for."""
-    about, said = "Do the two name the classes alike? Over all rows, labelled or not: ", []
-    for name, claim in _MARGINALS.items():
-        found = m.marginals[name]
-        if isinstance(found, Undefined):
-            return f"{about}{found.reason}."
-        said.append(f"{claim} χ² {found.statistic:.2f}, {found.degrees_of_freedom} df, p {p_value(found.p_value)}")
-    return f"{about}{'; '.join(said)}. That does not say which is better."
-
-
-_ABOUT_LOSSES = "What is tested are means of losses; their roots (RMSE) are for reading."
-
-
-def _losses(m: Measured) -> str:
-    rows = []
-    for name, test in m.losses.items():
-        label, found = f"mean {name.replace('_', ' ')}", m.metrics[name]
-        if isinstance(found, Undefined):
-            rows.append([label, f"undefined: {escape(found.reason)}", *[""] * 4])
-            continue
-        amount = REGRESSION_LOSSES[name].amount
-        value = f"{amount(found.value, sign=True)} ± {amount(found.standard_error)}"
-        rows.append([label, amount(found.champion), amount(found.challenger), value, *_student(test, amount)])
-        if name == "squared_error":
-            rows.append(_root(found, amount))
-    header = ["loss", "champion", "challenger", "difference ± standard error", "interval", "paired t (one-sided)"]
-    return table(header, rows)
-
-
-def _root(found: Difference, amount: Callable[..., str]) -> list[str]:
-    old, new = math.sqrt(found.champion), math.sqrt(found.challenger)
-    return [
-        "its root (RMSE)",
-        *(amount(v) for v in (old, new)),
-        amount(new - old, sign=True),
-        "",
-        "",
-    ]
-
-
-def _student(test: PairedT | Undefined, amount: Callable[..., str]) -> list[str]:
-    """The interval of challenger minus champion: that of the gain, the other way round."""
+def _turned(test: PairedT | Undefined) -> Interval | Undefined:
+    """The interval of challenger minus champion: that of the gain, with the sign turned."""
     if isinstance(test, Undefined):
-        return [escape(test.reason), ""]
-    low, high = (amount(0.0 - end, sign=True) for end in (test.interval.high, test.interval.low))
-    return [f"{low} to {high}", f"t {test.statistic:.2f}, {test.degrees_of_freedom:,} df, p {p_value(test.p_value)}"]
+        return test
+    gain = test.interval
+    return Interval(0.0 - gain.high, 0.0 - gain.low, gain.confidence_level)

@@ -168,7 +168,7 @@ class TestTelling:
 
     def test_it_has_a_row_for_every_rule_in_every_table(self, markdown: str) -> None:
         assert markdown.startswith(f"# parcels: the season from {week(0)} to {week(WEEKS - 1)}\n")
-        assert "8 batches, scored by version 1, 2, 3." in markdown
+        assert "8 batches, scored by versions 1, 2, 3." in markdown
         for rule in NAIVE_RULES:
             assert len(cells(markdown, rule)) == 3
         assert len(cells(markdown, DETHRONE)) == 2

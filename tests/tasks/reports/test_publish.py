@@ -51,7 +51,7 @@ def published(store: Store, registry: Registry, project: Project, taken: Look) -
 
 
 def drawn(store: Store, project: Project, taken: Look) -> dict[str, bytes]:
-    return draw(project, taken, close_batches(store, project, week(5)), reigns(store, project))
+    return draw(project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
 
 
 class TestFiles:
@@ -64,7 +64,7 @@ class TestFiles:
         assert json.loads(store.read(f"{folder}/report.json")) == taken.record
         assert store.read(f"{folder}/report.json") == store.read(f"{project.name}/decisions/{taken.id}.json")
         page = store.read(f"{folder}/report.md").decode()
-        assert page == render(project, taken, reigns(store, project), {p: f"{p}.svg" for p in PLOTS})
+        assert page == render(project, taken, reigns(store, project.name), {p: f"{p}.svg" for p in PLOTS})
         assert sorted(re.findall(r"\]\(([^)]*)\)", page)) == [f"{p}.svg" for p in PLOTS]
 
     def test_the_page_comes_last_so_that_it_means_that_all_is_there(
@@ -151,7 +151,7 @@ class TestPlots:
         play_week(store, registry, project, 4, EQUAL)
         other = look_on(store, project, week(6))
         assert other is not None
-        second = draw(project, other, close_batches(store, project, week(6)), reigns(store, project))
+        second = draw(project, other, close_batches(store, project, week(6)), reigns(store, project.name))
         assert [p for p in PLOTS if first[p] == second[p]] == []
 
     def test_without_segments_there_is_no_plot_of_them(
