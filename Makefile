@@ -58,7 +58,7 @@ mutation: env-dev ## change each operator, constant and result of analysis/ and 
 calibration: env-dev ## measure the error rate of every shipped rule, into docs/calibration (20 minutes)
 	$(BIN)/python -m calibration
 
-docs: env ## copy the demo's season and one of its reports into README and docs/
+docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
 benchmark: env-dev ## what a decision costs beside other libraries, and what Prefect costs

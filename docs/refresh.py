@@ -1,4 +1,4 @@
-"""Copy what the demo wrote into README and docs/: ``make docs`` after ``make demo``."""
+"""Write what the settings say of a project file, and copy what the demo wrote into README and docs/: ``make docs`` after ``make demo``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from calibration.readme import readme_tables
+from docs.schema import schema_file
 from docs.settings import settings_page
 from tasks.base.project import load_project
 
@@ -14,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
+    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (ROOT / "deployments" / "project.schema.json").write_text(schema_file(), encoding="utf-8")
     reports = Path(load_project("flights").store) / "flights" / "reports"
     season = (reports / "season" / "season.md").read_text(encoding="utf-8")
     promoted = re.findall(r"\]\(\.\./([^/]+)/report\.md\)", season)
@@ -22,7 +25,6 @@ def main() -> None:
     shutil.rmtree(example, ignore_errors=True)
     last = max(p.name for p in reports.iterdir() if (p / "report.md").is_file() and p.name[:2] == "20")
     shutil.copytree(reports / (promoted[0] if promoted else last), example)
-    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
     readme = ROOT / "README.md"
     text = replace_block(readme.read_text(encoding="utf-8"), "season", tables(season))
     text = replace_block(text, "calibration", readme_tables(ROOT / "docs" / "calibration"))

@@ -30,6 +30,10 @@ def settings_page() -> str:
     parts = [
         "# Every key of a project file",
         "What stands in `deployments/<project>.yaml`. Keys without a default are needed.",
+        (
+            "Where the first line of the file is `# yaml-language-server: $schema=project.schema.json`, an editor with the YAML language "
+            "server completes the keys and checks them. [The schema](../deployments/project.schema.json) lies in the folder of the file."
+        ),
     ]
     for title, model in _SECTIONS.items():
         rows = [

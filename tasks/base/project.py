@@ -110,7 +110,9 @@ class Project(BaseModel):
     mlflow: str = Field(min_length=1, description="MLflow's tracking URI.")
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")
-    columns: Columns = Columns()
+    columns: Columns = Field(
+        Columns(), description="What the project's own files call the columns that Dethrone needs."
+    )
     labels: LabelValues | None = Field(None, description="The meaning of the values in the label column.")
     absent: Absent = Field(
         "missing",
@@ -127,7 +129,7 @@ class Project(BaseModel):
         le=604_800,
         description="Seconds that a model may take to load, or to score a chunk of rows; after that it has failed.",
     )
-    policy: Policy = Policy()
+    policy: Policy = Field(Policy(), description="What a challenger has to show before it takes over.")
 
     @model_validator(mode="before")
     @classmethod
