@@ -40,7 +40,7 @@ class SeasonError(DethroneError):
 
 def calendar(store: Store, project: Project) -> list[date]:
     """The days of a season: every batch's own day, and every day on which one closes."""
-    days = [batch_date(b) for b in batches_in(store, project)]
+    days = [batch_date(b) for b in batches_in(store, project.name)]
     if not days:
         msg = f"project {project.name} has no batches below {store.uri}/{project.name}/batches/; for the demo: python -m demo"
         raise SeasonError(msg)
@@ -51,7 +51,7 @@ def remaining_days(store: Store, project: Project) -> list[date]:
     """The days from the last one that left a trace: a season that was interrupted goes on there."""
     traces = [
         *(r.since for r in reigns(store, project.name)),
-        *(m.date for m in manifests(store, project)),
+        *(m.date for m in manifests(store, project.name)),
         *(date.fromisoformat(d["as_of"]) for d in decisions(store, project)),
     ]
     return [d for d in calendar(store, project) if d >= max(traces, default=date.min)]

@@ -21,10 +21,9 @@ from pydantic import Field
 
 from tasks.base.errors import without_traceback
 from tasks.base.project import Project
+from tasks.batches import scoring
 from tasks.batches.failures import failed_sentences, failures, notes
 from tasks.batches.predictions import Manifest, read_manifest
-from tasks.batches.rows import batch_date, batches_in, is_dated
-from tasks.batches.scoring import score_batch
 from tasks.decisions import Look, look, promotion, read_decision, record
 from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tallying import Closed, close_batches
@@ -68,14 +67,11 @@ def all_denials(project: Project) -> list[Denial]:
 
 
 def unscored_batches(project: Project, as_of: date) -> list[str]:
-    """Batches in the store that are dated by their id, on or before ``as_of``, and have no manifest yet."""
-    store = open_store(project.store)
-    scored = {k.split("/")[2] for k in store.keys(f"{project.name}/predictions") if k.endswith("/manifest.json")}
-    return [b for b in batches_in(store, project) if b not in scored and is_dated(b) and batch_date(b) <= as_of]
+    return scoring.unscored_batches(open_store(project.store), project.name, as_of)
 
 
 def is_scored(project: Project, batch: str) -> bool:
-    return read_manifest(open_store(project.store), project, batch) is not None
+    return read_manifest(open_store(project.store), project.name, batch) is not None
 
 
 class Approval(RunInput):
@@ -137,7 +133,7 @@ def deny_step(project: Project, decision_id: str, author: str, reason: str) -> s
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
 def score_step(project: Project, batch: str, day: date) -> Manifest:
     store = open_store(project.store)
-    manifest = score_batch(store, Registry(project), project, head(store, project.name), batch, day)
+    manifest = scoring.score_batch(store, Registry(project), project, head(store, project.name), batch, day)
     failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())

@@ -1,1 +1,1 @@
-"""Reading batches, scoring them with every version, and the manifests that commit predictions."""
+"""Batches: reading their rows, scoring them with every version, and the manifests that commit the predictions."""

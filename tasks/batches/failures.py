@@ -1,4 +1,4 @@
-"""Challengers that failed: what a batch lost by it, counted, so that a verdict and a run can say so."""
+"""Failures of challengers, counted over batches and put into sentences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LOST = (
     "Batches in which a challenger failed do not come back by themselves: once the cause is put right, it is judged on the "
     "batches that are scored from then on"
 )
-_NAMED = 12  # batches up to which a sentence lists all of them
+_MOST_LISTED = 12  # a sentence lists up to so many batches one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How often a version failed, ``failed`` of ``batches``, and how it failed in the last ``batch`` of these."""
+    """A version that failed in ``failed`` of ``batches`` batches; ``batch`` and ``failure`` are of the last one."""
 
     version: str
     batch: str
@@ -31,38 +31,38 @@ class Failure:
 
 
 def failures(scored: Sequence[Manifest]) -> list[Failure]:
-    """The failures in these batches, by version; one that is not asked any more in the last of them is left out."""
-    found = []
+    """The failures in these batches, oldest first, one per version that the last batch was scored with."""
+    counted = []
     for version in sorted((s.version for s in scored[-1].scored), key=int) if scored else ():
         tried = [(m.batch, s.failure) for m in scored for s in m.scored if s.version == version]
         failed = [(batch, failure) for batch, failure in tried if failure]
         if failed:
-            found.append(Failure(version, *failed[-1], len(failed), len(tried)))
-    return found
+            counted.append(Failure(version, *failed[-1], len(failed), len(tried)))
+    return counted
 
 
-def failed_sentences(found: Sequence[Failure]) -> str:
-    """What failed, a sentence for each version, and what becomes of the batches; empty if nothing failed."""
-    return " ".join([*(f"Version {f.version} {f}." for f in found), f"{LOST}."]) if found else ""
+def failed_sentences(failures: Sequence[Failure]) -> str:
+    """A sentence per failure, and one on the batches that they cost; empty if there are none."""
+    return " ".join([*(f"Version {f.version} {f}." for f in failures), f"{LOST}."]) if failures else ""
 
 
 def notes(scored: Sequence[Manifest]) -> list[str]:
-    """What is odd about the numbers of the versions of the last of these batches, a sentence each, with the last batch of it."""
+    """The newest note on each version of the last batch, a sentence each; notes say what is odd about a version's numbers."""
     versions = [s.version for s in scored[-1].scored] if scored else []
     last = {s.version: (m.batch, s.note) for m in scored for s in m.scored if s.note}
     return [f"Version {v} {last[v][1]} (batch {last[v][0]})." for v in sorted(versions, key=int) if v in last]
 
 
 def score_summary(asked: Sequence[Manifest], left_alone: Sequence[str] = ()) -> str:
-    """What has become of the batches that ``score`` was asked for, in a few sentences: scored, left alone, challengers that failed."""
+    """The result of ``score`` in a few sentences: batches that were scored or left alone, notes, and failures."""
     new = [m.batch for m in asked if m.batch not in left_alone]
-    said = [] if left_alone and not new else [f"Scored: {_listed(new) or 'nothing new'}."]
+    sentences = [] if left_alone and not new else [f"Scored: {_listed(new) or 'nothing new'}."]
     if left_alone:
-        said.append(f"Left alone, because it was scored before: {_listed(left_alone)}.")
-    return " ".join(filter(None, [*said, *notes(asked), failed_sentences(failures(asked))]))
+        sentences.append(f"Left alone, because it was scored before: {_listed(left_alone)}.")
+    return " ".join(filter(None, [*sentences, *notes(asked), failed_sentences(failures(asked))]))
 
 
 def _listed(batches: Sequence[str]) -> str:
-    if len(batches) <= _NAMED:
+    if len(batches) <= _MOST_LISTED:
         return ", ".join(batches)
     return f"{len(batches)} batches, {batches[0]} to {batches[-1]}"

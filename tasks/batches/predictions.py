@@ -1,4 +1,4 @@
-"""Predictions: what each version said of each row of a batch, and the manifest that commits them."""
+"""Predictions of every version for every row of a batch, and the manifest that commits them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ import polars as pl
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, plain
 from tasks.base.errors import DamagedError, DeletedError
-from tasks.base.project import Project
 from tasks.store import NotThereError, Store
 
 __all__ = [
     "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_bytes",
-    "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts",
+    "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One Parquet file of a file set."""
+    """One Parquet file of a file set: its key, its digest and its number of rows."""
 
     key: str
     sha256: str
@@ -36,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one version did with a batch: its predictions, or why it has none; ``note`` is what is odd about them."""
+    """The result of one version on a batch: its predictions, or its failure; ``note`` says what is odd about the numbers."""
 
     version: str
     contender: Contender | None
@@ -47,7 +46,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was scored by whom under which reign. Its presence means that the batch is scored, whole and for good."""
+    """The record of a scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists."""
 
     batch: str
     date: date
@@ -60,22 +59,22 @@ class Manifest:
     scored: tuple[Scored, ...]
 
     def contenders(self) -> dict[str, Contender]:
-        """The versions that scored the batch, as they were then."""
+        """Version to contender, of the versions that did not fail."""
         return {s.version: s.contender for s in self.scored if s.contender and not s.failure}
 
     def versions(self) -> list[str]:
-        """The versions that scored the batch."""
+        """The versions that did not fail."""
         return [s.version for s in self.scored if s.failure is None]
 
 
 class Staging:
-    """Parts written to a local folder first, so that a batch that fails leaves nothing in the store."""
+    """Parts in a local folder before they are uploaded: a batch that fails leaves nothing in the store."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def add(self, prefix: str, number: int, frame: pl.DataFrame) -> Part:
-        """Stage one file. Its key holds its digest, so no two runs ever write different bytes under one key."""
+        """Stage one file. Its key contains its digest, so two runs never write different bytes under one key."""
         buffer = BytesIO()
         frame.write_parquet(buffer)
         data = buffer.getvalue()
@@ -90,7 +89,7 @@ class Staging:
 
 
 def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:
-    """The rows of a file set, each file checked against its digest. Raises DamagedError."""
+    """The rows of a file set. Raises DeletedError, or DamagedError if a file does not have its digest."""
     frames = []
     for part in parts:
         try:
@@ -105,13 +104,13 @@ def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def manifest_key(project: Project, batch: str) -> str:
-    """Where the manifest of a batch lies."""
-    return f"{project.name}/predictions/{batch}/manifest.json"
+def manifest_key(project_name: str, batch: str) -> str:
+    """The key of the manifest of a batch."""
+    return f"{project_name}/predictions/{batch}/manifest.json"
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The manifest as it is kept; without notes it has the bytes that it had before there were any."""
+    """The stored bytes of a manifest. An empty note is left out, as in manifests from before notes existed."""
     value = plain(manifest)
     for s in value["scored"]:
         if s["note"] is None:
@@ -119,24 +118,29 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return canonical_json(value)
 
 
-def commit_manifest(store: Store, project: Project, manifest: Manifest) -> None:
-    """Make the batch scored. Raises AlreadyThereError if it is."""
-    store.create(manifest_key(project, manifest.batch), manifest_bytes(manifest))
+def commit_manifest(store: Store, project_name: str, manifest: Manifest) -> None:
+    """Write the manifest, which makes the batch scored. Raises AlreadyThereError if it is scored already."""
+    store.create(manifest_key(project_name, manifest.batch), manifest_bytes(manifest))
 
 
-def read_manifest(store: Store, project: Project, batch: str) -> Manifest | None:
-    """The manifest of a batch, or None if it is not scored. Raises DamagedError."""
+def read_manifest(store: Store, project_name: str, batch: str) -> Manifest | None:
+    """The manifest of a batch; None if it is not scored. Raises DamagedError."""
     try:
-        return _manifest_at(store, manifest_key(project, batch))
+        return _manifest_at(store, manifest_key(project_name, batch))
     except NotThereError:
         return None
 
 
-def manifests(store: Store, project: Project) -> list[Manifest]:
-    """All scored batches, by date. Raises DamagedError."""
-    prefix = f"{project.name}/predictions"
-    found = [k for k in store.keys(prefix) if k.endswith("/manifest.json")]
-    return sorted((_manifest_at(store, k) for k in found), key=lambda m: (m.date, m.batch))
+def scored_batches(store: Store, project_name: str) -> list[str]:
+    """The ids of all scored batches, sorted."""
+    prefix, suffix = f"{project_name}/predictions/", "/manifest.json"
+    return [k.removeprefix(prefix).removesuffix(suffix) for k in store.keys(prefix) if k.endswith(suffix)]
+
+
+def manifests(store: Store, project_name: str) -> list[Manifest]:
+    """The manifests of all scored batches, by date. Raises DamagedError."""
+    unsorted = (_manifest_at(store, manifest_key(project_name, b)) for b in scored_batches(store, project_name))
+    return sorted(unsorted, key=lambda m: (m.date, m.batch))
 
 
 def _manifest_at(store: Store, key: str) -> Manifest:
@@ -144,12 +148,12 @@ def _manifest_at(store: Store, key: str) -> Manifest:
     try:
         return parse_manifest(data)
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{store.uri}: {key} is not a manifest any more; restore it from a backup"
+        msg = f"{store.uri}: {key} cannot be read as a manifest; restore it from a backup"
         raise DamagedError(msg) from error
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    """The manifest that these bytes are."""
+    """The manifest in these bytes. Raises ValueError, KeyError or TypeError if they do not hold one."""
     value: dict[str, Any] = json.loads(data)
     scored = tuple(
         Scored(
@@ -157,7 +161,7 @@ def parse_manifest(data: bytes) -> Manifest:
             contender_of(s["contender"]) if s["contender"] else None,
             _parts(s["parts"]),
             s["failure"],
-            s.get("note"),  # manifests from before there were any have none
+            s.get("note"),  # manifests from before notes existed have no such key
         )
         for s in value["scored"]
     )
@@ -173,7 +177,7 @@ def parse_manifest(data: bytes) -> Manifest:
 
 
 def contender_of(value: dict[str, Any]) -> Contender:
-    """The contender that this JSON object is."""
+    """The contender in this JSON object."""
     learned = value["trained_through"]
     return Contender(**{**value, "trained_through": date.fromisoformat(learned) if learned else None})
 

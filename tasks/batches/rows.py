@@ -1,4 +1,4 @@
-"""Reading a batch: only the columns that are needed, in bounded memory, with a digest of what was read."""
+"""The rows of a batch: reading only the needed columns in bounded memory, and their digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from tasks.base.errors import DethroneError, first_line
-from tasks.base.project import Project
 from tasks.store import Store
 
 __all__ = [
@@ -29,41 +28,41 @@ __all__ = [
 
 CHUNK_ROWS = 131_072
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})")
-_WIDE = (pl.Decimal, pl.Int128)  # numbers that numpy does not hold
+_WIDE = (pl.Decimal, pl.Int128)  # numeric types that NumPy does not have
 
 
 class BatchError(DethroneError):
-    """A batch that cannot be scored as it is."""
+    """The rows, the id or the date of a batch are not fit for scoring."""
 
 
-def batch_date(batch: str, given: date | None = None) -> date:
-    """The date of a batch, which is that of its last row: its id where that is an ISO date or week, else ``given``.
+def batch_date(batch: str, batch_dated: date | None = None) -> date:
+    """The date of a batch, which is that of its last row: from its id if it is an ISO date or week, else ``batch_dated``.
 
-    A week ends on its Sunday. Raises BatchError where neither tells, or where both do and differ.
+    The date of a week is its Sunday. Raises BatchError if there is no date, or if the two differ.
     """
     week = _WEEK.fullmatch(batch)
     try:
         own = date.fromisocalendar(int(week[1]), int(week[2]), 7) if week else date.fromisoformat(batch)
     except ValueError:
         own = None
-    if own and given and own != given:
-        msg = f"batch {batch}: its id says that it is dated {own}, and --batch-dated says {given}; leave out --batch-dated"
+    if own and batch_dated and own != batch_dated:
+        msg = f"batch {batch}: its id has the date {own}, and --batch-dated is {batch_dated}; leave out --batch-dated"
         raise BatchError(msg)
-    found = own or given
-    if found is None:
-        msg = f"batch {batch}: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated"
+    dated = own or batch_dated
+    if dated is None:
+        msg = f"batch {batch}: its id is not a date such as 2013-06-30; give its date with --batch-dated"
         raise BatchError(msg)
-    return found
+    return dated
 
 
 def first_day(batch: str, dated: date) -> date:
-    """The first day that a label of the batch can be from: a week's Monday, else the date of its last row."""
+    """The first day on which a label of the batch can be observed: the Monday of a week, else the date of the batch."""
     week = _WEEK.fullmatch(batch)
     return date.fromisocalendar(int(week[1]), int(week[2]), 1) if week else dated
 
 
 def is_dated(batch: str) -> bool:
-    """Whether the id of the batch is an ISO date; what else lies among the batches has to be named to be scored."""
+    """Whether the id of the batch is an ISO date or week; other batches are scored only if they are named."""
     try:
         batch_date(batch)
     except BatchError:
@@ -71,57 +70,57 @@ def is_dated(batch: str) -> bool:
     return True
 
 
-def batches_in(store: Store, project: Project) -> list[str]:
-    """The ids of the batches that lie in the store, sorted."""
-    prefix = f"{project.name}/batches/"
+def batches_in(store: Store, project_name: str) -> list[str]:
+    """The ids of all batches in the store, scored or not, sorted."""
+    prefix = f"{project_name}/batches/"
     return sorted({k.removeprefix(prefix).split("/", 1)[0] for k in store.keys(prefix) if k.endswith(".parquet")})
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRows:
-    """The rows of one batch as they lie in the store, not read yet."""
+    """The rows of one batch, read lazily; ``columns`` are all of its columns."""
 
     batch: str
     columns: tuple[str, ...]
     _frame: pl.LazyFrame
 
     def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """The rows in order, ``CHUNK_ROWS`` at a time, of these columns alone. Raises BatchError."""
+        """The rows in order, at most ``CHUNK_ROWS`` at a time, with only these columns. Raises BatchError."""
         missing = [repr(c) for c in columns if c not in self.columns]
         if missing:
             msg = (
                 f"batch {self.batch}: its rows have no column {', '.join(missing)}; they have {', '.join(self.columns)}; "
-                "write it, or correct the project file"
+                "add it, or correct the project file"
             )
             raise BatchError(msg)
         try:
             yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
         except pl.exceptions.PolarsError as error:
             msg = (
-                f"batch {self.batch}: its Parquet files cannot be read as one table; write them anew, all with the same columns "
+                f"batch {self.batch}: its Parquet files cannot be read as one table; write them again, all with the same columns "
                 f"and types ({first_line(error)})"
             )
             raise BatchError(msg) from error
 
 
-def open_batch(store: Store, project: Project, batch: str) -> BatchRows:
-    """The batch below ``batches/<batch>/``. Raises BatchError."""
-    prefix = f"{project.name}/batches/{batch}"
+def open_batch(store: Store, project_name: str, batch: str) -> BatchRows:
+    """The rows below ``batches/<batch>/``. Raises BatchError if there are none or they cannot be read."""
+    prefix = f"{project_name}/batches/{batch}"
     keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
     if not keys:
-        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/; lay its rows there, or correct the id"
+        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/; put its rows there, or correct the id"
         raise BatchError(msg)
     frame = store.scan_parquet(keys)
     try:
         columns = tuple(frame.collect_schema().names())
     except pl.exceptions.PolarsError as error:
-        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it anew ({first_line(error)})"
+        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it again ({first_line(error)})"
         raise BatchError(msg) from error
     return BatchRows(batch, columns, frame)
 
 
 class RowDigest:
-    """SHA-256 of the columns of a batch: equal for equal rows in equal order, however they lie in files."""
+    """SHA-256 of some columns of a batch. It depends on the rows and their order, not on how they are split into files."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._hashes = {c: tuple(hashlib.sha256() for _ in range(3)) for c in columns}

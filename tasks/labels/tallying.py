@@ -56,7 +56,7 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     With ``keep=False`` new tallies are made and not written. Batches dated after ``as_of`` are left out. Raises
     LabelError, DamagedError, AnotherTaskError.
     """
-    scored = [m for m in manifests(store, project) if m.date <= as_of]
+    scored = [m for m in manifests(store, project.name) if m.date <= as_of]
     due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]
     found = [_close(store, project, m, scored, as_of, keep=keep) for m in due]
     settled = frozenset(b.manifest.batch for b in found if b.tally.settled is not None)
@@ -129,7 +129,7 @@ def _close(
 
 
 def _digests(project: Project, manifest: Manifest, kept: Mapping[str, bytes]) -> dict[str, str]:
-    read = {manifest_key(project, manifest.batch): manifest_bytes(manifest), **kept}
+    read = {manifest_key(project.name, manifest.batch): manifest_bytes(manifest), **kept}
     return {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}
 
 

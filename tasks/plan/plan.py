@@ -124,7 +124,7 @@ def _course(
 def _allowances(store: Store, project: Project, challengers: int) -> dict[str, Allowance]:
     """What the next challengers to be registered may spend, by their versions in the simulation."""
     log = reigns(store, project.name)
-    registered = registrations(sorted(manifests(store, project), key=lambda m: (m.date, m.batch)))
+    registered = registrations(sorted(manifests(store, project.name), key=lambda m: (m.date, m.batch)))
     waves = max((r.wave for r in registered if r.reign == log[-1].number), default=0) if log else 0
     promotions = sum(r.kind == "promotion" for r in log)
     return {

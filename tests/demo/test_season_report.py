@@ -164,7 +164,7 @@ class TestTelling:
 
     def test_the_season_went_as_it_was_laid_out(self, store: Store, project: Project) -> None:
         assert [(r.version, r.since) for r in reigns(store, project.name)] == [("1", week(0)), ("2", week(5))]
-        assert [m.champion for m in manifests(store, project)] == ["1"] * 6 + ["2"] * 2
+        assert [m.champion for m in manifests(store, project.name)] == ["1"] * 6 + ["2"] * 2
 
     def test_it_has_a_row_for_every_rule_in_every_table(self, markdown: str) -> None:
         assert markdown.startswith(f"# parcels: the season from {week(0)} to {week(WEEKS - 1)}\n")

@@ -56,7 +56,7 @@ FAILURES = {
 
 def failure(world: World, batch: str) -> str | None:
     """Why version 2 has no predictions of the batch, which version 1 has scored."""
-    manifest = read_manifest(world.store, world.project, batch)
+    manifest = read_manifest(world.store, world.project.name, batch)
     assert manifest is not None
     champion, challenger = manifest.scored
     assert champion.failure is None

@@ -75,7 +75,7 @@ BY_LABELS = (
         cut("parcels/labels/*.parquet"),
         look_at_it,
         LabelError,
-        r"\S+: parcels/labels/2024-01-07.parquet cannot be read as Parquet; write it anew \(.*\)",
+        r"\S+: parcels/labels/2024-01-07.parquet cannot be read as Parquet; write it again \(.*\)",
     ),
     Row(
         "no label column",
@@ -136,7 +136,7 @@ BY_WHAT_IS_KEPT = (
         cut("parcels/predictions/2024-01-07/manifest.json"),
         look_at_it,
         DamagedError,
-        r"\S+: parcels/predictions/2024-01-07/manifest.json is not a manifest any more; restore it from a backup",
+        r"\S+: parcels/predictions/2024-01-07/manifest.json cannot be read as a manifest; restore it from a backup",
     ),
     Row(
         "tally cut short",

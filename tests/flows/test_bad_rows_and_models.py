@@ -61,14 +61,14 @@ BY_ROWS = (
         nothing,
         partial(score, "parcels", batch="2024-02-25"),
         BatchError,
-        r"batch 2024-02-25: \S+ holds no Parquet file below parcels/batches/2024-02-25/; lay its rows there, or correct the id",
+        r"batch 2024-02-25: \S+ holds no Parquet file below parcels/batches/2024-02-25/; put its rows there, or correct the id",
     ),
     Row(
         "no date",
         put(ROWS, batch="spring"),
         partial(score, "parcels", batch="spring"),
         BatchError,
-        r"batch spring: its id is not a date such as 2013-06-30, so its date has to be given with it: --batch-dated",
+        r"batch spring: its id is not a date such as 2013-06-30; give its date with --batch-dated",
     ),
     Row(
         "a date without its batch",
@@ -82,7 +82,7 @@ BY_ROWS = (
         nothing,
         partial(score, "parcels", batch=NEXT, batch_dated=FIRST),
         BatchError,
-        r"batch 2024-02-18: its id says that it is dated 2024-02-18, and --batch-dated says 2024-01-07; leave out --batch-dated",
+        r"batch 2024-02-18: its id has the date 2024-02-18, and --batch-dated is 2024-01-07; leave out --batch-dated",
     ),
     Row(
         "a batch that is not over",
@@ -120,7 +120,7 @@ BY_ROWS = (
         put(ROWS.drop("region")),
         score_next,
         BatchError,
-        r"batch 2024-02-18: its rows have no column 'region'; they have id, x1, x2; write it, or correct the project file",
+        r"batch 2024-02-18: its rows have no column 'region'; they have id, x1, x2; add it, or correct the project file",
     ),
     Row(
         "null id",
@@ -141,36 +141,37 @@ BY_ROWS = (
         put(ROWS.head(0)),
         score_next,
         BatchError,
-        r"batch 2024-02-18: its files hold no rows; lay its rows there, or remove it",
+        r"batch 2024-02-18: its files hold no rows; put its rows there, or remove it",
     ),
     Row(
         "no Parquet",
         bytes_in(f"parcels/batches/{NEXT}/rows.parquet"),
         score_next,
         BatchError,
-        r"batch 2024-02-18: parcels/batches/2024-02-18/rows.parquet cannot be read as Parquet; write it anew \(.*\)",
+        r"batch 2024-02-18: parcels/batches/2024-02-18/rows.parquet cannot be read as Parquet; write it again \(.*\)",
     ),
     Row(
         "rows cut short",
         cut(f"parcels/batches/{NEXT}/*.parquet"),
         score_next,
         BatchError,
-        r"batch 2024-02-18: parcels/batches/2024-02-18/rows.parquet cannot be read as Parquet; write it anew \(.*\)",
+        r"batch 2024-02-18: parcels/batches/2024-02-18/rows.parquet cannot be read as Parquet; write it again \(.*\)",
     ),
     Row(
         "files of two kinds",
         mixed,
         score_next,
         BatchError,
-        r"batch 2024-02-18: its Parquet files cannot be read as one table; write them anew, all with the same columns and types \(.*x1.*\)",
+        r"batch 2024-02-18: its Parquet files cannot be read as one table; write them again, all with the same columns and types "
+        r"\(.*x1.*\)",
     ),
     Row(
         "grown after scoring",
         grown,
         partial(score, "parcels", batch=str(FIRST)),
         BatchError,
-        r"batch 2024-01-07 was scored with 160 rows and now holds 163, not the same ones; what was scored stays: give the new rows a "
-        r"batch id of their own",
+        r"batch 2024-01-07 was scored with 160 rows and now has 163 different ones; a scored batch does not change: "
+        r"give the new rows another batch id",
     ),
 )
 

@@ -101,7 +101,7 @@ def approved(parcels: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Pr
     project = load_project("parcels")
     registry = Registry(project)
     first = enthrone(store, registry, project, version="1", since=date(2024, 1, 7), author="ada", reason="the first")
-    for batch in batches_in(store, project):
+    for batch in batches_in(store, project.name):
         score_batch(store, registry, project, first, batch, date.fromisoformat(batch))
     return project
 

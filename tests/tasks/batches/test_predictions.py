@@ -100,8 +100,8 @@ def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, staging
         Scored("3", None, (), "failed to load: OSError"),
     )
     kept = manifest("b", date(2024, 1, 7), rows=1, parts=(part,), scored=scored)
-    commit_manifest(store, project, kept)
-    read = read_manifest(store, project, "b")
+    commit_manifest(store, project.name, kept)
+    read = read_manifest(store, project.name, "b")
     assert read is not None
     assert read.scored[1:] == kept.scored[1:]
     assert read.scored[0].contender == Contender("1", "digest", 0.3, date(2023, 12, 31))  # 12 significant digits
@@ -109,26 +109,26 @@ def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, staging
 
 
 def test_an_unscored_batch_has_no_manifest(store: Store, project: Project) -> None:
-    assert read_manifest(store, project, "b") is None
-    assert manifests(store, project) == []
+    assert read_manifest(store, project.name, "b") is None
+    assert manifests(store, project.name) == []
 
 
 def test_a_batch_is_committed_once(store: Store, project: Project) -> None:
-    commit_manifest(store, project, manifest("b", date(2024, 1, 7)))
+    commit_manifest(store, project.name, manifest("b", date(2024, 1, 7)))
     with pytest.raises(AlreadyThereError):
-        commit_manifest(store, project, manifest("b", date(2024, 1, 7), champion="2"))
-    assert read_manifest(store, project, "b") == manifest("b", date(2024, 1, 7))
+        commit_manifest(store, project.name, manifest("b", date(2024, 1, 7), champion="2"))
+    assert read_manifest(store, project.name, "b") == manifest("b", date(2024, 1, 7))
 
 
 def test_scored_batches_come_by_date_and_not_by_name(store: Store, project: Project) -> None:
     days = {"b": date(2024, 1, 7), "a": date(2024, 1, 14), "c": date(2023, 12, 31), "aa": date(2024, 1, 14)}
     for batch, day in days.items():
-        commit_manifest(store, project, manifest(batch, day))
-    assert [m.batch for m in manifests(store, project)] == ["c", "b", "a", "aa"]
+        commit_manifest(store, project.name, manifest(batch, day))
+    assert [m.batch for m in manifests(store, project.name)] == ["c", "b", "a", "aa"]
 
 
 def test_a_batch_without_its_manifest_is_not_scored(store: Store, project: Project, staging: Staging) -> None:
     """What a crash before the commit left in the store counts for nothing."""
-    prefix = manifest_key(project, "b").removesuffix("/manifest.json")
+    prefix = manifest_key(project.name, "b").removesuffix("/manifest.json")
     staging.upload(store, [staging.add(f"{prefix}/1", 0, rows("a"))])
-    assert manifests(store, project) == []
+    assert manifests(store, project.name) == []

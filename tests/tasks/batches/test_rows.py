@@ -28,11 +28,11 @@ ROWS = pl.DataFrame(
 
 
 def read(store: Store, project: Project, columns: Sequence[str], batch: str = "b") -> list[pl.DataFrame]:
-    return list(open_batch(store, project, batch).chunks(columns))
+    return list(open_batch(store, project.name, batch).chunks(columns))
 
 
 def digest_of(store: Store, project: Project, batch: str = "b") -> str:
-    rows = open_batch(store, project, batch)
+    rows = open_batch(store, project.name, batch)
     total = RowDigest(rows.columns)
     for chunk in rows.chunks(rows.columns):
         total.update(chunk)
@@ -82,23 +82,23 @@ class TestReading:
         assert sum(c.height for c in read(store, project, ["id"])) == 0
 
     def test_the_batches_are_the_folders_with_parquet_files(self, store: Store, project: Project) -> None:
-        assert batches_in(store, project) == []
+        assert batches_in(store, project.name) == []
         for batch in ("2024-01-14", "2024-01-07"):
             put_batch(store, project, batch, ROWS)
             put_batch(store, project, batch, ROWS, name="more")
         store.write(f"{project.name}/batches/notes/readme.txt", b"")
-        assert batches_in(store, project) == ["2024-01-07", "2024-01-14"]
+        assert batches_in(store, project.name) == ["2024-01-07", "2024-01-14"]
 
 
 class TestFaults:
     def test_a_batch_that_is_not_there(self, store: Store, project: Project) -> None:
         with pytest.raises(BatchError, match=r"batch b: .* holds no Parquet file below parcels/batches/b/"):
-            open_batch(store, project, "b")
+            open_batch(store, project.name, "b")
 
     def test_a_folder_with_other_files_only(self, store: Store, project: Project) -> None:
         store.write(f"{project.name}/batches/b/rows.csv", b"id,x\n")
         with pytest.raises(BatchError, match="holds no Parquet file"):
-            open_batch(store, project, "b")
+            open_batch(store, project.name, "b")
 
     def test_missing_columns_are_named_with_those_that_are_there(self, store: Store, project: Project) -> None:
         put_batch(store, project, "b", ROWS)
@@ -110,7 +110,7 @@ class TestFaults:
     def test_a_file_that_is_no_parquet_is_named(self, store: Store, project: Project, data: bytes) -> None:
         store.write(f"{project.name}/batches/b/rows.parquet", data)
         with pytest.raises(BatchError, match=r"batch b: parcels/batches/b/rows.parquet cannot be read as Parquet"):
-            open_batch(store, project, "b")
+            open_batch(store, project.name, "b")
 
     def test_a_file_that_was_cut_short_is_named(self, store: Store, project: Project) -> None:
         put_batch(store, project, "b", ROWS)
@@ -139,7 +139,7 @@ class TestDates:
         with pytest.raises(BatchError) as caught:
             batch_date("2024-01-07", date(2024, 2, 1))
         assert str(caught.value) == (
-            "batch 2024-01-07: its id says that it is dated 2024-01-07, and --batch-dated says 2024-02-01; leave out --batch-dated"
+            "batch 2024-01-07: its id has the date 2024-01-07, and --batch-dated is 2024-02-01; leave out --batch-dated"
         )
 
     @pytest.mark.parametrize("week", ["2024-W02", "2024W02", "2024-W02-7"])
@@ -148,9 +148,7 @@ class TestDates:
 
     @pytest.mark.parametrize("batch", ["week-5", "", "2024-13-01"])
     def test_another_one_needs_a_date(self, batch: str) -> None:
-        with pytest.raises(
-            BatchError, match=rf"batch {batch}: its id is not a date such as .* has to be given with it"
-        ):
+        with pytest.raises(BatchError, match=rf"batch {batch}: its id is not a date such as .*; give its date with"):
             batch_date(batch)
 
 

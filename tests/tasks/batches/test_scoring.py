@@ -65,7 +65,7 @@ class TestOneBatch:
         assert champion.digest != challenger.digest
         assert champion == Contender("1", champion.digest, 0.5, None)
         assert challenger == Contender("2", challenger.digest, 0.25, week(-1))
-        assert read_manifest(store, project, str(BEGIN)) == manifest
+        assert read_manifest(store, project.name, str(BEGIN)) == manifest
 
     def test_every_object_written_is_in_the_manifest_and_in_its_folder(
         self, store: Store, registry: Registry, project: Project
@@ -89,7 +89,7 @@ class TestOneBatch:
     ) -> None:
         spy = SpyStore(store)
         score_rows(spy, registry, project, some_parcels())
-        assert spy.written[-1] == manifest_key(project, str(BEGIN))
+        assert spy.written[-1] == manifest_key(project.name, str(BEGIN))
 
     def test_a_row_is_flagged_exactly_at_the_threshold(
         self, store: Store, registry: Registry, project: Project
@@ -151,7 +151,7 @@ class TestAgain:
         put_batch(store, project, str(BEGIN), now)
         before = everything(store, project)
         with pytest.raises(
-            BatchError, match=rf"batch {BEGIN} was scored with 10 rows and now holds {count}, not the same ones"
+            BatchError, match=rf"batch {BEGIN} was scored with 10 rows and now has {count} different ones"
         ):
             score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
         assert everything(store, project) == before
@@ -159,13 +159,13 @@ class TestAgain:
     def test_a_batch_that_grows_by_a_file_is_refused(self, store: Store, registry: Registry, project: Project) -> None:
         score_rows(store, registry, project, some_parcels())
         put_batch(store, project, str(BEGIN), some_parcels(3), name="late-comers")
-        with pytest.raises(BatchError, match="give the new rows a batch id of their own"):
+        with pytest.raises(BatchError, match="give the new rows another batch id"):
             score_batch(store, registry, project, head(store, project.name), str(BEGIN), BEGIN)
 
     def test_of_two_runs_at_once_the_first_to_commit_counts(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
-        key = manifest_key(project, str(BEGIN))
+        key = manifest_key(project.name, str(BEGIN))
         first: list[Manifest] = []
         rival = InterferingStore(
             store, key, lambda: first.append(score_rows(store, registry, project, some_parcels(), day=BEGIN))

@@ -130,7 +130,7 @@ class TestChallengerFails:
         assert challenger.failure is not None
         assert re.search(failure, challenger.failure)
         assert manifest.versions() == ["1"]
-        assert read_manifest(store, project, str(BEGIN)) == manifest
+        assert read_manifest(store, project.name, str(BEGIN)) == manifest
 
     def test_one_that_never_ends_loading_is_left_behind(
         self, store: Store, project: Project, register: Register
@@ -191,7 +191,7 @@ class TestChallengerFails:
         second = score_rows(store, registry, project, some_parcels(x2=[-1000.0] * 10), week(1))
         assert first.versions() == ["1", "2"]
         assert second.versions() == ["1"]
-        assert read_manifest(store, project, str(week(0))) == first
+        assert read_manifest(store, project.name, str(week(0))) == first
 
 
 class TestChampionFails:
