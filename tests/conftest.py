@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,9 +26,32 @@ from tasks.store import DirectoryStore, Store
 
 
 @pytest.fixture(scope="session")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One SQLite MLflow for the session: its tables take seconds to make. Tests tell their models apart by name."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an MLflow in SQLite that holds nothing, to be copied: its tables take seconds to make, so one process makes them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    template = folder / "empty-mlflow.db"
+    with (folder / "empty-mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not template.exists():
+            import mlflow
+
+            unfinished = base / "unfinished-mlflow.db"
+            mlflow.MlflowClient(f"sqlite:///{unfinished}").search_experiments()
+            unfinished.rename(template)
+    return template
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> str:
+    """One SQLite MLflow for the session. Tests tell their models apart by name; what it commits need not survive the machine."""
+    from sqlalchemy import Engine, event
+
+    @event.listens_for(Engine, "connect")
+    def do_not_sync(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    return f"sqlite:///{shutil.copy(empty_mlflow, tmp_path_factory.mktemp('mlflow') / 'mlflow.db')}"
 
 
 @pytest.fixture
@@ -71,8 +96,18 @@ def register(project: Project) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """A temporary Prefect server for the session: it takes seconds to start."""
+    """A temporary Prefect server for the session: it takes seconds to start.
+
+    Without what no test of a flow asks of it: services that write to its database beside the flow that runs, until one of them
+    finds it locked, and the heartbeat, for which every flow ends by waiting up to a second.
+    """
+    from prefect.settings import temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    services = ("task_run_recorder", "event_persister", "event_logger", "triggers", "scheduler", "late_runs", "foreman")
+    off = {f"server.services.{service}.enabled": False for service in services}
+    with (
+        temporary_settings({"flows.heartbeat_frequency": None, **off}),
+        prefect_test_harness(server_startup_timeout=120),
+    ):
         yield
