@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from feeds import Feed
+from feeds import Feed, Scored
 from parcels import decisions_frame, put_batch, put_labels, register_version
 from prefect_server import PrefectServer
 from spoilt import NEVER, World, make_template, make_world
@@ -87,7 +87,12 @@ def world(template: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
+@pytest.fixture(scope="session")
+def scored_weeks(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Scored:
+    return Scored(mlflow_uri, tmp_path_factory.mktemp)
+
+
 @pytest.fixture
-def feed(project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feed:
+def feed(project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scored_weeks: Scored) -> Feed:
     monkeypatch.setenv("DETHRONE_PROJECTS", str(tmp_path))
-    return Feed(project, store, tmp_path)
+    return Feed(project, store, tmp_path, scored_weeks)

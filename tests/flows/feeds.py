@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 import yaml
 from parcels import decisions_frame, put_batch, put_frame, register_version
 
@@ -16,9 +19,9 @@ from flows.judge import judge
 from flows.score import score
 from tasks.base.project import Project
 from tasks.decisions import decisions
-from tasks.store import Store
+from tasks.store import Store, open_store
 
-__all__ = ["BETTER", "EQUAL", "FIRST", "LATER", "WEEKS", "Feed", "Spoil"]
+__all__ = ["BETTER", "EQUAL", "FIRST", "LATER", "WEEKS", "Counts", "Feed", "Scored", "Spoil"]
 
 FIRST, LATER = date(2024, 1, 7), date(2024, 6, 1)
 WEEKS = 8
@@ -33,14 +36,50 @@ EQUAL = {
     (0, 1, 1): 10,
 }
 BETTER = {**EQUAL, (1, 0, 1): 32, (1, 1, 0): 8, (0, 0, 1): 8, (0, 1, 0): 12}
+Counts = Mapping[tuple[int, ...], int]
 Spoil = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
+
+
+def in_week(counts: Counts, week: int) -> tuple[date, pl.DataFrame]:
+    """The day of the batch, and its rows with their labels, which are observed a week later."""
+    day = FIRST + timedelta(weeks=week)
+    return day, decisions_frame(counts, prefix=f"{day}-").with_columns(observed_at=pl.lit(day + timedelta(days=7)))
+
+
+class Scored:
+    """Weeks of two versions, scored by the flows once; whoever plays them with labels of its own gets a copy of the store."""
+
+    def __init__(self, mlflow_uri: str, new_folder: Callable[[str], Path]) -> None:
+        self._mlflow_uri, self._new_folder = mlflow_uri, new_folder
+        self._made: dict[tuple[Any, ...], Project] = {}
+
+    def __call__(self, counts: Counts, weeks: int) -> Project:
+        """The project whose store holds them: the same one every time."""
+        key = (*counts.items(), weeks)
+        if key not in self._made:
+            folder = self._new_folder("scored")
+            project = Project(
+                name="parcels", store=str(folder / "store"), mlflow=self._mlflow_uri, model=f"scored-{uuid.uuid4().hex[:8]}",
+                maturity_days=14,
+            )  # fmt: skip
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("DETHRONE_PROJECTS", str(folder))
+                feed = Feed(project, open_store(project.store), folder, self)
+                feed.settings()
+                feed.score(counts, weeks, as_it_is)
+            self._made[key] = project
+        return self._made[key]
 
 
 class Feed:
     """A project of two versions, to be played with labels as a feed brings them."""
 
-    def __init__(self, project: Project, store: Store, folder: Path) -> None:
-        self.project, self.store, self.folder = project, store, folder
+    def __init__(self, project: Project, store: Store, folder: Path, scored: Scored) -> None:
+        self.project, self.store, self.folder, self.scored = project, store, folder, scored
 
     def settings(self, **changes: Any) -> None:
         p = self.project
@@ -50,23 +89,33 @@ class Feed:
 
     def play(
         self,
-        counts: dict[tuple[int, ...], int],
+        counts: Counts,
         feed: Spoil,
         *,
         weeks: int = WEEKS,
-        rows: Spoil = lambda frame: frame,
+        rows: Spoil = as_it_is,
         **settings: Any,
     ) -> None:
-        """Lay down the weeks and score them; ``rows`` spoils a batch, ``feed`` its labels."""
+        """Weeks that are scored, and their labels; ``rows`` spoils a batch, ``feed`` its labels."""
+        if rows is as_it_is:
+            ready = self.scored(counts, weeks)
+            shutil.copytree(ready.store, self.project.store)
+            self.project = self.project.model_copy(update={"model": ready.model})
+            self.settings(**settings)
+        else:
+            self.settings(**settings)
+            self.score(counts, weeks, rows)
+        for week in range(weeks):
+            day, frame = in_week(counts, week)
+            put_frame(self.store, f"parcels/labels/{day}.parquet", feed(frame).drop("region", "x1", "x2", strict=False))
+
+    def score(self, counts: Counts, weeks: int, rows: Spoil) -> None:
+        """Lay down the weeks and score them."""
         for column in ("x1", "x2"):
             register_version(self.project, column)
         for week in range(weeks):
-            day = FIRST + timedelta(weeks=week)
-            frame = decisions_frame(counts, prefix=f"{day}-").with_columns(observed_at=pl.lit(day + timedelta(days=7)))
+            day, frame = in_week(counts, week)
             put_batch(self.store, self.project, str(day), rows(frame).drop("label", "observed_at"))
-            labels = feed(frame).drop("region", "x1", "x2", strict=False)
-            put_frame(self.store, f"parcels/labels/{day}.parquet", labels)
-        self.settings(**settings)
         enthrone("parcels", "1", author="test", as_of=FIRST)
         score("parcels", as_of=LATER)
 
