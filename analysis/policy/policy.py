@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from analysis.any_look.cost import CostMatrix
-from analysis.any_look.eprocess import DEFAULT_PRIOR, prior_for
+from analysis.any_look.eprocess import DEFAULT_PRIOR
 from analysis.any_look.group_sequential import Spending
 from analysis.kinds import BINARY, KINDS, MEASURE_NAMES, Kind, Measure, Task
 from analysis.tables.metrics import METRICS, OUTCOME_METRICS
@@ -102,13 +101,11 @@ class Policy(_Strict):
     )
     min_batches: int = Field(4, ge=1, description="Closed batches with evidence before any verdict but WAIT.")
     prior: float = Field(
-        DEFAULT_PRIOR, ge=1, le=200, description="a of the Beta(a, a) mixture; fixed before the data are seen."
-    )
-    planned_win_share: float | None = Field(
-        None,
-        gt=0.5,
-        le=1,
-        description="Share of the disagreements that a challenger is planned to win; sets the prior.",
+        DEFAULT_PRIOR,
+        ge=1,
+        le=200,
+        description="a of the Beta(a, a) mixture; fixed before the data are seen. For a challenger that is planned to win a share s of the "
+        "disagreements, 1 / (8 (s - 1/2)^2) - 1/2 proves it soonest.",
     )
     horizon: Horizon | None = Field(None, description="Test up to a declared end instead of for ever.")
     costs: Costs | None = Field(None, description="The cost of each kind of decision; needed where 'cost' is named.")
@@ -132,9 +129,6 @@ class Policy(_Strict):
     approval: Literal["automatic", "required"] = Field(
         "automatic", description="Whether a promotion waits until a person has approved it."
     )
-    prefer: tuple[str, ...] = Field(
-        (), description="Versions in the order to take them where the proven ones are tied."
-    )
     n_resamples: int = Field(10_000, ge=1000, le=1_000_000, description="Bootstrap replicates.")
 
     @model_validator(mode="before")
@@ -144,9 +138,6 @@ class Policy(_Strict):
             return settings
         kind = KINDS.get(settings.get("task", "binary"), BINARY)
         filled = {"primary": kind.primary, **settings}
-        share = settings.get("planned_win_share")
-        if isinstance(share, (int, float)) and 0.5 < share <= 1:
-            filled.setdefault("prior", prior_for(share))
         outcomes_only = settings.get("unlabelled") == "worst_case" or settings.get("sampling") is not None
         usual = {m: v for m, v in kind.guardrails.items() if not outcomes_only or kind.measures[m].counts_outcomes}
         filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
@@ -215,8 +206,6 @@ class Policy(_Strict):
         if self.largest_error:
             faults += self._faults_of_clipping(self.largest_error)
         faults += self._faults_of_costs(named)
-        if self.planned_win_share is not None and not math.isclose(self.prior, prior_for(self.planned_win_share)):
-            faults.append("prior and planned_win_share both set the prior; keep one of them")
         if not self.kind.decides:
             faults += self._faults_of_the_task()
         elif self.unlabelled != "refuse":
@@ -265,8 +254,6 @@ class Policy(_Strict):
             faults.append(f"costs need {needs}")
         if self.unlabelled != "refuse":
             faults.append(f"unlabelled: {self.unlabelled} needs {needs}")
-        if self.planned_win_share is not None and not self.kind.outcome_metrics():
-            faults.append("planned_win_share is a share of disagreements, which a regression has not; remove it")
         return faults
 
     def _faults_of_missing_labels(self, named: Sequence[str]) -> list[str]:

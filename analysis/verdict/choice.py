@@ -42,19 +42,13 @@ def choose(
     """Rank by the lower limit of the gain; whoever does not differ from the first head to head is tied with it.
 
     Two differ if a two-sided test of the primary metric on the rows that both scored has p < 0.05: McNemar's mid-p
-    for shares of rows, else difference over standard error. Among the tied the policy's order of preference decides,
-    else the higher lower limit.
+    for shares of rows, else difference over standard error. Among the tied the higher lower limit decides too.
     """
     ranked = sorted(candidates, key=lambda c: -c.low)
     first = ranked[0]
     tied = [first.version]
     if head_to_head:
         tied += [c.version for c in ranked[1:] if _p_value(head_to_head(first.version, c.version), policy) >= TIE_LEVEL]
-    preferred = next((v for v in policy.prefer if v in tied), None)
-    if preferred and len(tied) > 1:
-        return Choice(
-            preferred, tuple(tied), f"tied head to head with {_others(tied, preferred)}, and preferred by the policy"
-        )
     others = _others([c.version for c in ranked], first.version)
     tie = f"; head to head it is tied with {_others(tied, first.version)}" if len(tied) > 1 else ""
     return Choice(

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from analysis.evidence import Contender, Feed
+from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.policy.rules import RULES
 from analysis.tables.record import plain
@@ -25,6 +26,8 @@ __all__ = [
     "known_allowances",
     "label_values",
     "make_basis",
+    "recorded_policy",
+    "retired_setting",
 ]
 
 
@@ -135,3 +138,16 @@ def make_basis(
     )
     assert isinstance(value, dict)
     return value
+
+
+_RETIRED = ("planned_win_share", "prefer")
+
+
+def recorded_policy(basis: Mapping[str, Any]) -> Policy:
+    """The policy of a decision, without settings that are no more. ``planned_win_share`` only set the prior, which is on record too."""
+    return Policy.model_validate({k: v for k, v in basis["policy"].items() if k not in _RETIRED})
+
+
+def retired_setting(basis: Mapping[str, Any]) -> str | None:
+    """A setting that is no more and could have decided among proven challengers, if the decision was taken with it."""
+    return "prefer" if basis["policy"].get("prefer") else None

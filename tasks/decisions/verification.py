@@ -12,14 +12,13 @@ from typing import Any
 import polars as pl
 
 from analysis.evidence import BatchTally
-from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.policy.rules import FIRST_RULES, RULES
 from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, contender_of, parse_manifest
-from tasks.decisions.basis import feed_of
+from tasks.decisions.basis import feed_of, recorded_policy, retired_setting
 from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
 from tasks.decisions.looks import UnknownDecisionError, judge_all, read_decision
 from tasks.reigns import LogError, reigns
@@ -51,7 +50,7 @@ def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[st
         return faults  # a judgement of other inputs would differ for that reason alone
     if record["evidence_digest"] != digest(record["basis"]):
         return [f"decision {decision_id}: its record contradicts itself"]
-    if _rules(record) != RULES:
+    if _rules(record) != RULES or retired_setting(record["basis"]):
         return []
     again = _replay(store, record)
     if canonical_json(again) != canonical_json(record["judgement"]):
@@ -67,8 +66,15 @@ def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[st
 def taken_by_other_rules(store: Store, project: Project, decision_id: str | None = None) -> list[str]:
     """Decisions, or one, that other rules than this code's have taken, a sentence each: their verdicts cannot be computed again here."""
     chosen = [decision_id] if decision_id else decision_ids(store, project)
-    numbers = {i: _rules(read_decision(store, project, i)) for i in chosen}
-    return [f"decision {i} was taken by other rules ({n}, now {RULES})" for i, n in numbers.items() if n != RULES]
+    others = []
+    for i in chosen:
+        record = read_decision(store, project, i)
+        number, retired = _rules(record), retired_setting(record["basis"])
+        if number != RULES:
+            others.append(f"decision {i} was taken by other rules ({number}, now {RULES})")
+        elif retired:
+            others.append(f"decision {i} was taken with the setting '{retired}', which is no more")
+    return others
 
 
 def _rules(record: Mapping[str, Any]) -> int:
@@ -128,7 +134,7 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
         [contender_of(c) for c in basis["challengers"]],
         [_tally(store, b) for b in basis["batches"]],
         sum(w["rows"] for w in record["waiting"]),
-        Policy.model_validate(basis["policy"]),
+        recorded_policy(basis),
         seed=record["seed"],
         allowances={v: Allowance(**a) for v, a in basis["allowances"].items()},
         departed=[(contender_of(d["contender"]), Allowance(**d["allowance"])) for d in basis["departed"]],

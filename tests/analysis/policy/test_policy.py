@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from analysis.any_look.eprocess import prior_for
 from analysis.policy import Costs, Horizon, Policy
 from analysis.tables.record import plain
 
@@ -46,7 +45,6 @@ def test_the_defaults_are_those_of_a_weekly_judgement() -> None:
         {"costs": {"fp": math.inf, "fn": 1}},
         {"horizon": {"disagreements": 19}},
         {"horizon": {"disagreements": 100, "spending": "evenly"}},
-        {"planned_win_share": 0.5},
         {"unlabelled": "guess"},
         {"guardrails": {"precision": 0}},
         {"guardrails": {"precision": 1}},
@@ -86,7 +84,6 @@ def test_refused_values(value: dict[str, Any]) -> None:
         {"n_resamples": 1000},
         {"n_resamples": 1_000_000},
         {"horizon": Horizon(disagreements=20)},
-        {"planned_win_share": 1.0},
         {"task": "regression", "largest_error": 1e-60, "guardrails": {}},
         {"task": "regression", "largest_error": 1e60},
         {"costs": Costs(fp=0.2, fn=0.5)},
@@ -177,7 +174,6 @@ def test_a_default_guardrail_gives_way_to_a_primary_metric() -> None:
             "unlabelled: worst_case needs decisions of 0 and 1; the task is regression",
         ),
         ("multiclass", {"unlabelled": "begg_greenes"}, "unlabelled: begg_greenes needs decisions of 0 and 1"),
-        ("regression", {"planned_win_share": 0.6}, "a share of disagreements, which a regression has not; remove it"),
         ("regression", {"horizon": {"disagreements": 100}}, "which squared_error has not; remove horizon$"),
         ("multiclass", {"primary": "macro_f1", "horizon": {"disagreements": 100}}, "or choose one of accuracy$"),
         (
@@ -215,11 +211,6 @@ def test_the_usual_guardrails_are_those_that_an_assumption_about_labels_covers()
     assert Policy(unlabelled="worst_case", segment_guardrails={"recall": 0.1}).segment_guardrails == {"recall": 0.1}
 
 
-@pytest.mark.parametrize("share", [0.55, 0.65, 1.0, 1])
-def test_a_planned_win_share_sets_the_prior(share: float) -> None:
-    assert Policy(planned_win_share=share).prior == prior_for(share)
-
-
 @pytest.mark.parametrize("error", [9e-61, 1.1e60])
 def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
     with pytest.raises(ValidationError, match=f"an error lies between 1e-60 and 1e60, not {error:g}".replace("+", ".")):
@@ -239,10 +230,6 @@ def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
         (
             {"costs": {"fp": 1, "fn": 4}, "guardrails": {"cost": 4}},
             "two decisions on a row differ by at most 4 in cost; ask for less than that",
-        ),
-        (
-            {"prior": 5, "planned_win_share": 0.65},
-            "prior and planned_win_share both set the prior; keep one of them",
         ),
         *(
             (

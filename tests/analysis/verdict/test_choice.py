@@ -1,4 +1,4 @@
-"""Choosing among challengers that are all proven: the lower limit, head to head, and the policy's preference."""
+"""Choosing among challengers that are all proven: the lower limit, and who is tied head to head."""
 
 from __future__ import annotations
 
@@ -35,30 +35,15 @@ def test_the_highest_lower_limit_leads_where_nobody_is_compared_head_to_head() -
     assert "highest lower limit, above version 2, version 4" in found.reason
 
 
-@pytest.mark.parametrize(
-    ("prefer", "apart", "version", "tied"),
-    [
-        ((), {"2", "4"}, "3", ("3",)),
-        ((), {"4"}, "3", ("3", "2")),
-        (("2",), {"4"}, "2", ("3", "2")),
-        (("4", "2"), {"4"}, "2", ("3", "2")),
-        (("4", "2"), set(), "4", ("3", "2", "4")),
-        (("3", "2"), set(), "3", ("3", "2", "4")),
-        (("9",), set(), "3", ("3", "2", "4")),
-    ],
-)
-def test_among_the_tied_the_policys_order_decides(
-    prefer: tuple[str, ...], apart: set[str], version: str, tied: tuple[str, ...]
-) -> None:
-    found = choose(CANDIDATES, Policy(prefer=prefer), duel(apart))  # type: ignore[arg-type]
-    assert (found.version, found.tied) == (version, tied)
-    if version != "3":
-        assert "preferred by the policy" in found.reason
+@pytest.mark.parametrize(("apart", "tied"), [({"2", "4"}, ("3",)), ({"4"}, ("3", "2")), (set(), ("3", "2", "4"))])
+def test_the_highest_lower_limit_leads_whoever_is_tied_with_it(apart: set[str], tied: tuple[str, ...]) -> None:
+    choice = choose(CANDIDATES, Policy(), duel(apart))  # type: ignore[arg-type]
+    assert (choice.version, choice.tied) == ("3", tied)
 
 
 @pytest.mark.parametrize("primary", ["f1", "precision"])
 def test_what_does_not_count_wins_is_compared_by_its_standard_error(primary: str) -> None:
-    policy = Policy.model_validate({"primary": primary, "guardrails": {}, "prefer": ["2"]})
+    policy = Policy.model_validate({"primary": primary, "guardrails": {}})
     assert choose(CANDIDATES, policy, duel({"4"})).tied == ("3", "2")  # type: ignore[arg-type]
     nothing = evidence(PairedCounts(), challenger="2")
     assert choose(CANDIDATES[:2], policy, lambda _a, _b: nothing).tied == ("3", "2")
@@ -67,35 +52,28 @@ def test_what_does_not_count_wins_is_compared_by_its_standard_error(primary: str
 def test_judge_says_how_it_chose_among_several() -> None:
     good, better = PairedCounts((1800, 10, 10, 30, 10, 20, 6, 150)), PairedCounts((1800, 10, 10, 30, 10, 22, 6, 148))
     both = [evidence(*[good] * 10), evidence(*[better] * 10, challenger="3")]
-    policy = Policy(guardrails={}, prefer=("2",))
+    policy = Policy(guardrails={})
     alone = judge(both, policy, seed=0)
     tied = judge(both, policy, seed=0, head_to_head=lambda _a, _b: evidence(TIED))
-    assert (alone.promote, tied.promote) == ("3", "2")
+    assert (alone.promote, tied.promote) == ("3", "3")
     assert tied.choice is not None
     assert tied.choice.tied == ("3", "2")
     assert judge(both[:1], policy, seed=0).choice is None
 
 
 @pytest.mark.parametrize(
-    ("prefer", "apart", "reason"),
+    ("apart", "reason"),
     [
-        (("3",), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
-        ((), {"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
-        (
-            (),
-            {"4"},
-            "it has the highest lower limit, above version 2, version 4; head to head it is tied with version 2",
-        ),
-        (("4",), set(), "tied head to head with version 3, version 2, and preferred by the policy"),
-        (("3",), {"4"}, "tied head to head with version 2, and preferred by the policy"),
+        ({"2", "4"}, "it has the highest lower limit, above version 2, version 4"),
+        ({"4"}, "it has the highest lower limit, above version 2, version 4; head to head it is tied with version 2"),
     ],
 )
-def test_the_reason_names_all_that_decided(prefer: tuple[str, ...], apart: set[str], reason: str) -> None:
-    assert choose(CANDIDATES, Policy(prefer=prefer), duel(apart)).reason == reason  # type: ignore[arg-type]
+def test_the_reason_names_all_that_decided(apart: set[str], reason: str) -> None:
+    assert choose(CANDIDATES, Policy(), duel(apart)).reason == reason  # type: ignore[arg-type]
 
 
 def test_the_only_one_is_chosen_for_that() -> None:
-    assert choose(CANDIDATES[:1], Policy(prefer=("2",)), None).reason == "it is the only one"
+    assert choose(CANDIDATES[:1], Policy(), None).reason == "it is the only one"
 
 
 def are_tied(counts: PairedCounts, policy: Policy = Policy()) -> bool:  # noqa: B008  (it cannot be changed)

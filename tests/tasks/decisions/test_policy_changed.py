@@ -44,7 +44,6 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
     ({"horizon": {"disagreements": 100}, "min_gain": 0}, [
         "horizon.disagreements: none -> 100", "horizon.spending: none -> obrien-fleming", "min_gain: 0.9 -> 0.0",
     ]),
-    ({"prefer": ("2",)}, ["prefer: none -> ['2']"]),
     ({"error_budget": "family"}, ["error_budget: reign -> family"]),
 ]  # fmt: skip
 

@@ -10,12 +10,12 @@ from parcels import put_labels
 from weeks import BETTER, EQUAL, WORSE, everything, found, judged, look_on, play_week, week
 
 from analysis.policy import Policy
-from analysis.tables.record import canonical_json
+from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
 from tasks.decisions import record
 from tasks.decisions.decision_log import DecisionLogError, decision_ids, enter, entries
 from tasks.decisions.promotion import promote
-from tasks.decisions.verification import verify_all, verify_decision
+from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.models.registry import Registry
 from tasks.store import Store
 
@@ -127,6 +127,25 @@ def test_a_verdict_that_does_not_follow_from_its_inputs_is_found(
     (fault,) = verify_decision(store, project, "forged")
     assert fault.startswith("decision forged: its policy, tallies and seed give another judgement now")
     assert verify_decision(store, project, taken.id) == []
+
+
+@pytest.mark.usefixtures("versions")
+def test_settings_that_are_no_more_do_not_stop_a_decision_from_being_checked(
+    store: Store, registry: Registry, project: Project
+) -> None:
+    """Unset, they decided nothing; an order of preference that was set may have chosen the winner, so it is told."""
+    taken = judged(store, registry, project, EQUAL)
+    for decision, prefer in (("unset", []), ("preferred", ["2"])):
+        old = json.loads(canonical_json(taken.record))
+        old["id"] = decision
+        old["basis"]["policy"] |= {"prefer": prefer, "planned_win_share": None}
+        old["evidence_digest"] = digest(old["basis"])
+        store.create(f"parcels/decisions/{decision}.json", canonical_json(old))
+        enter(store, project, decision, canonical_json(old), new=True)
+        assert verify_decision(store, project, decision) == []
+    assert taken_by_other_rules(store, project) == [
+        "decision preferred was taken with the setting 'prefer', which is no more"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["tallies", "predictions"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analysis.any_look.eprocess import prior_for
 from analysis.any_look.planning import connor, e_process_pairs
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
@@ -75,10 +76,10 @@ def test_other_metrics_count_their_own_rows(primary: str, disagreement: float, p
 
 
 def test_the_projects_own_alpha_and_prior_are_those_of_its_e_process() -> None:
-    found = sizes(scenario(), Policy(guardrails={}, planned_win_share=0.7), 0.01)
+    found = sizes(scenario(), Policy(guardrails={}, prior=prior_for(0.7)), 0.01)
     assert found is not None
     assert found.even is not None
-    tuned = Policy(planned_win_share=0.7).prior
+    tuned = prior_for(0.7)
     assert found.even.disagreements == e_process_pairs(0.7, alpha=0.01, prior=tuned, horizon=1000).half
 
 
