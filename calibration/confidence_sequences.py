@@ -10,7 +10,7 @@ from analysis.any_look.asymptotic import MIN_DISCORDANT
 from analysis.any_look.eprocess import confidence_sequence, log_e_array
 from analysis.any_look.process import AsymptoticProcess
 from analysis.tables.metrics import Difference, difference
-from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST
+from analysis.verdict.process_choice import LOOKS_UNTIL_TIGHTEST
 from calibration.cells import Cell, Part, Table, agree, share, sized
 from calibration.records import Ints, Record, World, constant, play
 from calibration.rules import ALPHA, Bools, asymptotic_reached, positives_only

@@ -11,7 +11,6 @@ from analysis.evidence import Evidence
 from analysis.policy import Policy
 from analysis.seasons.simulate import evidence_of
 from analysis.verdict.guardrails import guardrail
-from analysis.verdict.proof import total_outcomes
 from calibration.cells import Cell, Part, Table, share, sized
 
 __all__ = ["GUARDRAIL_SHOCKS", "HELD", "SHIPPED"]
@@ -41,7 +40,7 @@ def measure(rng: np.random.Generator, name: str, runs: int, rows: int, mean: flo
         whole = _year(rng, rows, mean, sd)
         for batch in whole.batches[_POLICY.min_batches - 1 :]:
             seen = whole.until(batch.date)
-            rows_hold = OutcomeProcess(total_outcomes(seen, "accuracy"), _POLICY.prior).log_e(-_MARGIN) >= math.log(20)
+            rows_hold = OutcomeProcess(seen.total_outcomes("accuracy"), _POLICY.prior).log_e(-_MARGIN) >= math.log(20)
             by_rows[run] |= rows_hold
             shipped[run] = shipped[run] or (
                 rows_hold and guardrail(seen, "accuracy", _MARGIN, _POLICY).status == "held"

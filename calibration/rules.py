@@ -22,7 +22,8 @@ from analysis.any_look.process import AsymptoticProcess
 from analysis.one_look.mcnemar import mcnemar
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference, Floats, difference
-from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, UNEVEN_LEVEL
+from analysis.verdict.process_choice import LOOKS_UNTIL_TIGHTEST
+from analysis.verdict.proof import UNEVEN_LEVEL
 from calibration.cells import agree
 from calibration.records import Ints, Record
 

@@ -139,6 +139,11 @@ class Evidence:
             return list(self.entities.batches[name])
         return [b.counts.outcomes(name) for b in self.batches]
 
+    def total_outcomes(self, name: str) -> PairedOutcomes:
+        """The same over all batches."""
+        parts = self.outcomes(name)
+        return PairedOutcomes(sum(p.wins for p in parts), sum(p.losses for p in parts), sum(p.ties for p in parts))
+
     def until(self, day: date) -> Evidence:
         """What was known after the batches dated up to ``day``."""
         seen = [i for i, b in enumerate(self.batches) if b.date <= day]

@@ -22,7 +22,7 @@ from analysis.policy.budget import allowance
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.metrics import Difference, difference
 from analysis.verdict.judge import Verdict, judge
-from analysis.verdict.proof import process
+from analysis.verdict.process_choice import process
 
 __all__ = [
     "DETHRONE", "NAIVE_RULES", "Outcome", "Replay", "Rule", "Switch", "bootstrap_rule", "leader_on", "loss_rule", "mcnemar_rule",

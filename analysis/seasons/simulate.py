@@ -23,7 +23,7 @@ from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
 from analysis.tables.metrics import METRICS, Floats, paired_metric
 from analysis.verdict.judge import judge, own_policy
-from analysis.verdict.proof import process, total_outcomes
+from analysis.verdict.process_choice import process
 
 __all__ = ["Promotions", "Scenario", "Trial", "draw", "evidence_of", "play", "trial_of_policy", "trial_of_rule"]
 
@@ -211,7 +211,7 @@ def _may_pass(evidence: Evidence, policy: Policy) -> bool:
     if len(evidence.batches) < policy.min_batches:
         return False
     if policy.horizon:
-        if mcnemar(total_outcomes(evidence, policy.primary)).p_value >= policy.alpha:
+        if mcnemar(evidence.total_outcomes(policy.primary)).p_value >= policy.alpha:
             return False
         planned = planned_look(evidence.outcomes(policy.primary), policy.horizon, alpha=policy.alpha)
         if planned is None or not planned.crossed:

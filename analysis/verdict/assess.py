@@ -36,7 +36,8 @@ from analysis.tables.metrics import METRICS, Difference
 from analysis.tables.pair_table import PairTable
 from analysis.verdict.guardrails import Guardrail, SegmentGuardrail, guardrail, segment_guardrails
 from analysis.verdict.label_checks import LabelChecks, label_checks
-from analysis.verdict.proof import batch_process, process, total_outcomes, under_assumption, unevenness, varies
+from analysis.verdict.process_choice import under_assumption
+from analysis.verdict.proof import Proof
 
 __all__ = ["RECENT_BATCHES", "Measured", "measure", "shown_metric"]
 
@@ -88,31 +89,31 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     """Compute every number on one pair from its evidence."""
     assumed, level, kind = under_assumption(evidence, policy), 1 - 2 * policy.alpha, policy.kind
     counts, primary, shown, sampled = assumed.counts, policy.primary, shown_metric(policy), policy.sampling is not None
-    primary_process = process(evidence, primary, policy)
-    batches = batch_process(evidence, primary, policy)
+    proof = Proof(evidence, primary, policy)
+    own = proof.process
     segments = assumed.segments if kind.right_or_wrong and not sampled else {}
     right_or_wrong = {key: table.as_recorded() for key, table in segments.items()}
     forest = segment_forest(right_or_wrong, shown, confidence_level=level)
     details = kind.details(counts, lambda name: merge_losses(scores_of(assumed.batches, name)), level)
     return Measured(
         counts=counts,
-        pairs=total_outcomes(assumed, shown),
-        method=primary_process if isinstance(primary_process, Undefined) else primary_process.method,
-        log_e=0.0 if isinstance(primary_process, Undefined) else primary_process.log_e(policy.min_gain),
-        interval=primary_process if isinstance(primary_process, Undefined) else primary_process.interval(policy.alpha),
+        pairs=assumed.total_outcomes(shown),
+        method=own if isinstance(own, Undefined) else own.method,
+        log_e=0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain),
+        interval=own if isinstance(own, Undefined) else own.interval(policy.alpha),
         planned=planned_look(assumed.outcomes(shown), policy.horizon, alpha=policy.alpha) if policy.horizon else None,
-        mcnemar={} if sampled else {name: mcnemar(total_outcomes(assumed, name)) for name in kind.outcome_metrics()},
+        mcnemar={} if sampled else {name: mcnemar(assumed.total_outcomes(name)) for name in kind.outcome_metrics()},
         paired_interval=_interval_at_one_look(assumed, details.losses, policy),
         metrics={name: total_difference(assumed, name, policy) for name in _shown_measures(assumed, policy)},
         recent=total_difference(replace(assumed, batches=_newest(assumed)), primary, policy),
         bootstrap=_bootstrap(assumed, policy, rng),
         guardrails=tuple(guardrail(evidence, name, margin, policy) for name, margin in policy.guardrails.items()),
         segment_guardrails=segment_guardrails(evidence, policy),
-        overdispersion=unevenness(evidence, primary, policy),
-        uneven=varies(evidence, primary, policy),
-        log_e_batch_unit=batches.log_e(policy.min_gain),
-        log_e_batch_unit_reverse=batches.log_e_reverse(policy.min_gain),
-        labels=label_checks(evidence, primary_process, policy),
+        overdispersion=proof.overdispersion,
+        uneven=proof.uneven,
+        log_e_batch_unit=proof.batches.log_e(policy.min_gain),
+        log_e_batch_unit_reverse=proof.batches.log_e_reverse(policy.min_gain),
+        labels=label_checks(evidence, own, policy),
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
         reversals=tuple(reversals(segments)) if kind.decides else (),

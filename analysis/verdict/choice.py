@@ -12,7 +12,6 @@ from analysis.evidence.gains import rows_count_alike, total_difference
 from analysis.one_look.mcnemar import mcnemar
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.verdict.proof import total_outcomes
 
 __all__ = ["TIE_LEVEL", "Candidate", "Choice", "choose"]
 
@@ -61,7 +60,7 @@ def choose(
 def _p_value(evidence: Evidence, policy: Policy) -> float:
     """Two-sided, of any difference in the primary metric."""
     if policy.measure(policy.primary).counts_outcomes and rows_count_alike(evidence.batches, policy):
-        return mcnemar(total_outcomes(evidence, policy.primary), alternative="two-sided").p_value
+        return mcnemar(evidence.total_outcomes(policy.primary), alternative="two-sided").p_value
     difference = total_difference(evidence, policy.primary, policy)
     if isinstance(difference, Undefined) or difference.standard_error == 0:
         return 1.0

@@ -13,7 +13,8 @@ from analysis.evidence import Evidence
 from analysis.one_look.multiplicity import holm
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.verdict.proof import batch_process, process, under_assumption, varies
+from analysis.verdict.process_choice import under_assumption
+from analysis.verdict.proof import Proof
 
 __all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
 
@@ -55,15 +56,13 @@ class SegmentGuardrail:
 
 def guardrail(evidence: Evidence, name: str, margin: float, policy: Policy) -> Guardrail:
     """Test non-inferiority within the margin, and its reverse, at the policy's alpha."""
-    own = process(evidence, name, policy)
+    proof = Proof(evidence, name, policy)
+    own = proof.process
     if isinstance(own, Undefined):
         return Guardrail(name, margin, own, 0.0, 0.0, None, None, "open")
     rows = _both_directions(own, -margin)
-    units = (
-        _both_directions(batch_process(evidence, name, policy), -margin)
-        if _units(evidence, own, name, policy)
-        else None
-    )
+    beside = own.method != "batches" and proof.uneven  # batches have to carry the proof too, unless they do already
+    units = _both_directions(proof.batches, -margin) if beside else None
     forward, reverse = rows if units is None else np.minimum(rows, units)
     threshold = -math.log(policy.alpha)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
@@ -73,11 +72,6 @@ def guardrail(evidence: Evidence, name: str, margin: float, policy: Policy) -> G
 
 def _both_directions(own: Process, null_gain: float) -> tuple[float, float]:
     return own.log_e(null_gain), own.log_e_reverse(null_gain)
-
-
-def _units(evidence: Evidence, own: Process, name: str, policy: Policy) -> bool:
-    """Whether batches have to carry the proof beside what is not a process of batches already."""
-    return own.method != "batches" and varies(evidence, name, policy)
 
 
 def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuardrail, ...]:

@@ -21,7 +21,7 @@ from analysis.verdict.assess import Measured, measure
 from analysis.verdict.checks import Check, checks, e_text
 from analysis.verdict.choice import Candidate, Choice, choose
 from analysis.verdict.outlook import outlook_of
-from analysis.verdict.proof import process
+from analysis.verdict.process_choice import process
 from analysis.verdict.validity import reasons_against
 
 __all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy"]

@@ -15,7 +15,7 @@ from analysis.evidence.gains import total_difference
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.verdict.assess import Measured
-from analysis.verdict.proof import LOOKS_UNTIL_TIGHTEST, batch_process, process, under_assumption
+from analysis.verdict.process_choice import LOOKS_UNTIL_TIGHTEST, batch_process, process, under_assumption
 
 __all__ = ["outlook_of"]
 

@@ -1,186 +1,73 @@
-"""Which evidence process a measure gets, given the data's structure and the policy."""
+"""The evidence on one measure of one pair: its process, the batches as units, and whether these have to carry the proof too."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from functools import cached_property
 
 import numpy as np
 
-from analysis.any_look.asymptotic import MIN_DISCORDANT
-from analysis.any_look.batch_unit import (
-    BatchGains,
-    Overdispersion,
-    effective_batches,
-    heterogeneity,
-    outcome_gains,
-    overdispersion,
-)
-from analysis.any_look.process import (
-    AsymptoticProcess,
-    BatchProcess,
-    CostProcess,
-    LossProcess,
-    Method,
-    OutcomeProcess,
-    PrecisionProcess,
-    Process,
-    SampledProcess,
-    WorstCaseProcess,
-)
-from analysis.any_look.sampled import outcome_payoffs, sampled_gains
+from analysis.any_look.batch_unit import Overdispersion, effective_batches, heterogeneity, overdispersion
+from analysis.any_look.process import BatchProcess, Process, WorstCaseProcess
+from analysis.any_look.sampled import outcome_payoffs
 from analysis.evidence import Evidence, scores_of
-from analysis.evidence.gains import batch_differences, is_corrected, rows_count_alike, total_difference
-from analysis.kinds.score_sums import merge_losses
+from analysis.evidence.gains import batch_differences, rows_count_alike
 from analysis.policy import Policy
-from analysis.tables.counts import PairedOutcomes, Undefined
+from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
+from analysis.verdict.process_choice import batch_process, both_ways, process
 
-__all__ = [
-    "LOOKS_UNTIL_TIGHTEST",
-    "UNEVEN_LEVEL",
-    "batch_process",
-    "process",
-    "total_outcomes",
-    "under_assumption",
-    "unevenness",
-    "varies",
-]
+__all__ = ["UNEVEN_LEVEL", "Proof", "batch_overdispersion", "is_uneven"]
 
-LOOKS_UNTIL_TIGHTEST = 13  # a quarter of weekly batches
 UNEVEN_LEVEL = 0.2
 """At .05 a shared shock of sd .2, one batch of half the rows, or rows that stand ten times, are false promotions in .08 to .17."""
 
 
-def under_assumption(evidence: Evidence, policy: Policy) -> Evidence:
-    """The evidence under what the policy assumes about missing labels."""
-    return evidence.assuming_the_worst() if policy.unlabelled == "worst_case" else evidence
+class Proof:
+    """What the evidence proves about the gain in one measure. Each part is computed once, when somebody asks for it."""
+
+    def __init__(self, evidence: Evidence, name: str, policy: Policy) -> None:
+        self._about = evidence, name, policy
+
+    @cached_property
+    def process(self) -> Process | Undefined:
+        """Its evidence process."""
+        return process(*self._about)
+
+    @cached_property
+    def batches(self) -> BatchProcess | WorstCaseProcess:
+        """The process of the batches as units."""
+        return batch_process(*self._about)
+
+    @cached_property
+    def overdispersion(self) -> Overdispersion | Undefined:
+        """Whether the lead varies between batches more than chance allows, as a test."""
+        return batch_overdispersion(*self._about)
+
+    @cached_property
+    def uneven(self) -> bool:
+        """Whether the batches have to carry the proof beside the rows."""
+        return is_uneven(*self._about)
 
 
-def process(evidence: Evidence, name: str, policy: Policy) -> Process | Undefined:
-    """The evidence process of the gain in ``name``: that of its measure, unless policy or rows ask for another one.
-
-    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses, labels of rows that
-    were chosen with known probabilities. Batches as units where the policy says so, for rank metrics, and for what is not a share of
-    rows where rows share entities. Else asymptotic, which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels
-    corrected by Begg and Greenes are asymptotic too. Where the policy assumes the worst, evidence for the challenger and against it is
-    what no missing label could undo.
-    """
-    measure = policy.measure(name)
-    if policy.unlabelled == "worst_case" and measure.counts_outcomes and not evidence.entities:
-        return WorstCaseProcess(*(_bounded(e, name, policy) for e in _both_ways(evidence, policy)))
-    if policy.unit == "batch" or (evidence.entities and not measure.counts_outcomes):
-        return batch_process(evidence, name, policy)
-    if policy.sampling:
-        return _sampled(evidence, name, policy, policy.sampling.heaviest)
-    if measure.family == "decisions" and is_corrected(evidence.batches, policy):
-        return _asymptotic(evidence, name, policy)
-    return _process_of_the_measure(evidence, measure, policy)
-
-
-def _process_of_the_measure(evidence: Evidence, measure: Measure, policy: Policy) -> Process | Undefined:
-    name = measure.name
-    match measure.process:
-        case "batches":
-            return batch_process(evidence, name, policy)
-        case "outcomes":
-            units: Method = "entities" if evidence.entities else "rows"
-            return OutcomeProcess(total_outcomes(evidence, name), policy.prior, units)
-        case "precision":
-            return PrecisionProcess(evidence.counts, policy.prior)
-        case "npv":
-            return PrecisionProcess(evidence.counts.flip(), policy.prior)
-        case "cost":
-            assert policy.costs is not None
-            return CostProcess(evidence.counts, policy.costs.matrix, policy.prior)
-        case "asymptotic":
-            bound = measure.bound(policy.largest_error)
-            if bound is not None:
-                return LossProcess(merge_losses(scores_of(evidence.batches, name)), bound)
-            return _asymptotic(evidence, name, policy)
-        case _:
-            assert_never(measure.process)
-
-
-def _sampled(evidence: Evidence, name: str, policy: Policy, heaviest: tuple[float, float]) -> SampledProcess:
-    if name == "cost":
-        assert policy.costs is not None
-        costs = policy.costs.matrix
-        return SampledProcess(evidence.sampled, tuple(costs.saved().tolist()), costs.span, heaviest, policy.prior)
-    return SampledProcess(evidence.sampled, tuple(outcome_payoffs(name).tolist()), 1.0, heaviest, policy.prior)
-
-
-def _both_ways(evidence: Evidence, policy: Policy) -> tuple[Evidence, ...]:
-    """The evidence as it is, or at its worst and its best where the policy assumes the worst of missing labels."""
-    if policy.unlabelled != "worst_case":
-        return (evidence,)
-    return evidence.assuming_the_worst(), evidence.assuming_the_best()
-
-
-def _bounded(evidence: Evidence, name: str, policy: Policy) -> OutcomeProcess:
-    """Rows without a label on which the two decide alike are ties, if they count for the metric at all."""
-    ties = evidence.counts.unlabelled_rows
-    return OutcomeProcess(total_outcomes(evidence, name), policy.prior, maybe_ties=ties)
-
-
-def _asymptotic(evidence: Evidence, name: str, policy: Policy) -> AsymptoticProcess | Undefined:
-    """Tightest after a quarter's worth of batches as large as the first."""
-    measure, difference = policy.measure(name), total_difference(evidence, name, policy)
-    if isinstance(difference, Undefined):
-        return difference
-    if measure.beside_tally:
-        sizes = [s.n for s in scores_of(evidence.batches, name)]
-        differing = sum(sizes)
-    else:
-        sizes = [b.counts.n for b in evidence.batches]
-        differing = evidence.counts.outcomes("accuracy").discordant
-    if differing < MIN_DISCORDANT:
-        units = "labelled rows" if measure.beside_tally else "disagreements"
-        return Undefined(f"fewer than {MIN_DISCORDANT} {units}, too few for an asymptotic statement")
-    if difference.standard_error == 0:
-        return Undefined(f"{name} differs by the same amount on every row, so there is no spread to judge it by")
-    gain = measure.sign * difference.value
-    return AsymptoticProcess(gain, difference.standard_error, sum(sizes), sizes[0] * LOOKS_UNTIL_TIGHTEST, policy.alpha)
-
-
-def batch_process(evidence: Evidence, name: str, policy: Policy) -> BatchProcess | WorstCaseProcess:
-    """Batches as units: the gain of each over the scale of ``BatchGains`` for shares of rows, else over its standard error.
-
-    There a batch without a standard error says nothing.
-    """
-    each = [_batch_process(e, name, policy) for e in _both_ways(evidence, policy)]
-    return each[0] if len(each) == 1 else WorstCaseProcess(*each)
-
-
-def _batch_process(evidence: Evidence, name: str, policy: Policy) -> BatchProcess:
-    measure = policy.measure(name)
-    if measure.counts_outcomes and policy.sampling:
-        return BatchProcess(sampled_gains([b.sampled for b in evidence.batches if b.sampled], name))
-    if measure.counts_outcomes and rows_count_alike(evidence.batches, policy):
-        return BatchProcess(outcome_gains(evidence.outcomes(name)))
-    differences = [d for d in batch_differences(evidence, name, policy) if d.standard_error > 0]
-    gains = tuple(measure.sign * d.value for d in differences)
-    return BatchProcess(BatchGains(gains, tuple(d.standard_error for d in differences)))
-
-
-def unevenness(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
+def batch_overdispersion(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
     """Test whether the lead in ``name`` varies between batches more than chance allows; of two cases, the one in which it varies more."""
-    each = [_unevenness(e, name, policy) for e in _both_ways(evidence, policy)]
+    each = [_overdispersion(e, name, policy) for e in both_ways(evidence, policy)]
     tested = [test for test in each if isinstance(test, Overdispersion)]
     return min(tested, key=lambda test: test.p_value) if tested else each[0]
 
 
-def varies(evidence: Evidence, name: str, policy: Policy) -> bool:
+def is_uneven(evidence: Evidence, name: str, policy: Policy) -> bool:
     """Whether batches have to carry a proof about ``name`` beside the rows.
 
     The lead varies between batches more than chance allows, at the level .2, as a shock is worth more than a few weeks; or
     the disagreements, most of which may lie in one batch, are worth fewer equal batches than the policy's least number.
     """
-    test = unevenness(evidence, name, policy)
+    test = batch_overdispersion(evidence, name, policy)
     if isinstance(test, Overdispersion) and test.p_value < UNEVEN_LEVEL:
         return True
     enough = len(evidence.batches) >= policy.min_batches  # before that nobody is promoted, however even
     return enough and any(
-        _effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in _both_ways(evidence, policy)
+        _effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in both_ways(evidence, policy)
     )
 
 
@@ -197,13 +84,7 @@ def _effective(evidence: Evidence, measure: Measure) -> float:
     return effective_batches([b.counts.outcomes("accuracy").discordant for b in evidence.batches])
 
 
-def _unevenness(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
+def _overdispersion(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
     if policy.measure(name).counts_outcomes and rows_count_alike(evidence.batches, policy):
         return overdispersion(evidence.outcomes(name))
     return heterogeneity(batch_differences(evidence, name, policy))
-
-
-def total_outcomes(evidence: Evidence, name: str) -> PairedOutcomes:
-    """Wins, losses and ties over all batches."""
-    parts = evidence.outcomes(name)
-    return PairedOutcomes(sum(p.wins for p in parts), sum(p.losses for p in parts), sum(p.ties for p in parts))

@@ -14,7 +14,7 @@ from analysis.kinds.score_sums import version_value
 from analysis.one_look.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.verdict.proof import batch_process, process
+from analysis.verdict.process_choice import batch_process, process
 
 __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
 

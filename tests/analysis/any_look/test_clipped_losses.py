@@ -20,7 +20,7 @@ from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import METRICS
 from analysis.verdict.judge import Verdict, judge
-from analysis.verdict.proof import process
+from analysis.verdict.process_choice import process
 
 CLIPPED = Policy(task="regression", largest_error=3, guardrails={})
 LOSS = {"squared_error": lambda e: np.minimum(e * e, 9.0), "absolute_error": lambda e: np.minimum(np.abs(e), 3.0)}

@@ -34,7 +34,7 @@ from analysis.policy import Costs, Policy
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.metrics import METRICS, OUTCOME_METRICS, Difference, difference
 from analysis.verdict.judge import Verdict, judge
-from analysis.verdict.proof import batch_process, process
+from analysis.verdict.process_choice import batch_process, process
 
 TABLE = (900, 12, 20, 30, 25, 24, 9, 80)
 ALL = (1.0, 1.0)

@@ -19,7 +19,7 @@ from analysis.policy import Policy
 from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.record import plain
 from analysis.verdict.judge import judge
-from analysis.verdict.proof import process
+from analysis.verdict.process_choice import process
 
 Row = tuple[str, int | None, int | None, int | None, int]  # entity, label, champion, challenger, n
 

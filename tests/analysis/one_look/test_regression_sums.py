@@ -17,7 +17,7 @@ from analysis.kinds.score_sums import merge, merge_losses, pair_sums, version_va
 from analysis.one_look.losses import PairedLosses, PairedT, paired_losses, paired_t
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
-from analysis.verdict.proof import process
+from analysis.verdict.process_choice import process
 
 LOSS = {"squared_error": lambda e: e**2, "absolute_error": np.abs}
 
