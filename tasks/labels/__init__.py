@@ -1,1 +1,1 @@
-"""Reading label files, joining them with predictions, and closing batches."""
+"""Labels: reading their files, joining them with scored rows, and closing batches."""

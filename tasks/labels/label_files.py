@@ -1,4 +1,4 @@
-"""Reading the label files: whatever types and values they have, to labels that a batch's rows can be joined with."""
+"""Reading the label files: from the user's types and values to labels that can be joined with the rows of a batch."""
 
 from __future__ import annotations
 
@@ -16,105 +16,105 @@ __all__ = ["LabelError", "example_of_a_label_id", "observed_between", "periods_o
 
 
 class LabelError(DethroneError):
-    """The labels cannot be read, or cannot be told to belong to the rows."""
+    """The labels cannot be read, or it is not clear which rows they belong to."""
 
 
 def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, dated: date) -> pl.DataFrame:
-    """The labels of these ids, observed whenever. Raises LabelError.
+    """All labels of these ids, of every day; where labels have a period, only those of the batch. Raises LabelError.
 
-    It has ``id``, ``label``, ``observed_at``, ``raw`` (the label as it stands in the file, as text), ``unusable`` (why it cannot be used,
-    where the project file says so; else null), ``of_batch`` where labels have a period (whether it names the batch by its id) and
-    ``probability`` where the project file names a column for it.
+    Columns: ``id``; ``label``; ``observed_at``; ``raw``, the label in the file as text; ``unusable``, the reason if the project
+    file's ``labels`` make it so, else null; ``of_batch``, where labels have a period: whether it is the id of the batch;
+    ``probability`` and ``file``, where the project file names the column ``label_probability``.
     """
-    wanted = ids.unique().to_frame("id").lazy()
-    found = [frame.join(wanted, on="id", how="semi") for frame in _all_labels(store, project, batch, dated)]
-    labels = _collected(store, project, pl.concat(found))
-    if project.policy.sampling:
-        _require_probabilities(labels, project, project.policy.sampling.least)
+    own = ids.unique().to_frame("id").lazy()
+    frames = [frame.join(own, on="id", how="semi") for frame in _all_labels(store, project, batch, dated)]
+    labels = _collected(store, project.name, pl.concat(frames))
+    column, sampling = project.columns.label_probability, project.policy.sampling
+    if column and sampling:
+        _require_probabilities(labels, column, sampling.least)
     return labels
 
 
 def observed_between(store: Store, project: Project, first: date, last: date) -> pl.DataFrame:
-    """The ids of all labels that were observed on these days, of whatever rows, each once, in the column ``id``. Raises LabelError."""
-    day = pl.col("observed_at").cast(pl.Date)
-    came = day.is_between(first, last) & pl.col("label").is_not_null()
-    found = [frame.filter(came) for frame in _all_labels(store, project, None, first)]
-    return _collected(store, project, pl.concat(found).select("id").unique())
+    """The different ids of all labels that were observed on these days, in the column ``id``. Raises LabelError."""
+    on_these_days = pl.col("observed_at").cast(pl.Date).is_between(first, last) & pl.col("label").is_not_null()
+    frames = [frame.filter(on_these_days) for frame in _all_labels(store, project, None, first)]
+    return _collected(store, project.name, pl.concat(frames).select("id").unique())
 
 
-def periods_of(store: Store, project: Project, ids: pl.Series) -> list[str]:
-    """Which periods the labels of these ids name, as text, a few of them; none where labels have no period, or no label these ids."""
-    period = project.columns.period
-    if period is None:
+def periods_of(store: Store, project_name: str, names: Columns, ids: pl.Series) -> list[str]:
+    """The first few periods of the labels of these ids, as text; empty if labels have no period, or none has these ids."""
+    if names.period is None:
         return []
-    wanted = ids.unique().to_frame("id").lazy()
+    own = ids.unique().to_frame("id").lazy()
     frames = [
         store.scan_parquet([key])
-        .select(pl.col(project.columns.id).cast(pl.String).alias("id"), pl.col(period).cast(pl.String).alias("period"))
-        .join(wanted, on="id", how="semi")
-        for key in _keys(store, project)
+        .select(pl.col(names.id).cast(pl.String).alias("id"), pl.col(names.period).cast(pl.String).alias("period"))
+        .join(own, on="id", how="semi")
+        for key in _keys(store, project_name)
     ]
-    return _collected(store, project, pl.concat(frames).select("period").unique().sort("period").head(3))[
-        "period"
-    ].to_list()
+    first_few = pl.concat(frames).select("period").unique().sort("period").head(3)
+    return _collected(store, project_name, first_few)["period"].to_list()
 
 
-def _collected(store: Store, project: Project, frame: pl.LazyFrame) -> pl.DataFrame:
-    try:
-        return frame.collect()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: the labels below {project.name}/labels/ cannot be read; write them anew ({first_line(error)})"
-        raise LabelError(msg) from error
-
-
-def _require_probabilities(labels: pl.DataFrame, project: Project, least: float) -> None:
-    """Every label has the probability that its row was chosen with: one that has none cannot be weighed, and is not left out either."""
-    p = pl.col("probability")
-    wrong = labels.filter(pl.col("label").is_not_null() & ~p.is_between(least, 1).fill_null(value=False)).sort(
-        "file", "id"
-    )
-    for row in wrong.head(1).iter_rows(named=True):
-        found = "no number" if row["probability"] is None else f"{row['probability']:g}"
-        msg = (
-            f"{row['file']}: the label of '{row['id']}' has {found} in '{project.columns.label_probability}' ({wrong.height} such labels); "
-            f"it must lie between policy.sampling.least, which is {least:g}, and 1"
-        )
-        raise LabelError(msg)
-
-
-def example_of_a_label_id(store: Store, project: Project) -> str | None:
-    """One id of the label files, as text; None where they hold no row."""
-    for key in _keys(store, project):
-        frame = store.scan_parquet([key]).select(pl.col(project.columns.id).cast(pl.String)).head(1).collect()
+def example_of_a_label_id(store: Store, project_name: str, id_column: str) -> str | None:
+    """One id of the label files, as text; None if they have no rows."""
+    for key in _keys(store, project_name):
+        frame = store.scan_parquet([key]).select(pl.col(id_column).cast(pl.String)).head(1).collect()
         if frame.height:
             return str(frame.item())
     return None
 
 
-def _keys(store: Store, project: Project) -> list[str]:
-    prefix = f"{project.name}/labels"
+def _collected(store: Store, project_name: str, frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: the labels below {project_name}/labels/ cannot be read; write them again ({first_line(error)})"
+        raise LabelError(msg) from error
+
+
+def _require_probabilities(labels: pl.DataFrame, column: str, least: float) -> None:
+    """Raise LabelError for a label whose probability is missing or out of range: it can be neither weighted nor left out."""
+    p = pl.col("probability")
+    wrong = labels.filter(pl.col("label").is_not_null() & ~p.is_between(least, 1).fill_null(value=False)).sort(
+        "file", "id"
+    )
+    for row in wrong.head(1).iter_rows(named=True):
+        value = "no number" if row["probability"] is None else f"{row['probability']:g}"
+        msg = (
+            f"{row['file']}: the label of '{row['id']}' has {value} in '{column}' ({wrong.height} such labels); "
+            f"it must lie between policy.sampling.least, which is {least:g}, and 1"
+        )
+        raise LabelError(msg)
+
+
+def _keys(store: Store, project_name: str) -> list[str]:
+    prefix = f"{project_name}/labels"
     keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
     if not keys:
-        msg = f"{store.uri} holds no Parquet file below {prefix}/; labels with id, label and observed_at belong there"
+        msg = f"{store.uri} holds no Parquet file below {prefix}/; put labels with id, label and observed_at there"
         raise LabelError(msg)
     return keys
 
 
 def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> list[pl.LazyFrame]:
-    """The labels of every file, of the batch or of all."""
-    return [_labels_in(store, project, key, batch, dated) for key in _keys(store, project)]
+    """One frame per file, with the labels of the batch, or of all batches if it is None."""
+    return [_labels_in(store, project, key, batch, dated) for key in _keys(store, project.name)]
 
 
 def _labels_in(store: Store, project: Project, key: str, batch: str | None, dated: date) -> pl.LazyFrame:
-    """The labels of one file, of the batch or of all, of one type each column, whatever types the file has."""
-    names, task = project.columns, project.task
+    """The labels of one file, with the same columns and types for every file."""
+    names = project.columns
     frame = store.scan_parquet([key])
     try:
         schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: {key} cannot be read as Parquet; write it anew ({first_line(error)})"
+        msg = f"{store.uri}: {key} cannot be read as Parquet; write it again ({first_line(error)})"
         raise LabelError(msg) from error
-    if pl.Null in schema.values() and not frame.head(1).collect().height:  # what is empty need not have types
+    if (
+        pl.Null in schema.values() and not frame.head(1).collect().height
+    ):  # the columns of an empty file may have no type
         untyped = [c for c, kind in schema.items() if kind == pl.Null]
         types = {names.observed_at: pl.Date, names.label_probability: pl.Float64}
         frame = frame.with_columns(pl.col(c).cast(types.get(c, pl.String)) for c in untyped)
@@ -128,13 +128,8 @@ def _labels_in(store: Store, project: Project, key: str, batch: str | None, date
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
     observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
-    label, unusable = _decoded(project, schema) if task != "multiclass" else (_classes(names, schema), _none())
-    if task == "multiclass" and project.labels:
-        ignored = _is_one_of(project.labels.ignored, names.label, schema)
-        label, unusable = (
-            pl.when(ignored).then(pl.lit("")).otherwise(label),
-            pl.when(ignored).then(pl.lit(LABEL_IGNORED)),
-        )
+    read = _class_labels if project.task == "multiclass" else _number_labels
+    label, unusable = read(names.label, schema, project.labels)
     return frame.select(
         id=pl.col(names.id).cast(pl.String),
         label=label,
@@ -147,33 +142,27 @@ def _labels_in(store: Store, project: Project, key: str, batch: str | None, date
 
 
 def _names_batch(period: str | None, batch: str | None) -> dict[str, pl.Expr]:
-    """Whether the period is the batch's own id; its date may be that of other batches too."""
+    """Whether the period is the id of the batch; only the id is its own, as other batches can have the same date."""
     return {} if period is None else {"of_batch": pl.col(period).cast(pl.String) == batch}
 
 
 def _probability(column: str | None, key: str) -> dict[str, pl.Expr]:
-    """The probability, and the file for what is to be said about it."""
+    """The probability, and the file that an error names."""
     if column is None:
         return {}
     return {"probability": pl.col(column).cast(pl.Float64, strict=False), "file": pl.lit(key)}
 
 
-def _none() -> pl.Expr:
-    return pl.lit(None, dtype=pl.String)
-
-
-def _decoded(project: Project, schema: pl.Schema) -> tuple[pl.Expr, pl.Expr]:
-    """A label as a number, NaN where it is none, and why the project file's own values make it unusable."""
-    name = project.columns.label
+def _number_labels(name: str, schema: pl.Schema, values: LabelValues | None) -> tuple[pl.Expr, pl.Expr]:
+    """The label as a number, NaN if it is not one, and the reason if ``values`` make it unusable."""
     present = pl.col(name).is_not_null()
     text = schema[name] in (pl.Categorical, pl.Enum)
     number = (pl.col(name).cast(pl.String) if text else pl.col(name)).cast(pl.Float64, strict=False)
     plain = pl.when(present & number.is_null()).then(float("nan")).otherwise(number)
-    values = project.labels
     if values is None:
-        return plain, _none()
+        return plain, pl.lit(None, dtype=pl.String)
     ignored = _is_one_of(values.ignored, name, schema)
-    if not values.positive:  # numbers are as they stand
+    if not values.positive:  # the other values are numbers
         return pl.when(ignored).then(float("nan")).otherwise(plain), pl.when(ignored).then(pl.lit(LABEL_IGNORED))
     is_positive, is_negative = (_is_one_of(v, name, schema) for v in (values.positive, values.negative))
     label = pl.when(is_positive).then(1.0).when(is_negative).then(0.0).when(present).then(float("nan"))
@@ -182,7 +171,7 @@ def _decoded(project: Project, schema: pl.Schema) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _is_one_of(values: tuple[LabelValue, ...], name: str, schema: pl.Schema) -> pl.Expr:
-    """Whether the label is one of these: as a number where the column holds numbers, else letter by letter."""
+    """Whether the label is one of these values: compared as numbers in a column of numbers, else as text."""
     if schema[name].is_numeric() or schema[name] == pl.Boolean:
         numbers = [n for v in values if (n := LabelValues.number(v)) is not None]
         return pl.col(name).cast(pl.Float64).is_in(numbers).fill_null(value=False)
@@ -190,14 +179,18 @@ def _is_one_of(values: tuple[LabelValue, ...], name: str, schema: pl.Schema) -> 
     return pl.col(name).cast(pl.String).is_in(words).fill_null(value=False)
 
 
-def _classes(names: Columns, schema: pl.Schema) -> pl.Expr:
-    """A label as the name of a class, empty where it is none."""
-    named = class_names(pl.col(names.label), schema[names.label])
-    return pl.when(pl.col(names.label).is_not_null()).then(named.fill_null(""))
+def _class_labels(name: str, schema: pl.Schema, values: LabelValues | None) -> tuple[pl.Expr, pl.Expr]:
+    """The label as the name of a class, empty text if it is not one, and the reason if ``values`` make it unusable."""
+    named = class_names(pl.col(name), schema[name])
+    label = pl.when(pl.col(name).is_not_null()).then(named.fill_null(""))
+    if values is None:
+        return label, pl.lit(None, dtype=pl.String)
+    ignored = _is_one_of(values.ignored, name, schema)
+    return pl.when(ignored).then(pl.lit("")).otherwise(label), pl.when(ignored).then(pl.lit(LABEL_IGNORED))
 
 
 def _is_of(period: str, schema: pl.Schema, batch: str, dated: date) -> pl.Expr:
-    """Whether a label is of this batch, by the column that names its id or its date."""
+    """Whether a label is of this batch: its period is the id or the date of the batch."""
     if schema[period].is_temporal():
         return pl.col(period).cast(pl.Date) == dated
     return pl.col(period).cast(pl.String).is_in([batch, str(dated)])

@@ -68,7 +68,7 @@ BY_LABELS = (
         lambda w: [w.store.delete(k) for k in w.store.keys("parcels/labels")],
         look_at_it,
         LabelError,
-        r"\S+ holds no Parquet file below parcels/labels/; labels with id, label and observed_at belong there",
+        r"\S+ holds no Parquet file below parcels/labels/; put labels with id, label and observed_at there",
     ),
     Row(
         "labels cut short",
@@ -143,7 +143,7 @@ BY_WHAT_IS_KEPT = (
         tally_cut_short,
         look_at_it,
         DamagedError,
-        r"\S+: parcels/tallies/2024-01-07.parquet cannot be read as a tally any more; restore it from a backup",
+        r"\S+: parcels/tallies/2024-01-07.parquet cannot be read as a tally; restore it from a backup",
     ),
     Row(
         "tally of an unknown version",

@@ -17,7 +17,7 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
 from tasks.decisions import decisions
-from tasks.labels.batch_labels import audit_date
+from tasks.labels.batch_labels import settled_date
 from tasks.labels.label_files import LabelError
 from tasks.reigns import reigns
 
@@ -161,7 +161,7 @@ def test_a_period_that_is_the_day_of_two_batches_names_neither(feed: Feed) -> No
     labels = frame.select("id", "label").with_columns(observed_at=pl.lit(FIRST), day=pl.lit(FIRST))
     put_frame(feed.store, "parcels/labels/all.parquet", labels)
     with pytest.raises(
-        LabelError, match="name the batch itself in the labels' column 'day', as its date is that of both"
+        LabelError, match="write the id of the batch into the labels' column 'day', as both batches have the same date"
     ):
         judge("parcels", as_of=LATER)
     both = [labels.with_columns(day=pl.lit(f"{FIRST}-{half}")) for half in ("am", "pm")]
@@ -274,7 +274,7 @@ def test_a_number_that_stands_for_no_number(feed: Feed) -> None:
     feed.settings(task="regression")
     enthrone("parcels", "1", author="test", as_of=FIRST)
     score("parcels", as_of=LATER)
-    with pytest.raises(LabelError, match=r"such as -999, and all predictions .* labels: {ignored: \[-999\]}"):
+    with pytest.raises(LabelError, match=r"such as -999, far outside all predictions .* labels: {ignored: \[-999\]}"):
         judge("parcels", as_of=LATER)
     feed.settings(task="regression", labels={"ignored": [-999]})
     assert said(feed)[0] == "INVALID"
@@ -320,7 +320,7 @@ def test_an_empty_file_without_types_is_no_fault(feed: Feed) -> None:
 
 
 def test_the_day_of_the_audit_follows_the_day_of_closing() -> None:
-    assert [audit_date(FIRST, days) - FIRST for days in (0, 14, 60)] == [timedelta(days=d) for d in (7, 28, 88)]
+    assert [settled_date(FIRST, days) - FIRST for days in (0, 14, 60)] == [timedelta(days=d) for d in (7, 28, 88)]
 
 
 def test_a_label_that_is_withdrawn_after_closing(feed: Feed) -> None:

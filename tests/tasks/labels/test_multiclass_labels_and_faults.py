@@ -123,7 +123,7 @@ class TestFaults:
         found(store, registry, project)
         put_batch(store, project, str(BEGIN), FEW)
         with pytest.raises(
-            ChampionFailedError, match=r"an output of shape \(3, 2\) for 3 rows; one class a row is needed"
+            ChampionFailedError, match=r"an output of shape \(3, 2\) for 3 rows; one class per row is needed"
         ):
             score_rows(store, registry, project, FEW)
         assert store.keys(f"{project.name}/predictions") == []

@@ -165,7 +165,7 @@ class TestFaults:
 
     @pytest.mark.usefixtures("scored")
     def test_no_labels_at_all(self, store: Store, project: Project) -> None:
-        sentence = r"holds no Parquet file below parcels/labels/; labels with id, label and observed_at belong there"
+        sentence = r"holds no Parquet file below parcels/labels/; put labels with id, label and observed_at there"
         self.refuses(store, project, LabelError, sentence)
 
     @pytest.mark.parametrize("column", ["id", "label", "observed_at"])

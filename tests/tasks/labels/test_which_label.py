@@ -149,8 +149,8 @@ class TestOwnBatch:
         with pytest.raises(LabelError) as caught:
             close_batches(store, project, week(3))
         assert str(caught.value) == (
-            "batch 2024-01-07: 6 of its 6 ids, such as 'a', are ids of another batch too (of 2024-01-14), so a label cannot be told to "
-            "belong to one of them; give every row an id of its own, or name the column of the labels that says which batch they belong "
+            "batch 2024-01-07: 6 of its 6 ids, such as 'a', are also ids of another batch (2024-01-14), so it is not clear which of the "
+            "two a label belongs to; give every row an id of its own, or name the column of the labels that says which batch they belong "
             "to: columns.period; if one of the two is a copy that should not have been scored, delete it below parcels/batches/ and "
             "parcels/predictions/"
         )

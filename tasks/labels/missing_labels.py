@@ -1,0 +1,116 @@
+"""Why labels of a whole batch are missing: a broken feed, or ids that do not match."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from analysis.evidence.row_labels import IDS_OF_NO_BATCH, NO_ID_MATCHES, NO_LABEL_CAME
+from tasks.base.project import Project
+from tasks.batches.predictions import Manifest
+from tasks.batches.rows import first_day
+from tasks.labels.label_files import example_of_a_label_id, observed_between, periods_of
+from tasks.labels.scored_rows import ids_of
+from tasks.store import Store
+
+log = logging.getLogger("dethrone")
+
+__all__ = ["broken_feed", "unmatched_ids"]
+
+_MOST_UNKNOWN = 0.2  # share of the labels of some days whose ids may be of no batch
+_FEWEST_LABELS = 20  # so many labels are needed to judge that share
+_MOST_EXPECTED = 7  # with more positives expected, none at all has a probability below 1 in 1,000
+
+
+def broken_feed(
+    store: Store,
+    project: Project,
+    manifest: Manifest,
+    ids: pl.Series,
+    scored: Sequence[Manifest],
+    neighbours: Sequence[Manifest],
+    deadline: date,
+    in_time: int,
+) -> str | None:
+    """Why a row without a label is not a negative, although ``absent: negative`` is set; None if the feed seems to work.
+
+    Either many labels that were observed since the first day of the batch have ids of no batch. Or none of the batch's labels
+    came ``in_time``, and at the rate of positives in its ``neighbours`` some would have. ``ids`` are those of the batch, and
+    ``scored`` are all scored batches.
+    """
+    observed = observed_between(store, project, first_day(manifest.batch, manifest.date), deadline)
+    neighbour_ids = [ids_of(store, m).unique().to_frame("id") for m in neighbours]
+    unknown = observed.join(pl.concat([ids.unique().to_frame("id"), *neighbour_ids]), on="id", how="anti")
+    if _are_many(unknown, observed):
+        others = [m for m in scored if m != manifest and m not in neighbours]
+        unknown = _without_other_ids(store, project, unknown, observed, scored, others)
+    if _are_many(unknown, observed):
+        example = str(unknown["id"].cast(pl.String).sort().first())
+        log.warning(
+            "batch %s: %s: %d of %d, such as %s",
+            manifest.batch,
+            IDS_OF_NO_BATCH,
+            unknown.height,
+            observed.height,
+            example,
+        )
+        return f"{IDS_OF_NO_BATCH}, such as '{example}'"
+    rows = sum(m.rows for m in neighbours)
+    positives = sum(observed.join(i, on="id", how="semi").height for i in neighbour_ids)
+    expected = manifest.rows * positives / rows if rows else math.inf
+    return NO_LABEL_CAME if not in_time and expected > _MOST_EXPECTED else None
+
+
+def _are_many(unknown: pl.DataFrame, observed: pl.DataFrame) -> bool:
+    return observed.height >= _FEWEST_LABELS and unknown.height > _MOST_UNKNOWN * observed.height
+
+
+def _without_other_ids(
+    store: Store,
+    project: Project,
+    unknown: pl.DataFrame,
+    observed: pl.DataFrame,
+    scored: Sequence[Manifest],
+    others: Sequence[Manifest],
+) -> pl.DataFrame:
+    """Remove the ids of the ``others`` among the scored batches, one by one until few are left, and those of unscored batches."""
+    for other in others:
+        if not _are_many(unknown, observed):
+            return unknown
+        unknown = unknown.join(ids_of(store, other).unique().to_frame("id"), on="id", how="anti")
+    prefix, known = f"{project.name}/batches/", {m.batch for m in scored}
+    unscored = [
+        k for k in store.keys(prefix) if k.endswith(".parquet") and k.removeprefix(prefix).split("/")[0] not in known
+    ]
+    for key in unscored:
+        frame = store.scan_parquet([key])
+        if project.columns.id in frame.collect_schema():
+            ids = frame.select(pl.col(project.columns.id).cast(pl.String).alias("id")).unique().collect()
+            unknown = unknown.join(ids, on="id", how="anti")
+    return unknown
+
+
+def unmatched_ids(store: Store, project: Project, manifest: Manifest, ids: pl.Series) -> str | None:
+    """Why no label has an id of the batch, with an example of both sides; None if there are no labels at all."""
+    periods = periods_of(store, project.name, project.columns, ids)
+    if periods:
+        names = " or ".join(f"'{name}'" for name in dict.fromkeys([manifest.batch, str(manifest.date)]))
+        return (
+            f"{NO_ID_MATCHES}, such as '{ids[0]}' in the period {names}; labels of such ids have "
+            f"'{project.columns.period}' {', '.join(map(repr, periods))}"
+        )
+    other = example_of_a_label_id(store, project.name, project.columns.id)
+    if other is None:
+        return None
+    log.warning(
+        "batch %s: %s: the batch has ids such as '%s', the labels such as '%s'",
+        manifest.batch,
+        NO_ID_MATCHES,
+        ids[0],
+        other,
+    )
+    return f"{NO_ID_MATCHES}, such as '{ids[0]}'; the labels have ids such as '{other}'"
