@@ -26,7 +26,7 @@ BETTER = {(1, 0, 1): 30, (1, 1, 0): 5, (1, 1, 1): 20, (0, 0, 0): 400, (0, 1, 1):
 
 @pytest.fixture
 def parcels(project: Project, store: Store, tmp_path: Path) -> Path:
-    """The folder of project files with ``parcels.yaml`` in it; six weekly batches with labels lie in the store."""
+    """The folder of project files with this one in it; six weekly batches with labels lie in the store."""
     for column in ("x1", "x2"):
         register_version(project, column)
     for week in range(6):
@@ -37,7 +37,7 @@ def parcels(project: Project, store: Store, tmp_path: Path) -> Path:
     folder = tmp_path / "projects"
     folder.mkdir()
     content = {"store": project.store, "mlflow": project.mlflow, "model": project.model, "maturity_days": 14}
-    (folder / "parcels.yaml").write_text(yaml.safe_dump({**content, "segments": ["region"]}))
+    (folder / f"{project.name}.yaml").write_text(yaml.safe_dump({**content, "segments": ["region"]}))
     return folder
 
 
