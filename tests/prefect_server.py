@@ -86,9 +86,9 @@ class PrefectServer:
         return run.stdout
 
     @contextmanager
-    def worker(self, pool: str) -> Iterator[None]:
+    def worker(self, pool: str, *options: str) -> Iterator[None]:
         """A worker of this pool for as long as the context lasts."""
-        running = self._start([_PREFECT, "worker", "start", "--pool", pool], "worker.log", {})
+        running = self._start([_PREFECT, "worker", "start", "--pool", pool, *options], "worker.log", {})
         try:
             yield
         finally:
