@@ -77,7 +77,7 @@ def approved(parcels: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Pr
     project = load_project("flights")
     registry = Registry(project)
     first = enthrone(store, registry, project, version="1", since=date(2024, 1, 7), author="ada", reason="the first")
-    for batch in batches_in(store, project):
+    for batch in batches_in(store, project.name):
         score_batch(store, registry, project, first, batch, date.fromisoformat(batch))
     return project
 
@@ -94,7 +94,7 @@ def test_the_deployments_score_judge_and_promote(
     runs("judge", as_of="2024-03-01")
 
     assert set(server.states().values()) == {"COMPLETED"}
-    log = reigns(store, project)
+    log = reigns(store, project.name)
     assert [(r.version, r.kind) for r in log] == [("1", "enthronement"), ("2", "promotion")]
     assert store.read("flights/mlflow/flights/live_model_run").decode() == log[-1].run_id
 
@@ -107,11 +107,11 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
     (decision,) = decisions(store, approved)
     run = runs.waiting(decision["id"])
     assert server.states()[run.name] == "PAUSED"
-    assert len(reigns(store, approved)) == 1
+    assert len(reigns(store, approved.name)) == 1
 
     runs.answer(run, approve=True, author="rita", reason="read the report")
     assert set(server.states().values()) == {"COMPLETED"}
-    promoted = head(store, approved)
+    promoted = head(store, approved.name)
     assert (promoted.number, promoted.version, promoted.author) == (2, "2", "rita")
     assert promoted.reason == "proven better than version 1; approved: read the report"
 
@@ -134,12 +134,12 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     after = everything(store)
     assert {key for key in after if after[key] != before.get(key)} == {kept, page}
     assert after.keys() - {kept} == before.keys()
-    assert denials(store, approved) == [Denial(first, "rita", "the drop in precision\nis not explained")]
+    assert denials(store, approved.name) == [Denial(first, "rita", "the drop in precision\nis not explained")]
     with pytest.raises(AlreadyThereError):
         store.create(kept, b"yes")
-    assert [r.version for r in reigns(store, approved)] == ["1"]
+    assert [r.version for r in reigns(store, approved.name)] == ["1"]
     assert Registry(approved).aliases() == {"champion": "1"}
-    shown = history_text(reigns(store, approved), denials(store, approved))
+    shown = history_text(reigns(store, approved.name), denials(store, approved.name))
     assert shown.endswith(f"not approved: decision {first} {DENIED}")
     assert f"- Decision {first} {DENIED}" in after[page].decode().replace("\\", "")
 
@@ -167,5 +167,5 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     runs.client.delete_flow_run(run.id)
     assert runs("judge", as_of=str(SIX_BATCHES)) == asked
     assert [other.id != run.id for other in runs.asking(second)] == [True]
-    assert [d.decision for d in denials(store, approved)] == [first]
-    assert [r.version for r in reigns(store, approved)] == ["1"]
+    assert [d.decision for d in denials(store, approved.name)] == [first]
+    assert [r.version for r in reigns(store, approved.name)] == ["1"]
