@@ -42,6 +42,7 @@ class _Binary(Kind):
     usable_label: ClassVar[pl.Expr] = pl.col("label").is_in([0.0, 1.0])
     unusable: ClassVar[str] = "label not 0/1"
     differing: ClassVar[str] = "rows flagged by one model alone"
+    trend: ClassVar[tuple[str, ...]] = ("precision", "recall")
     served: ClassVar[tuple[str, ...]] = ("recall", "precision", "alert_rate")
     prediction: ClassVar[str] = "one score"
 

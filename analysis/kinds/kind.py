@@ -42,27 +42,26 @@ class Details:
 
 
 class Kind(ABC):
-    """One kind of task. ``analysis.kinds`` has one of each; to add one is to write such a class, and its table.
-
-    ``measures`` are all that are shown, ``primary`` and ``guardrails`` the policy's defaults. ``decides``: models decide between 0 and
-    1 at a threshold, so costs, entities and missing labels can be reckoned with. ``right_or_wrong``: each row is one of the two, so it
-    can be won or lost. ``decision_type`` is that of a version's column in a tally, ``usable_label`` says which labels can be used and
-    ``unusable`` why the others cannot. In words: ``differing`` are the rows on which two models differ, ``prediction`` is what a model
-    gives for a row. ``served``: what a season under a rule is told by.
-    """
+    """One kind of task; ``analysis.kinds`` has one of each. To add one is to write such a class, and the table of its counts."""
 
     task: ClassVar[Task]
-    measures: ClassVar[Mapping[str, Measure]]
-    primary: ClassVar[str]
+    measures: ClassVar[Mapping[str, Measure]]  # all that are shown
+    primary: ClassVar[str]  # the policy's default, as are the guardrails
     guardrails: ClassVar[Mapping[str, float]]
-    decides: ClassVar[bool] = False
-    right_or_wrong: ClassVar[bool] = True
-    decision_type: ClassVar[type[pl.DataType]]
+    decides: ClassVar[bool] = (
+        False  # between 0 and 1 at a threshold: costs, entities and bounds on missing labels make sense
+    )
+    names_classes: ClassVar[bool] = False  # labels and predictions are text
+    right_or_wrong: ClassVar[bool] = True  # each row is one of the two, so it can be won or lost
+    decision_type: ClassVar[type[pl.DataType]]  # of a version's column in a tally
     usable_label: ClassVar[pl.Expr]
-    unusable: ClassVar[str]
-    differing: ClassVar[str]
-    served: ClassVar[tuple[str, ...]]
-    prediction: ClassVar[str]
+    unusable: ClassVar[str]  # why a label cannot be used
+    differing: ClassVar[str]  # in words, the rows on which two models differ
+    prediction: ClassVar[str]  # in words, what a model gives for a row
+    trend: ClassVar[
+        tuple[str, ...]
+    ]  # what the plot over time shows beside the primary measure: the first that it is not
+    served: ClassVar[tuple[str, ...]]  # what a season under a rule is told by
 
     def deciding(self) -> tuple[str, ...]:
         """The measures that a policy may name."""

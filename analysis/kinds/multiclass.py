@@ -33,10 +33,12 @@ class _Multiclass(Kind):
     measures: ClassVar[Mapping[str, Measure]] = CLASS_METRICS
     primary: ClassVar[str] = "accuracy"
     guardrails: ClassVar[Mapping[str, float]] = {"macro_recall": 0.02}
+    names_classes: ClassVar[bool] = True
     decision_type: ClassVar[type[pl.DataType]] = pl.String
     usable_label: ClassVar[pl.Expr] = pl.col("label") != ""
     unusable: ClassVar[str] = "label not a class"
     differing: ClassVar[str] = "rows on which the two name different classes"
+    trend: ClassVar[tuple[str, ...]] = ("accuracy", "macro_recall")
     served: ClassVar[tuple[str, ...]] = ("accuracy", "macro_recall")
     prediction: ClassVar[str] = "one class"
 

@@ -34,6 +34,7 @@ class _Regression(Kind):
     usable_label: ClassVar[pl.Expr] = pl.col("label").is_between(-LARGEST_NUMBER, LARGEST_NUMBER)
     unusable: ClassVar[str] = "label not a number"
     differing: ClassVar[str] = "rows on which the two predict different numbers"
+    trend: ClassVar[tuple[str, ...]] = ("squared_error", "absolute_error")
     served: ClassVar[tuple[str, ...]] = tuple(REGRESSION_LOSSES)
     prediction: ClassVar[str] = "one number"
 

@@ -152,7 +152,7 @@ class Project(BaseModel):
     @model_validator(mode="after")
     def _labels_of_the_task(self) -> Project:
         mapped = self.labels is not None and bool(self.labels.positive or self.labels.negative)
-        if mapped and self.task != "binary":
+        if mapped and not self.policy.kind.decides:
             msg = f"labels.positive and labels.negative need the task binary; the task is {self.task}"
             raise ValueError(msg)
         if (
@@ -162,7 +162,7 @@ class Project(BaseModel):
         ):
             msg = "labels gives the values of one class only; give both labels.positive and labels.negative"
             raise ValueError(msg)
-        if self.absent == "negative" and self.task != "binary":
+        if self.absent == "negative" and not self.policy.kind.decides:
             msg = f"absent: negative needs the task binary; the task is {self.task}"
             raise ValueError(msg)
         return self
@@ -171,7 +171,7 @@ class Project(BaseModel):
     def _entities_go_with_the_policy(self) -> Project:
         if self.columns.entity is None:
             return self
-        if self.task != "binary":
+        if not self.policy.kind.decides:
             msg = f"columns.entity needs the task binary; the task is {self.task}"
             raise ValueError(msg)
         if self.policy.segment_guardrails or self.policy.unlabelled != "refuse":

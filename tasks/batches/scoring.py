@@ -14,6 +14,7 @@ import polars as pl
 
 from analysis.evidence import Contender
 from analysis.evidence.tally import ENTITY, segment_column
+from analysis.kinds import KINDS
 from analysis.tables.record import digest
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
@@ -224,10 +225,10 @@ def _predict(
     except (Exception, SystemExit) as error:  # noqa: BLE001  any error of a model is its own failure, not the batch's
         _fail(run, reign, "score", error, _null_columns(chunk, run.scorer.columns))
         return None
-    if run.scorer.task != "multiclass" and len(run.values) <= _FEW_VALUES:
-        run.values.update(np.unique(output).tolist()[: _FEW_VALUES + 1])
-    if run.scorer.task == "multiclass":
+    if KINDS[run.scorer.task].names_classes:
         return pl.DataFrame([ids, pl.Series("decision", output, dtype=pl.String)])
+    if len(run.values) <= _FEW_VALUES:
+        run.values.update(np.unique(output).tolist()[: _FEW_VALUES + 1])
     score = pl.Series("score", output)
     if run.contender.threshold is None:
         return pl.DataFrame([ids, score])

@@ -128,7 +128,7 @@ def _labels_in(store: Store, project: Project, key: str, batch: str | None, date
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
     observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
-    read = _class_labels if project.task == "multiclass" else _number_labels
+    read = _class_labels if project.policy.kind.names_classes else _number_labels
     label, unusable = read(names.label, schema, project.labels)
     return frame.select(
         id=pl.col(names.id).cast(pl.String),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from analysis.evidence.tally import decision_column, score_column
-from analysis.kinds import Task
+from analysis.kinds import KINDS, Task
 from tasks.base.errors import DethroneError
 from tasks.batches.predictions import Manifest, read_parts
 from tasks.store import Store
@@ -23,7 +23,7 @@ def scored_rows(store: Store, manifest: Manifest, task: Task) -> pl.DataFrame:
     The decision of a version that failed is null; without a threshold it is 1 in every row. Raises AnotherTaskError, DamagedError.
     """
     rows = read_parts(store, manifest.parts)
-    dtype = pl.String if task == "multiclass" else pl.Int8
+    dtype = KINDS[task].decision_type
     for scored in manifest.scored:
         name = decision_column(scored.version)
         if scored.failure is None:

@@ -19,7 +19,7 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
-from analysis.kinds import Task
+from analysis.kinds import KINDS, Task
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
 from tasks.models.outputs import ScoringError, predictions_of
@@ -55,7 +55,7 @@ class ModelVersion:
 
         None for the tasks multiclass and regression, where no row is flagged.
         """
-        if self.task != "binary":
+        if not KINDS[self.task].decides:
             return None
         text = self.tags.get("threshold")
         if text is None:
@@ -187,7 +187,7 @@ class Registry:
         predict: Callable[[Any], Any]
         flavour = next((f for f in _WITH_PROBABILITIES if f in description["flavors"]), None)
         model: Any = getattr(mlflow, flavour).load_model(str(path)) if flavour else None
-        if self._task == "binary" and hasattr(model, "predict_proba"):
+        if KINDS[self._task].decides and hasattr(model, "predict_proba"):
             predict = _probability_of_one(number, model)
         elif flavour == "sklearn":
             predict = model.predict

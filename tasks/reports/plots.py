@@ -113,7 +113,7 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
         axes.axvline(0, color=_FAINT, linewidth=0.8)
         axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in reversed(names)])
         axes.set_title(f"version {a.evidence.challenger.version}: {a.verdict.value}")
-        numbers = policy.task == "regression"
+        numbers = not policy.kind.right_or_wrong
         axes.set_xlabel("difference, % of the champion's loss" if numbers else "challenger − champion")
         axes.locator_params(axis="x", nbins=5)
     return figure
@@ -197,14 +197,6 @@ def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves
     return figure
 
 
-_BESIDE: dict[str, tuple[str, ...]] = {
-    "binary": ("precision", "recall"),
-    "multiclass": ("accuracy", "macro_recall"),
-    "regression": ("squared_error", "absolute_error"),
-}
-"""The trend shows the first of these that is not the primary metric beside it."""
-
-
 @styled
 def weekly_metrics(
     closed: Sequence[BatchTally], versions: Sequence[str], reigns: Sequence[Reign], policy: Policy
@@ -212,7 +204,7 @@ def weekly_metrics(
     """The primary metric and one more of every version in each closed batch; lines mark the beginning of a reign."""
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    names = list(dict.fromkeys([policy.primary, *_BESIDE[policy.task]]))[:2]
+    names = list(dict.fromkeys([policy.primary, *policy.kind.trend]))[:2]
     for axes, name in zip(panels, names, strict=True):
         for version in versions:
             path = metric_path(closed, version, name, policy)

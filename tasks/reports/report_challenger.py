@@ -180,7 +180,7 @@ def _labels(a: Assessment, policy: Policy) -> _Labels | None:
     checks = a.measured.labels
     if not checks.missing and (policy.task != "regression" or isinstance(checks.log_e, Undefined)):
         return None
-    equal_shares = policy.task == "binary" and not policy.sampling
+    equal_shares = policy.kind.decides and not policy.sampling
     return _Labels(
         log_e=checks.log_e,
         log_e_audit=checks.log_e_audit,
