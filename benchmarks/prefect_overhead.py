@@ -22,7 +22,7 @@ from demo.season_report import calendar, tell
 from tasks.base.project import Project, load_project
 from tasks.batches import scoring
 from tasks.command import unwatched
-from tasks.decisions import looks, promotion
+from tasks.decisions import decide, promotion, save_decision
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head, judged_on, projections, reigns
@@ -69,7 +69,9 @@ def _plain(project: Project) -> float:
     store, registry = open_store(project.store), Registry(project)
     start = time.perf_counter()
     days = calendar(store, project)
-    promotion.enthrone(store, registry, project, version="1", since=days[0], author="season", reason="first champion")
+    promotion.enthrone(
+        store, registry, project.name, version="1", since=days[0], author="season", reason="first champion"
+    )
     for day in days:
         _week(store, registry, project, day)
     tell(store, project)
@@ -81,12 +83,12 @@ def _week(store: Store, registry: Registry, project: Project, day: date) -> None
     if store.keys(f"{project.name}/batches/{day}"):
         scoring.score_batch(store, registry, project, head(store, project.name), str(day), day)
     closed = close_batches(store, project, day)
-    look = looks.look(store, project, judged_on(store, project.name, day), closed, day)
-    if look:
-        looks.record(store, project, look)
-        publish.publish(store, registry, project, look, closed, reigns(store, project.name))
-        if look.promote:
-            promotion.promote(store, registry, project, look.id)
+    decision = decide(store, project, judged_on(store, project.name, day), closed, day)
+    if decision:
+        save_decision(store, project.name, decision)
+        publish.publish(store, registry, project, decision, closed, reigns(store, project.name))
+        if decision.promote:
+            promotion.promote(store, registry, project.name, decision.id)
     projections.repair_projections(store, registry, project.name)
 
 

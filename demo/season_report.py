@@ -22,7 +22,7 @@ from tasks.base.project import Project
 from tasks.base.templates import fill
 from tasks.batches.predictions import manifests
 from tasks.batches.rows import batch_date, batches_in
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.labels.tallying import close_batches
 from tasks.reigns import Reign, reigns
 from tasks.reigns.history import reign_table
@@ -52,7 +52,7 @@ def remaining_days(store: Store, project: Project) -> list[date]:
     traces = [
         *(r.since for r in reigns(store, project.name)),
         *(m.date for m in manifests(store, project.name)),
-        *(date.fromisoformat(d["as_of"]) for d in decisions(store, project)),
+        *(date.fromisoformat(d["as_of"]) for d in all_records(store, project.name)),
     ]
     return [d for d in calendar(store, project) if d >= max(traces, default=date.min)]
 
@@ -170,7 +170,7 @@ def _rule(name: str, outcome: Outcome, challengers: Sequence[str], last: Mapping
 def _last_verdicts(store: Store, project: Project) -> dict[str, tuple[str, str]]:
     """The last verdict on every version, with its first reason."""
     verdicts = {}
-    for decision in decisions(store, project):
+    for decision in all_records(store, project.name):
         for a in decision["judgement"]["assessments"]:
             verdicts[a["evidence"]["challenger"]["version"]] = (a["verdict"], a["reasons"][0])
     return verdicts

@@ -24,7 +24,7 @@ from tasks.base.project import Project
 from tasks.batches import scoring
 from tasks.batches.failures import failed_sentences, failures, notes
 from tasks.batches.predictions import Manifest, read_manifest
-from tasks.decisions import Look, look, promotion, read_decision, record
+from tasks.decisions import Decision, decide, promotion, read_record, save_decision
 from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tallying import Closed, close_batches
 from tasks.models.registry import Registry
@@ -85,14 +85,14 @@ class Approval(RunInput):
 def waits_for_approval(project: Project, decision_id: str) -> bool:
     """Whether this run can be suspended until the decision is approved, and the decision needs that."""
     store = open_store(project.store)
-    waiting = promotion.waits_for_approval(store, project, decision_id)
+    waiting = promotion.waits_for_approval(store, project.name, decision_id)
     return waiting and bool(deployment.id)  # only a worker can take up a run again
 
 
 def asked(project: Project, decision_id: str) -> str:
     """What the approver reads, as markdown."""
     return (
-        f"Decision `{decision_id}` promotes version {read_decision(open_store(project.store), project, decision_id)['promote']} of "
+        f"Decision `{decision_id}` promotes version {read_record(open_store(project.store), project.name, decision_id)['promote']} of "
         f"{project.model}. Read `{project.name}/reports/{decision_id}/report.md` in {project.store}, then approve it or not."
     )
 
@@ -149,11 +149,11 @@ def close_step(project: Project, as_of: date, keep: bool = True) -> Closed:
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
-def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -> Look | None:
+def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -> Decision | None:
     """Judge the reign in force, or in a look back the one that was on that day."""
     store = open_store(project.store)
     reign = judged_on(store, project.name, as_of) if look_back else head(store, project.name)
-    taken = look(store, project, reign, closed, as_of)
+    taken = decide(store, project, reign, closed, as_of)
     for failure in taken.record["failures"] if taken else ():
         get_run_logger().warning("version %(version)s failed, last in batch %(batch)s: it %(failure)s", failure)
     return taken
@@ -165,12 +165,12 @@ def failed_so_far(closed: Closed, reign: Reign) -> str:
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
-def record_step(project: Project, taken: Look) -> bool:
-    return record(open_store(project.store), project, taken)
+def record_step(project: Project, taken: Decision) -> bool:
+    return save_decision(open_store(project.store), project.name, taken)
 
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
-def report_step(project: Project, taken: Look, closed: Closed) -> list[str]:
+def report_step(project: Project, taken: Decision, closed: Closed) -> list[str]:
     """Write the report; returns where else it should lie and does not, a sentence each."""
     store = open_store(project.store)
     markdown, missing = publish(store, Registry(project), project, taken, closed, reigns(store, project.name))
@@ -184,19 +184,19 @@ def report_step(project: Project, taken: Look, closed: Closed) -> list[str]:
 @task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
 def promote_step(project: Project, decision_id: str, author: str | None, reason: str) -> Reign:
     store, registry = open_store(project.store), Registry(project)
-    return promotion.promote(store, registry, project, decision_id, author=author, reason=reason)
+    return promotion.promote(store, registry, project.name, decision_id, author=author, reason=reason)
 
 
 @task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
 def enthrone_step(project: Project, version: str, since: date, author: str, reason: str) -> Reign:
     store, registry = open_store(project.store), Registry(project)
-    return promotion.enthrone(store, registry, project, version=version, since=since, author=author, reason=reason)
+    return promotion.enthrone(store, registry, project.name, version=version, since=since, author=author, reason=reason)
 
 
 @task(name="commit rollback", task_run_name="commit rollback", cache_policy=NO_CACHE)
 def rollback_step(project: Project, since: date, author: str, reason: str, to: int | None) -> Reign:
     store, registry = open_store(project.store), Registry(project)
-    return promotion.roll_back(store, registry, project, since=since, author=author, reason=reason, to=to)
+    return promotion.roll_back(store, registry, project.name, since=since, author=author, reason=reason, to=to)
 
 
 @task(name="follow promotion log", task_run_name="follow promotion log", cache_policy=NO_CACHE)
@@ -212,7 +212,7 @@ def heal_step(project: Project) -> list[str]:
 def verify_step(project: Project, decision: str | None) -> list[str]:
     """What is wrong with a decision, or with all of them and the logs; each is logged."""
     store = open_store(project.store)
-    faults = verify_decision(store, project, decision) if decision else verify_all(store, project)
+    faults = verify_decision(store, project.name, decision) if decision else verify_all(store, project.name)
     for fault in faults:
         get_run_logger().error(fault)
     return faults
@@ -221,7 +221,7 @@ def verify_step(project: Project, decision: str | None) -> list[str]:
 @task(name="find older rules", task_run_name="find older rules", cache_policy=NO_CACHE)
 def older_rules_step(project: Project, decision: str | None) -> list[str]:
     """Which of the decisions other rules have taken; each is logged."""
-    older = taken_by_other_rules(open_store(project.store), project, decision)
+    older = taken_by_other_rules(open_store(project.store), project.name, decision)
     for sentence_of_one in older:
         get_run_logger().info(sentence_of_one)
     return older

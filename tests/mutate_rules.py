@@ -67,13 +67,13 @@ MUTANTS = [
     ),
     Mutant(
         "the same evidence is no new look",
-        "tasks/decisions/looks.py",
-        "found = _find(store, project, evidence_digest)",
-        "found = None",
+        "tasks/decisions/decision.py",
+        "existing = _existing_decision(store, project.name, evidence_digest)",
+        "existing = None",
     ),
     Mutant(
         "a promotion restarts the evidence",
-        "tasks/decisions/looks.py",
+        "tasks/decisions/decision.py",
         "[b for b in closed.batches if b.manifest.reign == reign.number]",
         "list(closed.batches)",
     ),

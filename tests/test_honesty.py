@@ -13,7 +13,7 @@ from parcels import decisions_frame, put_batch, put_labels, register_version, si
 from analysis.verdict.judge import Assessment, Verdict
 from tasks.base.project import Project
 from tasks.batches.scoring import score_batch
-from tasks.decisions import Look, look, record
+from tasks.decisions import Decision, decide, save_decision
 from tasks.decisions.promotion import enthrone, promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -36,7 +36,7 @@ class World:
         self.weeks = 0
 
     def enthrone(self) -> None:
-        enthrone(self.store, self.registry, self.project, version="1", since=FIRST, author="test", reason="first")
+        enthrone(self.store, self.registry, self.project.name, version="1", since=FIRST, author="test", reason="first")
 
     def day(self, week: int) -> date:
         return FIRST + timedelta(days=7 * week)
@@ -52,9 +52,9 @@ class World:
         score_batch(self.store, self.registry, self.project, head(self.store, self.project.name), str(day), day)
         return str(day)
 
-    def judge(self, as_of: date) -> Look:
+    def judge(self, as_of: date) -> Decision:
         closed = close_batches(self.store, self.project, as_of)
-        taken = look(self.store, self.project, judged_on(self.store, self.project.name, as_of), closed, as_of)
+        taken = decide(self.store, self.project, judged_on(self.store, self.project.name, as_of), closed, as_of)
         assert taken is not None
         return taken
 
@@ -172,11 +172,11 @@ def test_the_same_evidence_under_the_same_policy_is_the_same_decision_and_no_new
     for _ in range(5):
         world.week(EQUAL | {(1, 0, 1): 3, (1, 1, 0): 3})
     first = world.judge(date(2024, 3, 1))
-    record(world.store, world.project, first)
+    save_decision(world.store, world.project.name, first)
     again = world.judge(date(2024, 3, 20))
     assert again.id == first.id
     assert again.record == first.record
-    assert record(world.store, world.project, again) is False
+    assert save_decision(world.store, world.project.name, again) is False
     assert len(world.store.keys(f"{world.project.name}/decisions/log")) == 1
 
 
@@ -195,8 +195,8 @@ def _promote_the_second(world: World) -> date:
     day = world.day(7)
     taken = world.judge(day)
     assert taken.promote == "2"
-    record(world.store, world.project, taken)
-    promote(world.store, world.registry, world.project, taken.id)
+    save_decision(world.store, world.project.name, taken)
+    promote(world.store, world.registry, world.project.name, taken.id)
     world.weeks = 7
     return day
 
@@ -216,8 +216,8 @@ def test_the_demoted_champion_stays_a_challenger_and_a_bad_promotion_is_found(wo
         world.week(WORSE)
     taken = world.judge(LATER)
     assert taken.promote == "1"
-    record(world.store, world.project, taken)
-    promote(world.store, world.registry, world.project, taken.id)
+    save_decision(world.store, world.project.name, taken)
+    promote(world.store, world.registry, world.project.name, taken.id)
     assert [r.version for r in reigns(world.store, world.project.name)] == ["1", "2", "1"]
 
 

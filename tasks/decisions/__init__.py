@@ -1,7 +1,7 @@
-"""Looks at the evidence and their records: taking a decision, carrying it out, and checking it a year later."""
+"""Decisions: taking one at a look at the evidence, recording it, carrying it out, and verifying it later."""
 
 from __future__ import annotations
 
-from tasks.decisions.looks import Look, UnknownDecisionError, decisions, look, read_decision, record
+from tasks.decisions.decision import Decision, UnknownDecisionError, all_records, decide, read_record, save_decision
 
-__all__ = ["Look", "UnknownDecisionError", "decisions", "look", "read_decision", "record"]
+__all__ = ["Decision", "UnknownDecisionError", "all_records", "decide", "read_record", "save_decision"]

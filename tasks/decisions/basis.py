@@ -1,4 +1,4 @@
-"""What a decision rests on: all that its judgement is a function of."""
+"""The basis of a decision: everything that its judgement is a function of."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.policy.rules import RULES
 from analysis.tables.record import plain
-from tasks.base.project import Project
+from tasks.base.project import Absent, LabelValues, Project
 from tasks.batches.predictions import Manifest
 from tasks.labels.tallying import Closed, ClosedBatch
 from tasks.reigns import Reign
 
 __all__ = [
     "by_date",
-    "contenders_of",
-    "departed_of",
+    "departed_contenders",
     "feed_basis",
     "feed_of",
     "in_order_of_use",
     "known_allowances",
     "label_values",
+    "latest_contenders",
     "make_basis",
     "recorded_policy",
     "retired_setting",
@@ -32,18 +32,23 @@ __all__ = [
 
 
 def feed_basis(
-    project: Project,
     batches: Sequence[ClosedBatch],
     scored: Sequence[Manifest],
     contenders: Mapping[str, Contender],
     settled: AbstractSet[str],
+    *,
+    absent: Absent,
+    min_batches: int,
 ) -> dict[str, Any]:
-    """How labels and scores of the reign's closed ``batches`` came; ``scored`` are all batches of it, closed or not."""
-    newest = scored[-project.policy.min_batches :]
+    """The part of the basis on how labels and scores came in the closed ``batches`` of a reign.
+
+    ``scored`` are all batches of the reign, closed or not; ``settled`` are the ids of batches with a settled tally.
+    """
+    newest = scored[-min_batches:]
     failed = [(s.version, m.batch) for m in newest for s in m.scored if s.failure and s.version in contenders]
     value = plain(
         {
-            "absent": project.absent,
+            "absent": absent,
             "silent": [
                 {"batch": b.manifest.batch, "date": b.manifest.date, "reasons": b.silent}
                 for b in batches
@@ -58,7 +63,7 @@ def feed_basis(
 
 
 def feed_of(basis: Mapping[str, Any]) -> Feed:
-    """The same, as a judgement takes it."""
+    """The feed in this basis, as a judgement needs it."""
     failed = {version: tuple(batches) for version, batches in basis["failed_lately"].items()}
     silent = tuple(s["reasons"] for s in basis["silent"])
     return Feed(silent, basis["absent"] == "negative", failed, basis["looked_again"])
@@ -70,46 +75,47 @@ def by_date(closed: Closed) -> list[Manifest]:
     return sorted(manifests, key=lambda m: (m.date, m.batch))
 
 
-def contenders_of(scored: list[Manifest]) -> dict[str, Contender]:
-    """The contenders of the last batch, as they were when they last scored; one that failed there still competes."""
-    found: dict[str, Contender] = {}
+def latest_contenders(scored: list[Manifest]) -> dict[str, Contender]:
+    """Version to contender of the versions in the last batch, also of those that failed there, as they last scored."""
+    latest: dict[str, Contender] = {}
     for manifest in scored:
-        found.update(manifest.contenders())
+        latest.update(manifest.contenders())
     live = {s.version for s in scored[-1].scored}
-    return {v: c for v, c in sorted(found.items(), key=lambda item: int(item[0])) if v in live}
+    return {v: c for v, c in sorted(latest.items(), key=lambda item: int(item[0])) if v in live}
 
 
-def label_values(project: Project) -> dict[str, Any] | None:
-    return None if project.labels is None else project.labels.model_dump(mode="json")
+def label_values(labels: LabelValues | None) -> dict[str, Any] | None:
+    """The setting ``labels`` as plain values."""
+    return None if labels is None else labels.model_dump(mode="json")
 
 
 def known_allowances(basis: dict[str, Any] | None, reign: Reign) -> dict[tuple[int, str], Allowance]:
-    """What the contenders of the reign have been given before: a batch that is scored late changes nothing of it."""
+    """The allowances in the latest ``basis`` of the reign, by reign and digest: a batch that is scored late does not change them."""
     if basis is None:
         return {}
-    given = {c["digest"]: basis["allowances"][c["version"]] for c in basis["challengers"]}
-    given |= {d["contender"]["digest"]: d["allowance"] for d in basis.get("departed", ())}
-    return {(reign.number, digest_of_it): Allowance(**a) for digest_of_it, a in given.items()}
+    by_digest = {c["digest"]: basis["allowances"][c["version"]] for c in basis["challengers"]}
+    by_digest |= {d["contender"]["digest"]: d["allowance"] for d in basis.get("departed", ())}
+    return {(reign.number, contender_digest): Allowance(**a) for contender_digest, a in by_digest.items()}
 
 
 def in_order_of_use(basis: dict[str, Any] | None, batches: list[ClosedBatch]) -> list[ClosedBatch]:
-    """As the latest decision of the reign, which rests on ``basis``, has them; then, by date, those that no decision has used yet.
+    """The batches in the order of the reign's latest ``basis``, and then, by date, those that no decision has used yet.
 
-    A batch that is scored late may be older than others that were looked at already. In front of them it would change their evidence in
-    hindsight.
+    So a batch that is scored late comes after those that were judged before it, even if it is older: the evidence of earlier
+    looks does not change afterwards.
     """
     used = [b["batch"] for b in basis["batches"]] if basis else []
     position = {batch: i for i, batch in enumerate(used)}
     return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))
 
 
-def departed_of(scored: list[Manifest], live: Mapping[str, Contender], champion: Contender) -> list[Contender]:
-    """Who has challenged in these batches and does not compete any more: retired, or another contender by now."""
-    known = {c.digest for c in (champion, *live.values())}
-    found = {
+def departed_contenders(scored: list[Manifest], live: Mapping[str, Contender], champion: Contender) -> list[Contender]:
+    """The challengers of these batches that are not ``live`` any more: retired, or changed to another contender."""
+    competing = {c.digest for c in (champion, *live.values())}
+    challengers = {
         s.contender.digest: s.contender for m in scored for s in m.scored if s.contender and s.version != m.champion
     }
-    return [c for digest_of_it, c in found.items() if digest_of_it not in known]
+    return [c for contender_digest, c in challengers.items() if contender_digest not in competing]
 
 
 def make_basis(
@@ -121,7 +127,7 @@ def make_basis(
     allowances: Mapping[str, Allowance],
     departed: Sequence[tuple[Contender, Allowance]],
 ) -> dict[str, Any]:
-    """All that a judgement is a function of."""
+    """The basis as plain values, without the part on the feed."""
     value = plain(
         {
             "rules": RULES,
@@ -132,7 +138,7 @@ def make_basis(
             "allowances": allowances,
             "departed": [{"contender": c, "allowance": a} for c, a in departed],
             "maturity_days": project.maturity_days,
-            "labels": label_values(project),
+            "labels": label_values(project.labels),
             "batches": [{"batch": b.manifest.batch, "date": b.manifest.date, "files": b.files} for b in batches],
         }
     )

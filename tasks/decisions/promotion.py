@@ -1,4 +1,4 @@
-"""Changing the champion: by a decision, by rollback, or for the first time. Each is one more reign in the log."""
+"""Changing the champion: the first one, a promotion, or a rollback. Each adds one reign to the log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from datetime import date
 from typing import Any
 
 from tasks.base.errors import DethroneError
-from tasks.base.project import Project
-from tasks.decisions.looks import read_decision
+from tasks.decisions.decision import read_record
 from tasks.decisions.verification import input_faults
 from tasks.models.integrity import load_checked
 from tasks.models.registry import Registry
@@ -26,52 +25,58 @@ class NotPromotedError(DethroneError):
 
 
 class NotApprovedError(DethroneError):
-    """The decision waits for somebody's approval."""
+    """The promotion is not approved yet, or was denied."""
 
 
 class ChangedEvidenceError(DethroneError):
-    """What the decision rests on is not what it was."""
+    """A file that the decision rests on is missing or was changed."""
 
 
-def waits_for_approval(store: Store, project: Project, decision_id: str) -> bool:
-    """Whether a person has to approve the promotion that this decision calls for, and nobody has yet. Raises UnknownDecisionError."""
-    decision = read_decision(store, project, decision_id)
-    done = any(r.decision == decision_id for r in reigns(store, project.name))
-    open_ = not done and read_denial(store, project.name, decision_id) is None
-    return open_ and decision["promote"] is not None and _needs_approval(decision)
+def waits_for_approval(store: Store, project_name: str, decision_id: str) -> bool:
+    """Whether the decision promotes a version, needs approval for it, and is neither approved nor denied yet.
+
+    Raises UnknownDecisionError.
+    """
+    record = read_record(store, project_name, decision_id)
+    promoted = any(r.decision == decision_id for r in reigns(store, project_name))
+    undecided = not promoted and read_denial(store, project_name, decision_id) is None
+    return undecided and record["promote"] is not None and _needs_approval(record)
 
 
-def _needs_approval(decision: dict[str, Any]) -> bool:
-    return bool(decision["basis"]["policy"]["approval"] == "required")
+def _needs_approval(record: dict[str, Any]) -> bool:
+    return bool(record["basis"]["policy"]["approval"] == "required")
 
 
 def enthrone(
-    store: Store, registry: Registry, project: Project, *, version: str, since: date, author: str, reason: str
+    store: Store, registry: Registry, project_name: str, *, version: str, since: date, author: str, reason: str
 ) -> Reign:
-    """Name the first champion, after a trial: it has to load, and to have its threshold. Naming the same one again is a no-op.
+    """Commit the first reign, if its version loads and its tags are valid; to name the same version again changes nothing.
 
-    As long as nobody has been promoted, another one may be named, as one more reign: a slip must not last. Raises
-    LogError after that, RegistryError for a version that cannot serve.
+    Before the first promotion another version can be named, to correct a mistake; this adds one more reign. Raises LogError
+    after that, RegistryError or ChangedModelError for a version that cannot score.
     """
-    found = registry.version(version)
-    version = found.version
-    entries = reigns(store, project.name)
-    settled = any(r.kind != "enthronement" for r in entries)
-    named = entries[:1] if settled else entries[-1:]
+    model_version = registry.version(version)
+    version = model_version.version
+    entries = reigns(store, project_name)
+    has_promotions = any(r.kind != "enthronement" for r in entries)
+    named = entries[:1] if has_promotions else entries[-1:]
     if named and named[0].version == version:
         return named[0]
-    if settled:
-        msg = f"project {project.name} has champions already; version {version} has to earn a promotion, or be rolled back to"
+    if has_promotions:
+        msg = (
+            f"project {project_name} has had promotions already, so version {version} cannot be named champion; "
+            "judge it, or roll back to it"
+        )
         raise LogError(msg)
-    load_checked(store, registry, project.name, version)
-    _ = found.threshold, found.trained_through
+    load_checked(store, registry, project_name, version)
+    _ = model_version.threshold, model_version.trained_through  # raise RegistryError for a tag that is not valid
     return commit(
         store,
-        project.name,
+        project_name,
         reign_after(
             entries[-1] if entries else None,
             version=version,
-            run_id=found.run_id,
+            run_id=model_version.run_id,
             since=since,
             kind="enthronement",
             decision=None,
@@ -82,65 +87,69 @@ def enthrone(
 
 
 def promote(
-    store: Store, registry: Registry, project: Project, decision_id: str, *, author: str | None = None, reason: str = ""
+    store: Store,
+    registry: Registry,
+    project_name: str,
+    decision_id: str,
+    *,
+    author: str | None = None,
+    reason: str = "",
 ) -> Reign:
-    """Commit the reign that a decision calls for; doing so again is a no-op.
+    """Commit the reign that a decision calls for; to do it again changes nothing.
 
-    Where the policy that was judged by requires approval, ``author`` is who approves, for ``reason``. Nothing may have
-    changed since the decision: neither the champion, nor what it rests on, nor the challenger's artifacts. Raises
-    NotPromotedError if the decision calls for nobody, NotApprovedError, SupersededError if the champion it was judged
-    against no longer leads, ChangedEvidenceError, ChangedModelError.
+    If the decision's policy requires approval, ``author`` is the person who approves, and ``reason`` says why. Raises
+    NotPromotedError if the decision promotes no version, NotApprovedError, SupersededError if another reign is in force than
+    the one that was judged, ChangedEvidenceError if a file that it rests on has changed, ChangedModelError if the version has.
     """
-    decision = read_decision(store, project, decision_id)
-    version = decision["promote"]
+    record = read_record(store, project_name, decision_id)
+    version = record["promote"]
     if version is None:
-        msg = f"decision {decision_id} promotes nobody; read why in {project.name}/reports/{decision_id}/report.md"
+        msg = f"decision {decision_id} promotes nobody; read why in {project_name}/reports/{decision_id}/report.md"
         raise NotPromotedError(msg)
-    newest = head(store, project.name)
-    done = next((r for r in reigns(store, project.name) if r.decision == decision_id), None)
+    newest = head(store, project_name)
+    done = next((r for r in reigns(store, project_name) if r.decision == decision_id), None)
     if done:
         return done
-    denial = read_denial(store, project.name, decision_id)
+    denial = read_denial(store, project_name, decision_id)
     if denial:
-        msg = f"{denial}; what is denied stays so, and a later decision asks again"
+        msg = f"{denial}; a denial is final, so approve a later decision instead"
         raise NotApprovedError(msg)
-    if _needs_approval(decision) and not (author and reason):
+    if _needs_approval(record) and not (author and reason):
         msg = (
             f"decision {decision_id} promotes version {version} once somebody approves it: "
-            f"python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
+            f"python -m flows.promote {project_name} {decision_id} --author YOU --reason WHY"
         )
         raise NotApprovedError(msg)
-    _require_same_champion(decision, newest)
-    changed = input_faults(store, decision)
+    _require_same_champion(record, newest)
+    changed = input_faults(store, record)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
-    load_checked(store, registry, project.name, version)
+    load_checked(store, registry, project_name, version)
+    day = date.fromisoformat(record["as_of"])
     reign = reign_after(
         newest,
         version=version,
         run_id=registry.version(version).run_id,
-        since=max(
-            date.fromisoformat(decision["as_of"]), newest.since
-        ),  # the first champion may be younger than its batches
+        since=max(day, newest.since),  # the first champion may have been named after the day of its batches
         kind="promotion",
         decision=decision_id,
         author=author or "dethrone",
         reason=f"proven better than version {newest.version}{f'; approved: {reason}' if reason else ''}",
     )
-    return commit(store, project.name, reign)
+    return commit(store, project_name, reign)
 
 
 def roll_back(
-    store: Store, registry: Registry, project: Project, *, since: date, author: str, reason: str, to: int | None = None
+    store: Store, registry: Registry, project_name: str, *, since: date, author: str, reason: str, to: int | None = None
 ) -> Reign:
-    """Make the champion of an earlier reign champion again: of the one before, or of reign number ``to``. Raises LogError."""
-    entries = reigns(store, project.name)
+    """Commit a reign of an earlier champion: of the reign before, or of reign number ``to``. Raises LogError, RegistryError."""
+    entries = reigns(store, project_name)
     if not entries or (to is None and len(entries) < 2):
-        msg = f"project {project.name} has no earlier champion to roll back to"
+        msg = f"project {project_name} has no earlier champion to roll back to; the log needs two reigns"
         raise LogError(msg)
     target = entries[-2] if to is None else next((r for r in entries if r.number == to), None)
     if target is None:
-        msg = f"project {project.name} has no reign {to}; the log ends with reign {entries[-1].number}"
+        msg = f"project {project_name} has no reign {to}; the log ends with reign {entries[-1].number}"
         raise LogError(msg)
     if target.version == entries[-1].version:
         msg = f"version {target.version} leads already; name another reign to roll back to"
@@ -148,7 +157,7 @@ def roll_back(
     run_id = registry.version(target.version).run_id
     return commit(
         store,
-        project.name,
+        project_name,
         reign_after(
             entries[-1],
             version=target.version,
@@ -162,11 +171,11 @@ def roll_back(
     )
 
 
-def _require_same_champion(decision: dict[str, Any], newest: Reign) -> None:
-    basis = decision["basis"]
+def _require_same_champion(record: dict[str, Any], newest: Reign) -> None:
+    basis = record["basis"]
     if (newest.number, newest.version) != (basis["reign"], basis["champion"]["version"]):
         msg = (
-            f"decision {decision['id']} was judged against version {basis['champion']['version']} in reign {basis['reign']}, but reign "
+            f"decision {record['id']} was judged against version {basis['champion']['version']} in reign {basis['reign']}, but reign "
             f"{newest.number} of version {newest.version} is in force; judge again"
         )
         raise SupersededError(msg)

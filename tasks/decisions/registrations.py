@@ -1,4 +1,4 @@
-"""Who has challenged, in which order: what the error budgets are given out by."""
+"""The order in which contenders first challenge; it determines how alpha is shared out among them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Registration", "allowances", "alpha_spent", "registrations"]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A contender that first challenged a champion in a reign: one hypothesis, however often it is tested.
+    """The first challenge of a contender in a reign: one hypothesis, however often it is tested.
 
-    Those that first appear in the same batch are one wave of the reign.
+    Contenders that first challenge in the same batch form a ``wave``. ``order`` counts all registrations, from 1.
     """
 
     reign: int
@@ -29,15 +29,15 @@ class Registration:
 def registrations(
     scored: Sequence[Manifest], known: Mapping[tuple[int, str], Allowance] | None = None
 ) -> list[Registration]:
-    """Every challenge that these manifests, in the order of their dates, have seen begin.
+    """The registrations in these manifests, which are in the order of their dates.
 
-    The same model with another threshold is another contender. Versions that first appear in the same batch count in
-    the order of their numbers. ``known`` are those by reign and digest that a decision has given a wave to: they keep it.
+    The same model with another threshold is another contender. Versions that first challenge in the same batch are in the order
+    of their numbers. Contenders with a ``known`` allowance, by reign and digest, keep its wave.
     """
-    given = known or {}
-    found: dict[tuple[int, str], Registration] = {}
+    known = known or {}
+    registered: dict[tuple[int, str], Registration] = {}
     waves: dict[int, int] = {}
-    for (reign, _), a in given.items():
+    for (reign, _), a in known.items():
         waves[reign] = max(waves.get(reign, 0), a.wave)
     for manifest in scored:
         wave = waves.get(manifest.reign, 0) + 1
@@ -45,17 +45,17 @@ def registrations(
             if s.contender is None or s.version == manifest.champion:
                 continue
             key = manifest.reign, s.contender.digest
-            if key not in found:
-                own = given[key].wave if key in given else wave
+            if key not in registered:
+                own = known[key].wave if key in known else wave
                 waves[manifest.reign] = max(waves.get(manifest.reign, 0), own)
-                found[key] = Registration(*key, own, len(found) + 1)
-    return list(found.values())
+                registered[key] = Registration(*key, own, len(registered) + 1)
+    return list(registered.values())
 
 
 def allowances(
     registered: Sequence[Registration], policy: Policy, reign: Reign, log: Sequence[Reign]
 ) -> dict[str, Allowance]:
-    """The alpha of every contender that has challenged in this reign, by its digest."""
+    """The allowance of every contender that has challenged in this reign, by its digest; ``log`` is the promotion log."""
     promotions = sum(r.kind == "promotion" for r in log if r.number <= reign.number)
     return {
         r.digest: allowance(policy.error_budget, policy.alpha, wave=r.wave, order=r.order, promotions=promotions)
@@ -64,10 +64,10 @@ def allowances(
     }
 
 
-def alpha_spent(given: dict[str, Allowance], policy: Policy) -> float:
-    """What has been given out in this reign: all of alpha to a family, else the sum over the waves, or over those who have challenged."""
+def alpha_spent(allowances: dict[str, Allowance], policy: Policy) -> float:
+    """The alpha given out in this reign: all of it for a family, the sum over waves for a reign, else the sum over contenders."""
     if policy.error_budget == "family":
-        return policy.alpha if given else 0.0
+        return policy.alpha if allowances else 0.0
     if policy.error_budget == "reign":
-        return sum({a.wave: a.alpha for a in given.values()}.values())
-    return sum(a.alpha for a in given.values())
+        return sum({a.wave: a.alpha for a in allowances.values()}.values())
+    return sum(a.alpha for a in allowances.values())

@@ -1,4 +1,4 @@
-"""Checking what was decided: a verdict computed again from what it rested on, and the logs from end to end."""
+"""Verification: every judgement computed again from its stored inputs, and both logs checked from end to end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from analysis.policy.budget import Allowance
 from analysis.policy.rules import FIRST_RULES, RULES
 from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.errors import DethroneError
-from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, contender_of, parse_manifest
 from tasks.decisions.basis import feed_of, recorded_policy, retired_setting
-from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, decision_key, entries
-from tasks.decisions.looks import UnknownDecisionError, judge_all, read_decision
+from tasks.decisions.decision import UnknownDecisionError, judge_all, read_record
+from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, entries, record_key
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
 
@@ -28,26 +27,26 @@ __all__ = ["VerificationError", "input_faults", "taken_by_other_rules", "verify_
 
 
 class VerificationError(DethroneError):
-    """Something is not what it was when it was decided."""
+    """A decision, its inputs or a log have changed, or a judgement cannot be reproduced."""
 
 
-def verify_decision(store: Store, project: Project, decision_id: str) -> list[str]:
-    """What is wrong with one decision, a sentence each; an empty list if nothing is.
+def verify_decision(store: Store, project_name: str, decision_id: str) -> list[str]:
+    """The faults of one decision, a sentence each; an empty list if there are none.
 
-    Its record has to be the one that was entered in the log, every file it rests on has to have the digest that it had,
-    and policy, tallies and seed have to give the same judgement to the last bit, unless other rules took it
-    (``taken_by_other_rules``). Raises UnknownDecisionError, DecisionLogError.
+    Its record must have the digest in the log, every file that it rests on must have its digest, and policy, tallies and seed
+    must give the same judgement to the last bit, unless other rules took it (``taken_by_other_rules``). Raises
+    UnknownDecisionError, DecisionLogError.
     """
-    return _verify(store, project, decision_id, {e.decision: e for e in entries(store, project)})
+    return _verify(store, project_name, decision_id, {e.decision: e for e in entries(store, project_name)})
 
 
-def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[str, Entry] | None) -> list[str]:
-    """``logged`` is None where the log itself is broken."""
-    record = read_decision(store, project, decision_id)
-    unlogged = [] if logged is None else _record_faults(store, project, decision_id, logged)
-    faults = [*unlogged, *input_faults(store, record)]
+def _verify(store: Store, project_name: str, decision_id: str, logged: Mapping[str, Entry] | None) -> list[str]:
+    """The faults of one decision; ``logged`` is None if the log itself is damaged."""
+    record = read_record(store, project_name, decision_id)
+    record_faults = [] if logged is None else _record_faults(store, project_name, decision_id, logged)
+    faults = [*record_faults, *input_faults(store, record)]
     if faults:
-        return faults  # a judgement of other inputs would differ for that reason alone
+        return faults  # a judgement of other inputs is another one
     if record["evidence_digest"] != digest(record["basis"]):
         return [f"decision {decision_id}: its record contradicts itself"]
     if _rules(record) != RULES or retired_setting(record["basis"]):
@@ -63,12 +62,12 @@ def _verify(store: Store, project: Project, decision_id: str, logged: Mapping[st
     return []
 
 
-def taken_by_other_rules(store: Store, project: Project, decision_id: str | None = None) -> list[str]:
-    """Decisions, or one, that other rules than this code's have taken, a sentence each: their verdicts cannot be computed again here."""
-    chosen = [decision_id] if decision_id else decision_ids(store, project)
+def taken_by_other_rules(store: Store, project_name: str, decision_id: str | None = None) -> list[str]:
+    """A sentence for each decision, or for one, that was taken by other rules than this code's: it cannot be computed again here."""
+    chosen = [decision_id] if decision_id else decision_ids(store, project_name)
     others = []
     for i in chosen:
-        record = read_decision(store, project, i)
+        record = read_record(store, project_name, i)
         number, retired = _rules(record), retired_setting(record["basis"])
         if number != RULES:
             others.append(f"decision {i} was taken by other rules ({number}, now {RULES})")
@@ -82,28 +81,28 @@ def _rules(record: Mapping[str, Any]) -> int:
     return number
 
 
-def verify_all(store: Store, project: Project) -> list[str]:
-    """What is wrong with the project's logs and decisions, a sentence each: edited, missing or reordered entries, and verdicts."""
+def verify_all(store: Store, project_name: str) -> list[str]:
+    """The faults of both logs and all decisions, a sentence each; an empty list if there are none."""
     faults: list[str] = []
     logged: dict[str, Entry] | None = None
     try:
-        logged = {e.decision: e for e in entries(store, project)}
+        logged = {e.decision: e for e in entries(store, project_name)}
     except DecisionLogError as error:
         faults.append(str(error))
-    kept = decision_ids(store, project)
-    faults += [f"decision {i} is in the log, and its record is missing" for i in logged or () if i not in kept]
-    for decision_id in kept:
+    recorded = decision_ids(store, project_name)
+    faults += [f"decision {i} is in the log, and its record is missing" for i in logged or () if i not in recorded]
+    for decision_id in recorded:
         try:
-            faults += _verify(store, project, decision_id, logged)
+            faults += _verify(store, project_name, decision_id, logged)
         except DamagedError as error:
             faults.append(str(error))
         except (ValueError, KeyError, TypeError) as error:
             faults.append(f"decision {decision_id}: its record cannot be read: {type(error).__name__}: {error}")
-    return [*faults, *_reign_faults(store, project)]
+    return [*faults, *_reign_faults(store, project_name)]
 
 
-def _record_faults(store: Store, project: Project, decision_id: str, logged: Mapping[str, Entry]) -> Iterator[str]:
-    data = store.read(decision_key(project, decision_id))
+def _record_faults(store: Store, project_name: str, decision_id: str, logged: Mapping[str, Entry]) -> Iterator[str]:
+    data = store.read(record_key(project_name, decision_id))
     entry = logged.get(decision_id)
     if entry is None:
         yield f"decision {decision_id} is not in the log of decisions"
@@ -112,22 +111,22 @@ def _record_faults(store: Store, project: Project, decision_id: str, logged: Map
 
 
 def input_faults(store: Store, record: dict[str, Any]) -> list[str]:
-    """What of the files that a decision rests on is missing or changed, a sentence each."""
+    """A sentence for each file that a decision rests on and that is missing or was changed."""
     faults = []
     for batch in record["basis"]["batches"]:
         for key, sha256 in batch["files"].items():
             try:
-                found = hashlib.sha256(store.read(key)).hexdigest()
+                current = hashlib.sha256(store.read(key)).hexdigest()
             except NotThereError:
                 faults.append(f"decision {record['id']}: {key}, which it rests on, is missing")
             else:
-                if found != sha256:
+                if current != sha256:
                     faults.append(f"decision {record['id']}: {key}, which it rests on, was changed")
     return faults
 
 
 def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
-    """The judgement computed again from the record's own basis, as plain values."""
+    """The judgement computed again from the basis in the record, as plain values."""
     basis = record["basis"]
     _, judgement = judge_all(
         contender_of(basis["champion"]),
@@ -145,7 +144,7 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
-    """The tally of a batch of the basis, whose files are its manifest, its tally, its score sums, and maybe its late labels."""
+    """The tally of a batch in the basis. Its files are the manifest, the tally, the sums of scores, and maybe the settled tally."""
     by_kind = {_kind(key): key for key in batch["files"]}
     manifest = parse_manifest(store.read(by_kind["manifest"]))
     scored = manifest.contenders()
@@ -160,10 +159,10 @@ def _kind(key: str) -> str:
     return next((kind for kind in ("scores", "settled") if key.endswith(f".{kind}.parquet")), "tally")
 
 
-def _reign_faults(store: Store, project: Project) -> Iterator[str]:
-    """Faults of the promotion log: its chain, and that every promotion is what its decision says."""
+def _reign_faults(store: Store, project_name: str) -> Iterator[str]:
+    """Faults of the promotion log: a broken chain, or a promotion that differs from its decision."""
     try:
-        log = reigns(store, project.name)
+        log = reigns(store, project_name)
     except LogError as error:
         yield str(error)
         return
@@ -174,7 +173,7 @@ def _reign_faults(store: Store, project: Project) -> Iterator[str]:
             yield f"reign {reign.number} is a promotion without a decision"
             continue
         try:
-            record = read_decision(store, project, reign.decision)
+            record = read_record(store, project_name, reign.decision)
         except UnknownDecisionError:
             yield f"reign {reign.number} rests on decision {reign.decision}, which is missing"
             continue

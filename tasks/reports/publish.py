@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.tables.record import canonical_json
 from tasks.base.errors import first_line
 from tasks.base.project import Project
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.labels.tallying import Closed
 from tasks.models.registry import Registry, RegistryError
 from tasks.reigns import Reign
@@ -21,7 +21,7 @@ from tasks.store import Store
 __all__ = ["draw", "publish"]
 
 
-def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> dict[str, bytes]:
+def draw(project: Project, look: Decision, closed: Closed, reigns: list[Reign]) -> dict[str, bytes]:
     """The plots of a report as SVG, by name."""
     assessments = look.judgement.assessments
     tallies = [b.tally for b in closed.batches]
@@ -35,13 +35,13 @@ def draw(project: Project, look: Look, closed: Closed, reigns: list[Reign]) -> d
     return {name: svg for name, svg in figures.items() if svg}
 
 
-def _waves(look: Look) -> dict[str, int]:
+def _waves(look: Decision) -> dict[str, int]:
     """The wave of each challenger; decisions that were recorded before there were waves name none, and have one alone."""
     return {v: a.get("wave", 1) for v, a in look.record["basis"]["allowances"].items()}
 
 
 def publish(
-    store: Store, registry: Registry, project: Project, look: Look, closed: Closed, reigns: list[Reign]
+    store: Store, registry: Registry, project: Project, look: Decision, closed: Closed, reigns: list[Reign]
 ) -> tuple[str, list[str]]:
     """Write ``reports/<decision>/`` and log it with every challenger's run.
 
@@ -65,7 +65,7 @@ def publish(
     return render(project, look, reigns, inline, refused), missing
 
 
-def _log_to_mlflow(registry: Registry, look: Look, files: dict[str, bytes]) -> list[str]:
+def _log_to_mlflow(registry: Registry, look: Decision, files: dict[str, bytes]) -> list[str]:
     """Log the files with every challenger's run; a run or an artifact store that refuses them stops no promotion."""
     missing = []
     with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:

@@ -13,7 +13,7 @@ from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.base.templates import fill
 from tasks.batches.failures import LOST
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.reigns import Reign
 from tasks.reigns.approvals import Denial, denials_list
 from tasks.reports.report_challenger import challenger_values
@@ -23,7 +23,7 @@ __all__ = ["render"]
 
 
 def render(
-    project: Project, look: Look, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
+    project: Project, look: Decision, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
 ) -> str:
     """The whole report. ``plots`` maps a plot's name to what an image link should point at; ``denials`` are those so far."""
     record, policy = look.record, project.policy

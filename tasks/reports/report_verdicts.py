@@ -17,7 +17,7 @@ from analysis.tables.counts import Undefined
 from analysis.verdict.judge import Assessment, Verdict
 from tasks.base.project import Project
 from tasks.base.templates import fill
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.reigns import Reign
 
 __all__ = [
@@ -55,7 +55,7 @@ class Judged:
     failure: _Failed | None
 
 
-def sentence(project: Project, look: Look) -> str:
+def sentence(project: Project, look: Decision) -> str:
     """The decision in one plain sentence."""
     versions = judged_versions(look, project.policy)
     filled = fill(
@@ -69,7 +69,7 @@ def sentence(project: Project, look: Look) -> str:
     return filled.rstrip("\n")
 
 
-def judged_versions(look: Look, policy: Policy) -> list[Judged]:
+def judged_versions(look: Decision, policy: Policy) -> list[Judged]:
     """Every challenger, by version, also one that failed in every batch and so has nothing to be judged on."""
     failures = {f["version"]: _failure(f) for f in look.record["failures"]}
     lower_is_better = policy.measure(policy.primary).lower_is_better
@@ -105,7 +105,7 @@ def _least_gain(a: Assessment, policy: Policy) -> float | None:
     return interval.low
 
 
-def since_then(look: Look, newest: Reign) -> str:
+def since_then(look: Decision, newest: Reign) -> str:
     """What has become of the reign that was judged, if it is over."""
     if look.reign == newest:
         return ""
@@ -121,7 +121,7 @@ class FormerChampion:
     alpha: float
 
 
-def former_looks_better(look: Look, reigns: Sequence[Reign]) -> FormerChampion | None:
+def former_looks_better(look: Decision, reigns: Sequence[Reign]) -> FormerChampion | None:
     """The former champion, if the evidence since its demotion favours it at an alpha that would be too large for a promotion."""
     if look.reign.kind != "promotion" or look.reign != reigns[-1] or look.promote:
         return None

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tasks.base.project import Project, load_project
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.reigns import reigns
 from tasks.store import open_store
 
@@ -62,7 +62,7 @@ def test_gradient_boosting_leads_in_recall_and_its_weeks_do_not_prove_the_guardr
     project, _ = season
     store = open_store(project.store)
     assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement")]
-    last = decisions(store, project)[-1]
+    last = all_records(store, project.name)[-1]
     (boosting,) = [a for a in last["judgement"]["assessments"] if a["evidence"]["challenger"]["version"] == "3"]
     failed = {c["name"] for c in boosting["checks"] if not c["passed"]}
     assert boosting["verdict"] == "WAIT"
@@ -72,7 +72,7 @@ def test_gradient_boosting_leads_in_recall_and_its_weeks_do_not_prove_the_guardr
 def test_every_week_with_evidence_has_its_decision_and_its_report(season: tuple[Project, str]) -> None:
     project, _ = season
     store = open_store(project.store)
-    taken = decisions(store, project)
+    taken = all_records(store, project.name)
     assert len(taken) == 43
     for decision in taken:
         prefix = f"{project.name}/reports/{decision['id']}"

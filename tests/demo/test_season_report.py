@@ -20,7 +20,7 @@ from demo.season_report import SeasonError, calendar, remaining_days, tell
 from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.batches.scoring import score_batch
-from tasks.decisions import look, record
+from tasks.decisions import decide, save_decision
 from tasks.decisions.promotion import promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -64,11 +64,11 @@ def play(store: Store, registry: Registry, project: Project, days: Iterable[date
         found(store, registry, project, since=day)
         if day < week(WEEKS):
             score_batch(store, registry, project, head(store, project.name), str(day), day)
-        taken = look(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
+        taken = decide(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
         if taken:
-            record(store, project, taken)
+            save_decision(store, project.name, taken)
             if taken.promote:
-                promote(store, registry, project, taken.id)
+                promote(store, registry, project.name, taken.id)
 
 
 def cells(markdown: str, first: str) -> list[list[str]]:

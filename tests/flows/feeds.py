@@ -18,7 +18,7 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
 from tasks.base.project import Project
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.store import Store, open_store
 
 __all__ = ["BETTER", "EQUAL", "FIRST", "LATER", "WEEKS", "Counts", "Feed", "Scored", "Spoil"]
@@ -122,6 +122,6 @@ class Feed:
     def verdict(self) -> tuple[str, str]:
         """The verdict on version 2 and its first reason, as recorded."""
         judge("parcels", as_of=LATER)
-        (decision,) = decisions(self.store, self.project)
+        (decision,) = all_records(self.store, self.project.name)
         (assessment,) = decision["judgement"]["assessments"]
         return assessment["verdict"], assessment["reasons"][0]

@@ -157,7 +157,7 @@ def make_template(folder: Path, mlflow_uri: str) -> Project:
         register_version(project, "x1", threshold=threshold, tags={"retired": "true"})
     register_version(project, "x1", signed=False, tags={"retired": "true"})
     store, registry = DirectoryStore(Path(project.store)), Registry(project)
-    reign = enthrone(store, registry, project, version="1", since=FIRST, author="ada", reason="first champion")
+    reign = enthrone(store, registry, project.name, version="1", since=FIRST, author="ada", reason="first champion")
     for week in range(7):
         day = FIRST + timedelta(weeks=week)
         frame = decisions_frame(BETTER, prefix=f"{day}-")

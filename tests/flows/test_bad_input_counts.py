@@ -38,7 +38,7 @@ from flows.reconcile import reconcile
 from flows.score import score
 from tasks.base.project import Project
 from tasks.batches.predictions import read_manifest
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.store import StoreError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -113,7 +113,7 @@ def test_bad_labels_and_ids_are_left_out_and_counted_by_reason_in_the_report(wor
     score("parcels", batch=str(early))
     before = world.files()
     judge("parcels", as_of=LATER)
-    (decision,) = decisions(world.store, world.project)
+    (decision,) = all_records(world.store, world.project.name)
     report = world.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     header, counted = (line for line in report.splitlines() if line.startswith("| rows against") or "| 965 |" in line)
     reasons = "conflicting labels | duplicate id | label not 0/1, such as 2 | unlabelled"
@@ -151,7 +151,7 @@ def test_the_same_model_twice_never_disagrees_and_waits(world: World, make_proje
     enthrone("parcels", "1", author="ada", as_of=FIRST)
     score("parcels", as_of=LATER)
     judge("parcels", as_of=LATER)
-    (decision,) = decisions(world.store, world.project)
+    (decision,) = all_records(world.store, world.project.name)
     report = world.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     champion, (challenger,) = decision["basis"]["champion"], decision["basis"]["challengers"]
     assert champion["digest"] == challenger["digest"]
@@ -166,7 +166,7 @@ def test_a_policy_that_is_changed_in_a_reign_is_recorded_and_stands_in_the_repor
     before = world.files()
     world.settings(policy={**cautious, "alpha": 0.01, "guardrails": {"accuracy": 0.02}})
     judge("parcels", as_of=LATER)
-    (changed,) = [d for d in decisions(world.store, world.project) if d["policy_changed"]]
+    (changed,) = [d for d in all_records(world.store, world.project.name) if d["policy_changed"]]
     assert changed["policy_changed"] == [
         "alpha: 0.05 -> 0.01",
         "guardrails.accuracy: 0.005 -> 0.02",

@@ -178,14 +178,14 @@ BY_WHAT_IS_KEPT = (
         nothing,
         partial(promote, "parcels", "2024-02-11-0"),
         UnknownDecisionError,
-        r"project parcels has no decision 2024-02-11-0; they lie below \S+/parcels/decisions/",
+        r"project parcels has no decision 2024-02-11-0; name one of those below \S+/parcels/decisions/",
     ),
     Row(
         "record of a decision cut short",
         bytes_in("parcels/decisions/2024-02-11-0.json", b'{"promote":'),
         partial(promote, "parcels", "2024-02-11-0"),
         DamagedError,
-        r"\S+: parcels/decisions/2024-02-11-0.json is not the record of a decision any more; restore it from a backup",
+        r"\S+: parcels/decisions/2024-02-11-0.json cannot be read as the record of a decision; restore it from a backup",
     ),
 )
 

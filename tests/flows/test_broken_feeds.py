@@ -16,7 +16,7 @@ from spoilt import RAISES, dictated
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.labels.batch_labels import settled_date
 from tasks.labels.label_files import LabelError
 from tasks.reigns import reigns
@@ -48,7 +48,7 @@ def corrected(who: pl.Expr) -> Spoil:
 def said(feed: Feed) -> tuple[str, str]:
     """Verdict and all reasons of the newest decision."""
     judge("parcels", as_of=LATER)
-    (assessment,) = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"]
+    (assessment,) = all_records(feed.store, feed.project.name)[-1]["judgement"]["assessments"]
     return assessment["verdict"], "; ".join(assessment["reasons"])
 
 
@@ -122,7 +122,7 @@ def every_other_week(frame: pl.DataFrame) -> pl.DataFrame:
 def test_silence_is_no_negative_where_the_feed_is_broken(feed: Feed, broken: Spoil, weeks: int, reason: str) -> None:
     feed.play(FLAGS_LESS, broken, weeks=weeks, **ACCURACY)
     verdict, _ = said(feed)
-    decision = decisions(feed.store, feed.project)[-1]
+    decision = all_records(feed.store, feed.project.name)[-1]
     assert verdict in ("WAIT", "INVALID")
     excluded = decision["judgement"]["assessments"][0]["evidence"]["excluded"]
     assert any(r.startswith(reason) for r in excluded)
@@ -167,7 +167,7 @@ def test_a_period_that_is_the_day_of_two_batches_names_neither(feed: Feed) -> No
     both = [labels.with_columns(day=pl.lit(f"{FIRST}-{half}")) for half in ("am", "pm")]
     put_frame(feed.store, "parcels/labels/all.parquet", pl.concat(both))
     judge("parcels", as_of=LATER)
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     assert [b["batch"] for b in decision["basis"]["batches"]] == [f"{FIRST}-am", f"{FIRST}-pm"]
 
 
@@ -307,7 +307,7 @@ def test_a_label_that_is_withdrawn_is_none_any_more(feed: Feed) -> None:
 
     feed.play(BETTER, withdrawn)
     assert said(feed)[0] == "INVALID"
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     assert decision["judgement"]["assessments"][0]["evidence"]["excluded"] == {"label withdrawn": 8 * 32}
 
 
@@ -315,7 +315,7 @@ def test_an_empty_file_without_types_is_no_fault(feed: Feed) -> None:
     empty = pl.DataFrame({"id": [], "label": [], "observed_at": []})
     feed.play(BETTER, lambda f: empty if f["observed_at"][0] == FIRST + timedelta(weeks=4) else f)
     assert said(feed)[0] == "PROMOTE"
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     assert [s["batch"] for s in decision["basis"]["silent"]] == [str(FIRST + timedelta(weeks=3))]
 
 
@@ -357,7 +357,7 @@ def test_days_without_a_positive_are_negatives_where_none_is_to_be_expected(feed
     enthrone("parcels", "1", author="test", as_of=FIRST)
     score("parcels", as_of=LATER)
     said(feed)
-    (assessment,) = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"]
+    (assessment,) = all_records(feed.store, feed.project.name)[-1]["judgement"]["assessments"]
     counts = [sum(b["counts"]["labelled"][i] for b in assessment["evidence"]["batches"]) for i in (1, 5)]
     assert (counts, assessment["evidence"]["excluded"]) == ([60, 15], {})
 
@@ -369,7 +369,7 @@ def test_labels_that_are_gone_at_the_second_look_are_no_second_look(feed: Feed) 
     feed.store.delete(first)
     judge("parcels", as_of=LATER)
     assert f"parcels/tallies/{FIRST}.settled.parquet" not in feed.store.keys("parcels/tallies")
-    (assessment,) = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"]
+    (assessment,) = all_records(feed.store, feed.project.name)[-1]["judgement"]["assessments"]
     assert assessment["measured"]["labels"]["corrected"] == 0
 
 
@@ -407,7 +407,7 @@ def test_small_batches_without_a_chosen_row_are_part_of_the_sample(feed: Feed) -
     enthrone("parcels", "1", author="test", as_of=FIRST)
     score("parcels", as_of=LATER)
     said(feed)
-    decision = decisions(feed.store, feed.project)[-1]
+    decision = all_records(feed.store, feed.project.name)[-1]
     (assessment,) = decision["judgement"]["assessments"]
     assert (len(assessment["evidence"]["batches"]), decision["basis"]["silent"]) == (40, [])
     assert assessment["verdict"] == "WAIT"

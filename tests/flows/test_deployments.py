@@ -15,7 +15,7 @@ from runs import Runs
 from tasks.base.project import Project, load_project
 from tasks.batches.rows import batches_in
 from tasks.batches.scoring import score_batch
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.decisions.promotion import enthrone
 from tasks.models.registry import Registry
 from tasks.reigns import head, reigns
@@ -76,7 +76,7 @@ def approved(parcels: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Pr
     monkeypatch.setenv("DETHRONE_PROJECTS", str(parcels))
     project = load_project("flights")
     registry = Registry(project)
-    first = enthrone(store, registry, project, version="1", since=date(2024, 1, 7), author="ada", reason="the first")
+    first = enthrone(store, registry, project.name, version="1", since=date(2024, 1, 7), author="ada", reason="the first")
     for batch in batches_in(store, project.name):
         score_batch(store, registry, project, first, batch, date.fromisoformat(batch))
     return project
@@ -104,7 +104,7 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
 ) -> None:
     """The judgement is over; a run of promote waits, suspended, and nothing is committed until somebody resumes it."""
     runs("judge", as_of=str(SIX_BATCHES))
-    (decision,) = decisions(store, approved)
+    (decision,) = all_records(store, approved.name)
     run = runs.waiting(decision["id"])
     assert server.states()[run.name] == "PAUSED"
     assert len(reigns(store, approved.name)) == 1
@@ -120,7 +120,7 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     approved: Project, runs: Runs, store: Store
 ) -> None:
     asked = runs("judge", as_of=str(FIVE_BATCHES))
-    (first,) = (d["id"] for d in decisions(store, approved))
+    (first,) = (d["id"] for d in all_records(store, approved.name))
     assert asked.endswith(f"It waits for approval in the flow run promote {first}: resume it with a name and a reason.")
     run = runs.waiting(first)
     assert f"`flights/reports/{first}/report.md`" in runs.question(run.id)
@@ -151,7 +151,7 @@ def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
 
     # One batch later that is another decision, and its report shows what was denied.
     asked = runs("judge", as_of=str(SIX_BATCHES))
-    _, second = (d["id"] for d in decisions(store, approved))
+    _, second = (d["id"] for d in all_records(store, approved.name))
     assert asked.endswith(
         f"It waits for approval in the flow run promote {second}: resume it with a name and a reason."
     )

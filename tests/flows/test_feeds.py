@@ -16,7 +16,7 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
 from tasks.base.project import Project
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.reigns import reigns
 from tasks.store import Store
 
@@ -90,7 +90,7 @@ def test_positives_that_come_later_than_negatives_keep_no_winner_from_its_promot
     feed.play(BETTER, positives_late)
     verdict, reason = feed.verdict()
     assert (verdict, "closed batches" in reason) == ("PROMOTE", True)
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     report = feed.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     assert (
         "have no label. The verdict takes it that within each class they went missing whatever the models said"
@@ -110,7 +110,7 @@ def test_a_feed_of_positives_alone_is_judged_once_absence_is_declared_a_negative
 def test_and_refused_where_it_is_not(feed: Feed) -> None:
     feed.play(BETTER, positives_only)
     assert feed.verdict()[0] == "INVALID"
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     assert "are of one class" in decision["judgement"]["assessments"][0]["reasons"][-1]
 
 
@@ -143,7 +143,7 @@ def last_months(frame: pl.DataFrame) -> pl.DataFrame:
 def test_labels_from_before_their_batch_are_never_taken(feed: Feed) -> None:
     feed.play(BETTER, last_months)
     verdict, _ = feed.verdict()
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     (assessment,) = decision["judgement"]["assessments"]
     rows = sum(BETTER.values()) * WEEKS
     assert (verdict, assessment["evidence"]["excluded"]) == ("INVALID", {"label observed before its batch": rows})
@@ -212,6 +212,6 @@ def test_a_threshold_without_effect_and_constant_scores_are_said_by_score_and_in
         == f"Scored: 2024-01-07. {effect} (batch 2024-01-07). {constant} (batch 2024-01-07)."
     )
     judge("parcels", as_of=LATER)
-    (decision,) = decisions(store, project)
+    (decision,) = all_records(store, project.name)
     report = store.read(f"parcels/reports/{decision['id']}/report.md").decode().replace("\\", "")
     assert f"- **{effect} (batch 2024-01-07).**\n- **{constant} (batch 2024-01-07).**" in report

@@ -20,7 +20,7 @@ from tasks.base.project import Project
 from tasks.batches.failures import LOST
 from tasks.batches.rows import BatchError
 from tasks.command import CalendarError
-from tasks.decisions import UnknownDecisionError, decisions
+from tasks.decisions import UnknownDecisionError, all_records
 from tasks.reigns import head, reigns
 from tasks.store import Store
 
@@ -87,7 +87,7 @@ class TestChallengersThatFail:
             r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "failed, last" in r.getMessage()
         ]
         assert warned[-1] == f"version 3 failed, last in batch 2024-02-04: {self.FAILURE}"
-        (decision,) = decisions(store, project)
+        (decision,) = all_records(store, project.name)
         report = store.read(f"parcels/reports/{decision['id']}/report.md").decode()
         second, third = (x for x in report.splitlines() if x.startswith(("| version 2 | **", "| version 3 | **")))
         assert second.startswith("| version 2 | **WAIT**: not enough evidence yet | ")
@@ -123,7 +123,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(scored: str, store:
 def test_judge_promotes_reports_and_can_be_run_again(scored: str, store: Store, project: Project) -> None:
     said = judge("parcels", as_of=LATER)
     after = {k: store.read(k) for k in store.keys("parcels")}
-    (decision,) = decisions(store, project)
+    (decision,) = all_records(store, project.name)
     assert decision["promote"] == "2"
     assert head(store, project.name).decision == decision["id"]
     assert f"parcels/reports/{decision['id']}/report.md" in after
@@ -153,7 +153,7 @@ def test_promote_again_is_a_no_op_and_an_unknown_decision_is_refused(
     scored: str, store: Store, project: Project
 ) -> None:
     judge("parcels", as_of=LATER)
-    (decision,) = decisions(store, project)
+    (decision,) = all_records(store, project.name)
     assert promote("parcels", decision["id"]).startswith("Reign 2 of parcels: version 2 leads since 2024-03-01")
     assert len(reigns(store, project.name)) == 2
     with pytest.raises(UnknownDecisionError, match="has no decision 2024-01-01-000000000000"):
@@ -185,7 +185,7 @@ def test_a_look_back_says_what_has_become_of_the_reign(scored: str, store: Store
     rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
     said = judge("parcels", as_of=LATER)
     assert said.endswith("Since then: reign 3, version 1, by rollback.")
-    assert len(decisions(store, project)) == 1
+    assert len(all_records(store, project.name)) == 1
 
 
 def test_a_day_that_is_not_over_is_refused_before_anything_is_closed(scored: str, store: Store) -> None:

@@ -14,7 +14,7 @@ from analysis.tables.record import canonical_json
 from flows.judge import judge
 from flows.verify import verify
 from tasks.base.project import ProjectFileError, load_project
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.labels.label_files import LabelError
 from tasks.reigns import reigns
 
@@ -40,7 +40,7 @@ def test_a_better_challenger_wins_though_half_of_its_own_finds_have_no_label(fee
     verdict, _ = feed.verdict()
     assert verdict == "PROMOTE"
     assert [r.version for r in reigns(feed.store, feed.project.name)] == ["1", "2"]
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     report = feed.store.read(f"parcels/reports/{decision['id']}/report.md").decode()
     assert "weighs each by 1 / the probability" in report
     assert "at most 10, or 2 where models disagree" in report
@@ -55,7 +55,7 @@ def test_on_the_raw_labels_alone_it_would_not(feed: Feed) -> None:
 def test_equal_models_are_not_told_apart_by_who_is_reviewed(feed: Feed) -> None:
     feed.play(EQUAL, audited, **SAMPLED)
     verdict, _ = feed.verdict()
-    (decision,) = decisions(feed.store, feed.project)
+    (decision,) = all_records(feed.store, feed.project.name)
     (assessment,) = decision["judgement"]["assessments"]
     assert (verdict, assessment["measured"]["method"]) == ("WAIT", "sampled")
     assert abs(assessment["measured"]["metrics"]["recall"]["value"]) < 1e-9
@@ -96,7 +96,7 @@ def test_batches_that_closed_before_the_setting_count_for_nothing_and_are_named(
     judge("parcels", as_of=FIRST + timedelta(days=30))
     feed.settings(**SAMPLED)
     judge("parcels", as_of=LATER)
-    last = decisions(feed.store, feed.project)[-1]["judgement"]["assessments"][0]["evidence"]
+    last = all_records(feed.store, feed.project.name)[-1]["judgement"]["assessments"][0]["evidence"]
     assert "closed without label probabilities" in last["excluded"]
     assert canonical_json(last).count(b'"batch"') > 0
 

@@ -69,7 +69,7 @@ def test_the_scheduler_makes_the_runs_that_score_judge_and_promote(
     prefect: PrefectServer, store: Store, registry: Registry, project: Project, tmp_path: Path
 ) -> None:
     prefect("work-pool", "create", "dethrone", "--type", "process")
-    enthrone(store, registry, project, version="1", since=date(2024, 1, 7), author="ada", reason="first champion")
+    enthrone(store, registry, project.name, version="1", since=date(2024, 1, 7), author="ada", reason="first champion")
     prefect("deploy", "--all", "--prefect-file", str(scheduled(tmp_path / "prefect.yaml", "parcels")))
     with prefect.worker(
         "dethrone", "--limit", "1"

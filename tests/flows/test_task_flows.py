@@ -17,7 +17,7 @@ from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
 from tasks.base.project import Project
-from tasks.decisions import decisions
+from tasks.decisions import all_records
 from tasks.reigns import reigns
 from tasks.store import Store
 
@@ -75,7 +75,7 @@ def test_from_the_project_file_to_a_promotion(
     assert judge("parcels", as_of=LATER).startswith(f"Version 2 takes over from version 1 in parcels: {proven}")
 
     assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement"), ("2", "promotion")]
-    (decision,) = decisions(store, project)
+    (decision,) = all_records(store, project.name)
     assert decision["basis"]["policy"]["task"] == task
     assert decision["basis"]["champion"]["threshold"] is None
     files = {k.rpartition("/")[2] for k in store.keys(f"parcels/reports/{decision['id']}")}

@@ -15,7 +15,7 @@ from weeks import found, look_on, play_rows, week
 
 from analysis.verdict.judge import Assessment
 from tasks.base.project import Project
-from tasks.decisions import Look, record
+from tasks.decisions import Decision, save_decision
 from tasks.models.registry import Registry
 from tasks.store import Store, open_store
 
@@ -29,7 +29,7 @@ class Played:
     store: Store
     project: Project
     rows: pl.DataFrame
-    look: Look
+    look: Decision
 
     def against(self, version: str) -> Assessment:
         return next(a for a in self.look.judgement.assessments if a.evidence.challenger.version == version)
@@ -59,7 +59,7 @@ def play(
         play_rows(store, registry, project, number, frame)
     taken = look_on(store, project, week(len(weeks) + 1))
     assert taken is not None
-    record(store, project, taken)
+    save_decision(store, project.name, taken)
     return kind(store, project, pl.concat(weeks), taken)
 
 

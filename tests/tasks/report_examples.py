@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from tasks.base.project import Project
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.reigns import reigns
 from tasks.reports.report import render
 from tasks.store import Store
 
 
-def report(store: Store, project: Project, taken: Look) -> str:
+def report(store: Store, project: Project, taken: Decision) -> str:
     return render(project, taken, reigns(store, project.name), {"evidence": "evidence.svg", "trend": "trend.svg"})
 
 

@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest, read_parts
 from tasks.batches.scoring import score_batch
-from tasks.decisions import Look, look, record
+from tasks.decisions import Decision, decide, save_decision
 from tasks.decisions.promotion import enthrone
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -40,7 +40,7 @@ def week(number: int) -> date:
 
 def found(store: Store, registry: Registry, project: Project, version: str = "1", since: date = BEGIN) -> Reign:
     """The first reign."""
-    return enthrone(store, registry, project, version=version, since=since, author="ada", reason="first champion")
+    return enthrone(store, registry, project.name, version=version, since=since, author="ada", reason="first champion")
 
 
 def everything(store: Store, project: Project) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def play_rows(store: Store, registry: Registry, project: Project, number: int, f
 
 def judged(
     store: Store, registry: Registry, project: Project, counts: Mapping[tuple[int, ...], int], weeks: int = 4
-) -> Look:
+) -> Decision:
     """The recorded decision when that many weeks of these counts have closed, all scored in the reign in force."""
     if not reigns(store, project.name):
         found(store, registry, project)
@@ -78,13 +78,13 @@ def judged(
         play_week(store, registry, project, number, counts)
     taken = look_on(store, project, week(weeks + 1))
     assert taken is not None
-    record(store, project, taken)
+    save_decision(store, project.name, taken)
     return taken
 
 
-def look_on(store: Store, project: Project, day: date) -> Look | None:
+def look_on(store: Store, project: Project, day: date) -> Decision | None:
     """A look at the reign in force."""
-    return look(store, project, head(store, project.name), close_batches(store, project, day), day)
+    return decide(store, project, head(store, project.name), close_batches(store, project, day), day)
 
 
 def some_parcels(n: int = 10, **columns: list[Any]) -> pl.DataFrame:

@@ -23,7 +23,7 @@ DAY = date(2024, 1, 7)
 def test_ids_that_are_fractions_are_refused_on_both_sides(store: Store, registry: Registry, project: Project) -> None:
     """A null makes pandas turn integers into floats, and 7.0 is not the 7 of the other file."""
     first = register_version(project, "x1")
-    enthrone(store, registry, project, version=first, since=DAY, author="test", reason="test")
+    enthrone(store, registry, project.name, version=first, since=DAY, author="test", reason="test")
     put_batch(store, project, str(DAY), pl.DataFrame({"id": [7.0], "region": ["north"], "x1": [1.0]}))
     with pytest.raises(BatchError, match=r"column 'id' is Float64; ids are integers or text"):
         score_batch(store, registry, project, head(store, project.name), str(DAY), DAY)

@@ -15,7 +15,7 @@ from analysis.evidence import NOT_CLOSED
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.project import Project
-from tasks.decisions import UnknownDecisionError, decisions, look, read_decision, record
+from tasks.decisions import UnknownDecisionError, all_records, decide, read_record, save_decision
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head
@@ -52,7 +52,7 @@ class TestSameEvidence:
         assert later is not None
         assert later.id == first.id == f"{week(5)}-{first.record['evidence_digest'][:12]}"
         assert canonical_json(later.record) == canonical_json(first.record)
-        assert record(store, project, later) is False
+        assert save_decision(store, project.name, later) is False
         after = everything(store, project)
         assert {k: v for k, v in after.items() if k in before} == before
         assert all(k.endswith(".settled.parquet") for k in after if k not in before), (
@@ -78,7 +78,7 @@ class TestSameEvidence:
         again = look_on(store, project, week(5))
         assert again is not None
         assert again.id == first.id
-        assert record(store, project, again) is True
+        assert save_decision(store, project.name, again) is True
         assert store.read(key) == kept
 
     def test_a_closed_batch_more_is_another_decision(self, store: Store, registry: Registry, project: Project) -> None:
@@ -87,8 +87,8 @@ class TestSameEvidence:
         second = look_on(store, project, week(6))
         assert second is not None
         assert second.id != first.id
-        assert record(store, project, second) is True
-        assert [d["id"] for d in decisions(store, project)] == [first.id, second.id]
+        assert save_decision(store, project.name, second) is True
+        assert [d["id"] for d in all_records(store, project.name)] == [first.id, second.id]
 
     @pytest.mark.parametrize(
         "changes", [{"policy": Policy(n_resamples=1000, min_gain=0.01)}, {"policy": Policy()}], ids=["gain", "draws"]
@@ -124,7 +124,7 @@ class TestRecord:
         taken = judged(store, registry, project, BETTER)
         kept = json.loads(store.read(decision_keys(store, project)[0]))
         basis = kept["basis"]
-        assert kept == read_decision(store, project, taken.id)
+        assert kept == read_record(store, project.name, taken.id)
         assert (kept["schema"], kept["id"], kept["project"], kept["as_of"]) == (1, taken.id, "parcels", str(week(5)))
         assert kept["promote"] == "2"
         assert kept["failures"] == []
@@ -166,7 +166,7 @@ class TestRecord:
                 store.delete(key)
         put_labels(store, project, [f"{week(0)}-0"], [0], week(2), name="correction")
         closed = close_batches(store, project, week(5))
-        other = look(store, project, head(store, project.name), closed, week(5))
+        other = decide(store, project, head(store, project.name), closed, week(5))
         assert other is not None
         assert other.id != taken.id
 
@@ -174,11 +174,11 @@ class TestRecord:
         taken = judged(store, registry, project, EQUAL)
         before = everything(store, project)
         taken.record["promote"] = "2"
-        assert record(store, project, taken) is False
+        assert save_decision(store, project.name, taken) is False
         assert everything(store, project) == before
 
     def test_an_unknown_decision_says_where_the_known_ones_lie(self, store: Store, project: Project) -> None:
         with pytest.raises(
-            UnknownDecisionError, match=r"parcels has no decision nope; they lie below .*/parcels/decisions/"
+            UnknownDecisionError, match=r"parcels has no decision nope; name one of those below .*/parcels/decisions/"
         ):
-            read_decision(store, project, "nope")
+            read_record(store, project.name, "nope")

@@ -13,7 +13,7 @@ from analysis.policy import Policy
 from analysis.tables.record import canonical_json
 from analysis.verdict.judge import Verdict
 from tasks.base.project import Project
-from tasks.decisions import look
+from tasks.decisions import decide
 from tasks.decisions.promotion import promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -90,7 +90,7 @@ class TestVerdict:
 @pytest.mark.usefixtures("two")
 class TestReigns:
     def test_a_promotion_restarts_the_evidence(self, store: Store, registry: Registry, project: Project) -> None:
-        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        promote(store, registry, project.name, judged(store, registry, project, BETTER).id)
         assert look_on(store, project, week(20)) is None
         play_week(store, registry, project, 6, EQUAL)
         taken = look_on(store, project, week(8))
@@ -101,7 +101,7 @@ class TestReigns:
     def test_a_demoted_champion_is_a_challenger_and_may_win_again(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
-        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        promote(store, registry, project.name, judged(store, registry, project, BETTER).id)
         for number in range(6, 10):
             play_week(store, registry, project, number, WORSE)
         taken = look_on(store, project, week(11))
@@ -114,7 +114,7 @@ class TestReigns:
     ) -> None:
         taken = judged(store, registry, project, BETTER)
         play_week(store, registry, project, 5, WORSE)
-        promote(store, registry, project, taken.id)
+        promote(store, registry, project.name, taken.id)
         assert look_on(store, project, week(7)) is None
 
     def test_what_the_next_reign_scored_is_no_business_of_the_last(
@@ -122,10 +122,10 @@ class TestReigns:
     ) -> None:
         """The day of a promotion is judged again after its own batch was scored by the new champion."""
         taken = judged(store, registry, project, BETTER)
-        promote(store, registry, project, taken.id)
+        promote(store, registry, project.name, taken.id)
         play_week(store, registry, project, 5, WORSE)
         store.delete(f"{project.name}/decisions/{taken.id}.json")
-        again = look(store, project, reigns(store, project.name)[0], close_batches(store, project, week(5)), week(5))
+        again = decide(store, project, reigns(store, project.name)[0], close_batches(store, project, week(5)), week(5))
         assert again is not None
         assert canonical_json(again.record) == canonical_json(taken.record)
 

@@ -15,7 +15,7 @@ from weeks import week
 from analysis.policy import Policy
 from analysis.policy.rules import RULES
 from tasks.base.project import Project
-from tasks.decisions import look, record
+from tasks.decisions import decide, save_decision
 from tasks.decisions.verification import taken_by_other_rules, verify_all
 from tasks.labels.tallying import close_batches
 from tasks.reigns import judged_on
@@ -37,14 +37,16 @@ def project(tmp_path: Path) -> Project:
 
 def test_it_is_whole_and_said_to_be_of_other_rules(project: Project) -> None:
     store = DirectoryStore(Path(project.store))
-    assert verify_all(store, project) == []
-    assert taken_by_other_rules(store, project) == [f"decision {DECISION} was taken by other rules (1, now {RULES})"]
+    assert verify_all(store, project.name) == []
+    assert taken_by_other_rules(store, project.name) == [
+        f"decision {DECISION} was taken by other rules (1, now {RULES})"
+    ]
 
 
 def test_a_tally_that_it_rests_on_may_not_change(project: Project) -> None:
     store = DirectoryStore(Path(project.store))
     store.delete("parcels/tallies/2024-01-07.parquet")
-    assert verify_all(store, project) == [
+    assert verify_all(store, project.name) == [
         f"decision {DECISION}: parcels/tallies/2024-01-07.parquet, which it rests on, is missing"
     ]
 
@@ -52,8 +54,8 @@ def test_a_tally_that_it_rests_on_may_not_change(project: Project) -> None:
 def test_the_same_evidence_under_other_rules_is_another_decision(project: Project) -> None:
     store = DirectoryStore(Path(project.store))
     day = week(5)
-    taken = look(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
+    taken = decide(store, project, judged_on(store, project.name, day), close_batches(store, project, day), day)
     assert taken is not None
     assert taken.id != DECISION
-    record(store, project, taken)
-    assert verify_all(store, project) == []
+    save_decision(store, project.name, taken)
+    assert verify_all(store, project.name) == []

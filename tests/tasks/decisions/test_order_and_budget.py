@@ -14,7 +14,7 @@ from analysis.policy import Policy
 from analysis.policy.rules import RULES
 from tasks.base.project import Project
 from tasks.batches.scoring import score_batch
-from tasks.decisions import Look, decisions, record
+from tasks.decisions import Decision, all_records, save_decision
 from tasks.decisions.verification import verify_all
 from tasks.models.registry import Registry
 from tasks.reigns import head
@@ -28,10 +28,10 @@ def project(make_project: Callable[..., Project]) -> Project:
     return make_project(policy=Policy(n_resamples=1000, min_gain=0.5))  # so that the reign goes on
 
 
-def look(store: Store, project: Project, number: int) -> Look:
+def look(store: Store, project: Project, number: int) -> Decision:
     taken = look_on(store, project, week(number))
     assert taken is not None
-    record(store, project, taken)
+    save_decision(store, project.name, taken)
     return taken
 
 
@@ -54,7 +54,7 @@ class TestOrder:
         assert order == [str(week(n)) for n in (0, 2, 3, 1)]
         assert [b.date for b in after.evidence[0].batches] == [week(n) for n in (0, 2, 3, 1)]
         assert [b["batch"] for b in before.record["basis"]["batches"]] == order[:3]
-        assert verify_all(store, project) == []
+        assert verify_all(store, project.name) == []
 
     def test_without_a_decision_the_order_is_that_of_the_dates(
         self, store: Store, registry: Registry, project: Project
@@ -84,7 +84,7 @@ class TestReign:
         (left,) = second.record["basis"]["departed"]
         assert (left["contender"]["threshold"], left["allowance"]["wave"]) == (0.5, 1)
         assert second.record["alpha_spent"] == pytest.approx(sum(alphas))
-        assert verify_all(store, project) == []
+        assert verify_all(store, project.name) == []
 
     def test_one_of_several_that_came_at_once_stays_in_their_closure_when_it_leaves(
         self,
@@ -108,7 +108,7 @@ class TestReign:
         (one,) = alone.judgement.assessments
         assert len(both.judgement.assessments) == 2
         assert one.log_e_adjusted < one.measured.log_e, "averaged with the e-value that version 3 left with"
-        assert verify_all(store, project) == []
+        assert verify_all(store, project.name) == []
 
     def test_a_batch_that_is_scored_late_changes_nobodys_wave(
         self, store: Store, registry: Registry, project: Project, register: Register
@@ -150,7 +150,7 @@ def test_a_decision_names_its_rules_and_what_computed_it(
     taken = look(store, project, 2)
     assert taken.record["basis"]["rules"] == RULES
     assert set(taken.record["software"]) == {"dethrone", "numpy", "scipy", "polars"}
-    (kept,) = decisions(store, project)
+    (kept,) = all_records(store, project.name)
     assert kept["software"] == taken.record["software"]
 
 
@@ -177,7 +177,7 @@ def test_late_labels_are_looked_at_once_and_for_good(
     again = look(store, project, 9)
     assert again.id == audited.id
     assert store.read("parcels/tallies/2024-01-07.settled.parquet") == kept
-    assert verify_all(store, project) == []
+    assert verify_all(store, project.name) == []
     before = look_on(store, project, week(3) + timedelta(days=6))
     assert before is not None
     assert before.id == early.id, "a look back does not see what came after its day"

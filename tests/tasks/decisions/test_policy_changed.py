@@ -10,7 +10,7 @@ from weeks import BETTER, found, judged, look_on, play_week, week
 
 from analysis.policy import Policy
 from tasks.base.project import Project
-from tasks.decisions import record
+from tasks.decisions import save_decision
 from tasks.decisions.promotion import promote
 from tasks.models.registry import Registry
 from tasks.store import Store
@@ -76,7 +76,7 @@ def test_the_change_is_told_once_and_the_next_decision_is_compared_with_it(
     taken = look_on(store, stricter, week(5))
     assert taken is not None
     assert taken.record["policy_changed"] == ["alpha: 0.05 -> 0.01"]
-    record(store, stricter, taken)
+    save_decision(store, stricter.name, taken)
     play_week(store, registry, project, 4, BETTER)
     after = look_on(store, stricter, week(6))
     assert after is not None
@@ -88,7 +88,7 @@ def test_a_new_reign_begins_with_the_policy_of_its_day(store: Store, registry: R
     found(store, registry, willing)
     taken = judged(store, registry, willing, BETTER)
     assert taken.promote == "2"
-    promote(store, registry, willing, taken.id)
+    promote(store, registry, willing.name, taken.id)
     for number in range(6, 10):
         play_week(store, registry, willing, number, BETTER)
     after = look_on(store, project, week(11))

@@ -80,7 +80,7 @@ def test_a_challenger_whose_artifacts_changed_is_not_promoted(
     taken = judged(store, registry, project, BETTER)
     tamper(project, "2")
     with pytest.raises(ChangedModelError, match="restore them, or register the changed model as a new version"):
-        promote(store, registry, project, taken.id)
+        promote(store, registry, project.name, taken.id)
 
 
 def test_two_that_score_first_keep_one_digest(store: Store, registry: Registry, project: Project) -> None:
@@ -91,4 +91,4 @@ def test_two_that_score_first_keep_one_digest(store: Store, registry: Registry, 
     with pytest.raises(ChangedModelError):
         keep_digest(store, project.name, registry.load("2"))
     with pytest.raises(ChangedModelError):
-        enthrone(store, registry, project, version="2", since=week(0), **BY)
+        enthrone(store, registry, project.name, version="2", since=week(0), **BY)

@@ -73,7 +73,7 @@ def test_versions_are_registered_loaded_judged_promoted_and_reported_over_http(
     taken = judged(store, registry, project, BETTER)
     closed = close_batches(store, project, taken.evidence[0].batches[-1].date)
     publish(store, registry, project, taken, closed, reigns(store, project.name))
-    reign = promote(store, registry, project, taken.id)
+    reign = promote(store, registry, project.name, taken.id)
     repair_projections(store, registry, project.name)
 
     assert registry.aliases() == {"champion": "2", "previous": "1"}

@@ -36,13 +36,13 @@ def test_the_first_denial_stands_and_nobody_can_promote_by_it(
     assert sentence(project, taken).startswith(
         "Version 2 is to take over from version 1 in parcels, once that is approved: its recall"
     )
-    assert waits_for_approval(store, project, taken.id)
+    assert waits_for_approval(store, project.name, taken.id)
     first = deny(store, project.name, taken.id, "rita", "the drop in precision\nis not explained")
     assert deny(store, project.name, taken.id, "bob", "me too") == first == read_denial(store, project.name, taken.id)
-    assert not waits_for_approval(store, project, taken.id)
+    assert not waits_for_approval(store, project.name, taken.id)
     with pytest.raises(NotApprovedError) as caught:
-        promote(store, registry, project, taken.id, author="bob", reason="I like it")
-    assert str(caught.value) == f"decision {taken.id} {SAID}; what is denied stays so, and a later decision asks again"
+        promote(store, registry, project.name, taken.id, author="bob", reason="I like it")
+    assert str(caught.value) == f"decision {taken.id} {SAID}; a denial is final, so approve a later decision instead"
     assert len(reigns(store, project.name)) == 1
 
 

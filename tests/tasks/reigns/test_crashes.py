@@ -19,7 +19,7 @@ from weeks import BEGIN, BETTER, WrappedStore, everything, week
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.scoring import score_batch
-from tasks.decisions import look, record
+from tasks.decisions import decide, save_decision
 from tasks.decisions.promotion import enthrone, promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -94,10 +94,10 @@ def score(store: Store, registry: Registry, project: Project) -> None:
 def judge(store: Store, registry: Registry, project: Project) -> None:
     """What ``flows.judge`` does, up to the promotion."""
     closed = close_batches(store, project, AS_OF)
-    taken = look(store, project, head(store, project.name), closed, AS_OF)
+    taken = decide(store, project, head(store, project.name), closed, AS_OF)
     if taken is None or taken.promote is None:
         return  # the promotion has happened already: the new reign has no batch yet
-    record(store, project, taken)
+    save_decision(store, project.name, taken)
     publish(store, registry, project, taken, closed, reigns(store, project.name))
 
 
@@ -106,7 +106,7 @@ def carry_out(store: Store, registry: Registry, project: Project) -> None:
     (decision,) = (
         k.rpartition("/")[2].removesuffix(".json") for k in store.keys("parcels/decisions") if "/log/" not in k
     )
-    promote(store, registry, project, decision)
+    promote(store, registry, project.name, decision)
     repair_projections(store, registry, project.name)
 
 
@@ -196,7 +196,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         put_labels(
             made.store, project, frame["id"].to_list(), frame["label"].to_list(), week(number + 1), name=str(day)
         )
-    enthrone(made.store, Registry(project), project, version="1", since=BEGIN, author="ada", reason="first champion")
+    enthrone(
+        made.store, Registry(project), project.name, version="1", since=BEGIN, author="ada", reason="first champion"
+    )
     return made
 
 

@@ -39,7 +39,7 @@ def log(store: Store, registry: Registry, project: Project) -> list[Reign]:
     found(store, registry, project)
     promoted(store, registry, project, "2", "decision-a")
     promoted(store, registry, project, "3", "decision-b")
-    roll_back(store, registry, project, since=BEGIN, author="ada", reason="regret")
+    roll_back(store, registry, project.name, since=BEGIN, author="ada", reason="regret")
     return reigns(store, project.name)
 
 

@@ -17,7 +17,7 @@ from weeks import BETTER, EQUAL, SpyStore, everything, judged, look_on, play_wee
 
 from analysis.policy import Policy
 from tasks.base.project import Project
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.decisions.promotion import promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -36,13 +36,13 @@ def project(make_project: Callable[..., Project]) -> Project:
 
 
 @pytest.fixture
-def taken(store: Store, registry: Registry, project: Project, register: Callable[..., str]) -> Look:
+def taken(store: Store, registry: Registry, project: Project, register: Callable[..., str]) -> Decision:
     register("x1")
     register("x2")
     return judged(store, registry, project, BETTER)
 
 
-def published(store: Store, registry: Registry, project: Project, taken: Look) -> str:
+def published(store: Store, registry: Registry, project: Project, taken: Decision) -> str:
     markdown, missing = publish(
         store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name)
     )
@@ -50,13 +50,13 @@ def published(store: Store, registry: Registry, project: Project, taken: Look) -
     return markdown
 
 
-def drawn(store: Store, project: Project, taken: Look) -> dict[str, bytes]:
+def drawn(store: Store, project: Project, taken: Decision) -> dict[str, bytes]:
     return draw(project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
 
 
 class TestFiles:
     def test_a_report_is_its_page_its_record_and_its_plots(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         published(store, registry, project, taken)
         folder = f"{project.name}/reports/{taken.id}"
@@ -68,14 +68,14 @@ class TestFiles:
         assert sorted(re.findall(r"\]\(([^)]*)\)", page)) == [f"{p}.svg" for p in PLOTS]
 
     def test_the_page_comes_last_so_that_it_means_that_all_is_there(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         spy = SpyStore(store)
         published(spy, registry, project, taken)
         assert [k.rpartition("/")[2] for k in spy.written][-1] == "report.md"
 
     def test_what_it_returns_holds_the_plots_within(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         page = published(store, registry, project, taken)
         images = re.findall(r"\]\(data:image/svg\+xml;base64,([^)]*)\)", page)
@@ -83,7 +83,7 @@ class TestFiles:
         assert sorted(base64.b64decode(i) for i in images) == sorted(store.read(f"{folder}/{p}.svg") for p in PLOTS)
 
     def test_it_is_kept_with_the_run_of_every_challenger_and_not_of_the_champion(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         published(store, registry, project, taken)
         client = mlflow.MlflowClient(project.mlflow)
@@ -99,7 +99,7 @@ class TestFiles:
 
 class TestAgain:
     def test_a_report_that_is_there_is_not_written_again(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         first = published(store, registry, project, taken)
         before = everything(store, project)
@@ -109,7 +109,7 @@ class TestAgain:
         assert everything(store, project) == before
 
     def test_one_that_a_crash_left_unfinished_is_finished(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         published(store, registry, project, taken)
         before = everything(store, project)
@@ -119,17 +119,17 @@ class TestAgain:
         assert everything(store, project) == before
 
     def test_a_later_look_at_the_same_evidence_leaves_the_report_as_it_is(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         published(store, registry, project, taken)
         before = everything(store, project)
-        promote(store, registry, project, taken.id)
+        promote(store, registry, project.name, taken.id)
         published(store, registry, project, taken)
         assert {k: v for k, v in everything(store, project).items() if k in before} == before
 
 
 class TestPlots:
-    def test_every_plot_is_well_formed_svg(self, store: Store, project: Project, taken: Look) -> None:
+    def test_every_plot_is_well_formed_svg(self, store: Store, project: Project, taken: Decision) -> None:
         figures = drawn(store, project, taken)
         assert sorted(figures) == PLOTS
         for svg in figures.values():
@@ -137,7 +137,7 @@ class TestPlots:
             assert root.tag == "{http://www.w3.org/2000/svg}svg"
             assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 5
 
-    def test_drawing_again_gives_the_same_bytes(self, store: Store, project: Project, taken: Look) -> None:
+    def test_drawing_again_gives_the_same_bytes(self, store: Store, project: Project, taken: Decision) -> None:
         first = drawn(store, project, taken)
         import matplotlib as mpl
 
@@ -145,7 +145,7 @@ class TestPlots:
             assert drawn(store, project, taken) == first
 
     def test_other_evidence_gives_other_plots(
-        self, store: Store, registry: Registry, project: Project, taken: Look
+        self, store: Store, registry: Registry, project: Project, taken: Decision
     ) -> None:
         first = drawn(store, project, taken)
         play_week(store, registry, project, 4, EQUAL)
@@ -187,7 +187,7 @@ def purged(run_id: str, project: Project) -> str:
 
 @pytest.mark.parametrize("happens", [unwritable, purged])
 def test_a_run_that_was_purged_or_takes_no_file_stops_no_report_and_is_told(
-    store: Store, registry: Registry, project: Project, taken: Look, happens: Callable[[str, Project], str]
+    store: Store, registry: Registry, project: Project, taken: Decision, happens: Callable[[str, Project], str]
 ) -> None:
     said = happens(registry.version("2").run_id, project)
     closed, entries = close_batches(store, project, week(5)), reigns(store, project.name)

@@ -16,7 +16,7 @@ from weeks import BETTER, EQUAL, WORSE, found, judged, look_on, play_week, score
 from analysis.one_look.clusters import ClusteredDifference, clustered_difference
 from analysis.policy import Policy
 from tasks.base.project import Columns, Project
-from tasks.decisions import Look
+from tasks.decisions import Decision
 from tasks.decisions.promotion import promote, roll_back
 from tasks.models.registry import Registry
 from tasks.store import Store
@@ -31,7 +31,7 @@ def project(make_project: Callable[..., Project]) -> Project:
 class TestFewRowsAndLabels:
     """Numbers of the report alone: the record of a decision does not hold them."""
 
-    def shown(self, store: Store, registry: Registry, project: Project, frame: pl.DataFrame) -> tuple[str, Look]:
+    def shown(self, store: Store, registry: Registry, project: Project, frame: pl.DataFrame) -> tuple[str, Decision]:
         found(store, registry, project)
         seen = frame.filter(pl.col("label").is_not_null())
         put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(0))
@@ -150,7 +150,7 @@ class TestRollbackGuard:
     """The former champion goes on as a challenger: an early word where it looks better again, at alpha 0.2."""
 
     def after_a_promotion(self, store: Store, registry: Registry, project: Project, since: dict, weeks: int) -> str:
-        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        promote(store, registry, project.name, judged(store, registry, project, BETTER).id)
         for number in range(6, 6 + weeks):
             play_week(store, registry, project, number, since)
         taken = look_on(store, project, week(7 + weeks))
@@ -176,8 +176,8 @@ class TestRollbackGuard:
     def test_after_a_rollback_the_version_that_was_taken_back_is_not_advertised(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
-        promote(store, registry, project, judged(store, registry, project, BETTER).id)
-        roll_back(store, registry, project, since=week(6), author="ada", reason="too many false alarms")
+        promote(store, registry, project.name, judged(store, registry, project, BETTER).id)
+        roll_back(store, registry, project.name, since=week(6), author="ada", reason="too many false alarms")
         play_week(store, registry, project, 7, BETTER)
         taken = look_on(store, project, week(9))
         assert taken is not None
@@ -187,7 +187,7 @@ class TestRollbackGuard:
     def test_data_that_cannot_carry_a_judgement_guard_nothing(
         self, store: Store, registry: Registry, project: Project
     ) -> None:
-        promote(store, registry, project, judged(store, registry, project, BETTER).id)
+        promote(store, registry, project.name, judged(store, registry, project, BETTER).id)
         frame = decisions_frame(WORSE | {(None, 1, 0): 600}, prefix="late-")
         seen = frame.filter(pl.col("label").is_not_null())
         put_labels(store, project, seen["id"].to_list(), seen["label"].to_list(), week(7), name="late")

@@ -95,9 +95,9 @@ def calls(uri: str, project: Project, registry: Registry, register: Callable[...
     register("x2")
     taken = judged(store, registry, project, BETTER, weeks=4)
     publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
-    promote(store, registry, project, taken.id)
+    promote(store, registry, project.name, taken.id)
     repair_projections(store, registry, project.name)
-    roll_back(store, registry, project, since=week(8), author="ada", reason="a reason")
+    roll_back(store, registry, project.name, since=week(8), author="ada", reason="a reason")
     repair_projections(store, registry, project.name)
     assert [name for name, _ in seen] == sent
     return seen

@@ -1,4 +1,4 @@
-"""Decisions: one look at the evidence of the reign in force, recorded with everything that went into it and came out."""
+"""A decision: one look at the evidence of a reign, recorded with everything that went into it and came out of it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tasks.batches.failures import failures, notes
 from tasks.batches.predictions import DamagedError
 from tasks.decisions.basis import (
     by_date,
-    contenders_of,
-    departed_of,
+    departed_contenders,
     feed_basis,
     feed_of,
     in_order_of_use,
     known_allowances,
     label_values,
+    latest_contenders,
     make_basis,
 )
-from tasks.decisions.decision_log import decision_ids, decision_key, enter, newest_first
+from tasks.decisions.decision_log import append_entry, decision_ids, newest_first, record_key
 from tasks.decisions.registrations import allowances, alpha_spent, registrations
 from tasks.labels.tallying import Closed
 from tasks.reigns import Reign, reigns
 from tasks.store import AlreadyThereError, NotThereError, Store
 
-__all__ = ["Look", "UnknownDecisionError", "decisions", "judge_all", "look", "read_decision", "record"]
+__all__ = ["Decision", "UnknownDecisionError", "all_records", "decide", "judge_all", "read_record", "save_decision"]
 
 
 class UnknownDecisionError(DethroneError):
@@ -43,8 +43,8 @@ class UnknownDecisionError(DethroneError):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One judgement: its evidence in full, and the record of it that is, or would be, kept."""
+class Decision:
+    """The result of one look: the evidence in full, the judgement of it, and the record that is stored of both."""
 
     id: str
     reign: Reign
@@ -54,34 +54,40 @@ class Look:
 
     @property
     def promote(self) -> str | None:
-        """Whom the record promotes: a decision that was found again is carried out as it was recorded."""
+        """The version to promote, from the record: a decision that existed before is carried out as it was recorded."""
         promoted: str | None = self.record["promote"]
         return promoted
 
 
-def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: date) -> Look | None:
-    """Judge the evidence of ``reign``; None while no batch of it is closed, or nobody challenges.
+def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: date) -> Decision | None:
+    """Judge the evidence of ``reign``; None if no batch of it is closed, or no version challenges in it.
 
-    The same evidence under the same policy is not a new look: the decision that exists is found again, with its id.
-    Nothing is written.
+    The same evidence under the same policy gives the existing decision with its id, not a new one. Writes nothing.
     """
-    latest = _latest_basis(store, project, reign)
+    latest = _latest_basis(store, project.name, reign)
     own_batches = [b for b in closed.batches if b.manifest.reign == reign.number]
     batches = in_order_of_use(latest, [b for b in own_batches if b.silent is None])
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not own_batches:
         return None
     scored = [m for m in by_date(closed) if m.reign == reign.number]
-    contenders = contenders_of(scored)
+    contenders = latest_contenders(scored)
     champion = contenders.pop(reign.version)
     if not contenders:
         return None
     known = known_allowances(latest, reign)
-    given = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project.name))
-    own = {v: given[c.digest] for v, c in contenders.items()}
-    left = [(c, given[c.digest]) for c in departed_of(scored, contenders, champion)]
-    basis = make_basis(project, reign, champion, list(contenders.values()), batches, own, left)
-    basis |= feed_basis(project, own_batches, scored, contenders, closed.settled)
+    by_digest = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project.name))
+    by_version = {v: by_digest[c.digest] for v, c in contenders.items()}
+    departed = [(c, by_digest[c.digest]) for c in departed_contenders(scored, contenders, champion)]
+    basis = make_basis(project, reign, champion, list(contenders.values()), batches, by_version, departed)
+    basis |= feed_basis(
+        own_batches,
+        scored,
+        contenders,
+        closed.settled,
+        absent=project.absent,
+        min_batches=project.policy.min_batches,
+    )
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
     tallies = [b.tally for b in batches]
@@ -93,13 +99,13 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         open_rows,
         project.policy,
         seed=seed,
-        allowances=own,
-        departed=left,
+        allowances=by_version,
+        departed=departed,
         feed=feed_of(basis),
     )
-    found = _find(store, project, evidence_digest)
-    if found:
-        return Look(found, reign, evidence, judgement, read_decision(store, project, found))
+    existing = _existing_decision(store, project.name, evidence_digest)
+    if existing:
+        return Decision(existing, reign, evidence, judgement, read_record(store, project.name, existing))
     decision_id = f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
         "schema": 1,
@@ -113,12 +119,12 @@ def look(store: Store, project: Project, reign: Reign, closed: Closed, as_of: da
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
         "failures": failures(scored),
         "notes": notes(scored),
-        "alpha_spent": alpha_spent(given, project.policy),
+        "alpha_spent": alpha_spent(by_digest, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,
         "promote": judgement.promote,
     }
-    return Look(decision_id, reign, evidence, judgement, plain(content))
+    return Decision(decision_id, reign, evidence, judgement, plain(content))
 
 
 def judge_all(
@@ -133,7 +139,7 @@ def judge_all(
     departed: Sequence[tuple[Contender, Allowance]] = (),
     feed: Feed | None = None,
 ) -> tuple[tuple[Evidence, ...], Judgement]:
-    """The evidence on every challenger, and the judgement of it: all that a look computes, and a replay computes again."""
+    """The evidence on every challenger, and the judgement of it; ``decide`` and the verification both call this."""
     by_version = {c.version: c for c in challengers}
     evidence = tuple(gather(champion, c, tallies, open_rows, policy=policy, feed=feed) for c in challengers)
     judgement = judge(
@@ -147,76 +153,76 @@ def judge_all(
     return evidence, judgement
 
 
-def record(store: Store, project: Project, taken: Look) -> bool:
-    """Keep the decision, and enter it in the log of decisions; False if it was kept already."""
-    data, new = canonical_json(taken.record), True
+def save_decision(store: Store, project_name: str, decision: Decision) -> bool:
+    """Store the record of the decision and append it to the log of decisions; False if the record existed before."""
+    data, new = canonical_json(decision.record), True
     try:
-        store.create(decision_key(project, taken.id), data)
+        store.create(record_key(project_name, decision.id), data)
     except AlreadyThereError:
-        data, new = store.read(decision_key(project, taken.id)), False
-    enter(store, project, taken.id, data, new=new)
+        data, new = store.read(record_key(project_name, decision.id)), False
+    append_entry(store, project_name, decision.id, data, new=new)
     return new
 
 
-def read_decision(store: Store, project: Project, decision_id: str) -> dict[str, Any]:
+def read_record(store: Store, project_name: str, decision_id: str) -> dict[str, Any]:
     """The record of a decision. Raises UnknownDecisionError, DamagedError."""
-    key = decision_key(project, decision_id)
+    key = record_key(project_name, decision_id)
     try:
-        content: dict[str, Any] = json.loads(store.read(key))
+        record: dict[str, Any] = json.loads(store.read(key))
     except ValueError as error:
-        msg = f"{store.uri}: {key} is not the record of a decision any more; restore it from a backup"
+        msg = f"{store.uri}: {key} cannot be read as the record of a decision; restore it from a backup"
         raise DamagedError(msg) from error
     except NotThereError:
-        msg = f"project {project.name} has no decision {decision_id}; they lie below {store.uri}/{project.name}/decisions/"
+        msg = f"project {project_name} has no decision {decision_id}; name one of those below {store.uri}/{project_name}/decisions/"
         raise UnknownDecisionError(msg) from None
-    return content
+    return record
 
 
-def decisions(store: Store, project: Project) -> list[dict[str, Any]]:
-    """The records of all decisions, in the order of their days and reigns."""
-    found = [read_decision(store, project, i) for i in decision_ids(store, project)]
-    return sorted(found, key=lambda d: (d["as_of"], d["basis"]["reign"]))
+def all_records(store: Store, project_name: str) -> list[dict[str, Any]]:
+    """The records of all decisions, in the order of their days and reigns. Raises DamagedError."""
+    records = [read_record(store, project_name, i) for i in decision_ids(store, project_name)]
+    return sorted(records, key=lambda d: (d["as_of"], d["basis"]["reign"]))
 
 
-def _latest_basis(store: Store, project: Project, reign: Reign) -> dict[str, Any] | None:
-    """What the decision of the latest day of this reign rests on: the longest of them, as days come first in their ids."""
+def _latest_basis(store: Store, project_name: str, reign: Reign) -> dict[str, Any] | None:
+    """The basis with the most batches among the decisions of the reign's latest day; None if the reign has no decision."""
     latest: dict[str, Any] | None = None
     day = ""
-    for decision_id in reversed(decision_ids(store, project)):
+    for decision_id in reversed(decision_ids(store, project_name)):  # their ids begin with the day
         if latest and decision_id[: len(day)] != day:
             break
-        basis = read_decision(store, project, decision_id)["basis"]
+        basis = read_record(store, project_name, decision_id)["basis"]
         if basis["reign"] == reign.number and (latest is None or len(basis["batches"]) > len(latest["batches"])):
             latest, day = basis, decision_id[:10]
     return latest
 
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
-    """The settings of a decision that differ from those of the reign's newest one that is still there, as "key: old -> new"."""
-    kept = set(decision_ids(store, project))
-    entered = next((e for e in newest_first(store, project) if e.decision in kept), None)
-    basis = read_decision(store, project, entered.decision)["basis"] if entered else None
-    if basis is None or basis["reign"] != reign.number:  # the log grows by decisions of the newest reign alone
+    """The settings that differ from those of the reign's newest recorded decision, as "key: old -> new"."""
+    recorded = set(decision_ids(store, project.name))
+    newest = next((e for e in newest_first(store, project.name) if e.decision in recorded), None)
+    basis = read_record(store, project.name, newest.decision)["basis"] if newest else None
+    if basis is None or basis["reign"] != reign.number:  # only decisions of the newest reign are appended to the log
         return []
-    own = {
+    before = {
         "absent": "missing",
         **{name: basis[name] for name in ("maturity_days", "labels", "absent") if name in basis},
-    }  # the first decisions have but one of them
-    old = _settings({**basis["policy"], **own})
-    now = {"maturity_days": project.maturity_days, "labels": label_values(project), "absent": project.absent}
+    }  # the first decisions have only one of these keys
+    old = _settings({**basis["policy"], **before})
+    now = {"maturity_days": project.maturity_days, "labels": label_values(project.labels), "absent": project.absent}
     new = _settings({**plain(project.policy.model_dump(mode="json")), **now})
     return [f"{k}: {old.get(k, 'none')} -> {new.get(k, 'none')}" for k in sorted(old | new) if old.get(k) != new.get(k)]
 
 
 def _settings(policy: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every setting that is set, by its dotted key."""
-    found: dict[str, Any] = {}
+    """Dotted key to value of every setting that is not empty."""
+    settings: dict[str, Any] = {}
     for key, value in policy.items():
         inner = _settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-        found.update({k: v for k, v in inner.items() if v not in (None, [])})
-    return found
+        settings.update({k: v for k, v in inner.items() if v not in (None, [])})
+    return settings
 
 
-def _find(store: Store, project: Project, evidence_digest: str) -> str | None:
-    """The decision that rests on this evidence, if it was taken before."""
-    return next((i for i in decision_ids(store, project) if i.endswith(f"-{evidence_digest[:12]}")), None)
+def _existing_decision(store: Store, project_name: str, evidence_digest: str) -> str | None:
+    """The id of the recorded decision on this evidence; None if there is none."""
+    return next((i for i in decision_ids(store, project_name) if i.endswith(f"-{evidence_digest[:12]}")), None)
