@@ -43,15 +43,15 @@ def parcels(project: Project, store: Store, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(parcels: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start a flow as a user does, ``python -m <its module> ...``, on a temporary Prefect server of its own."""
+    """Start a flow as a user does, ``python -m <its module> ...``, on this Prefect server or on a temporary one of its own."""
     environment = {**os.environ, "DETHRONE_PROJECTS": str(parcels), "PREFECT_HOME": str(tmp_path / "prefect")}
     environment.pop("PREFECT_API_URL", None)
 
-    def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(module: str, *arguments: str, server: str | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env=environment,
+            env={**environment, "PREFECT_API_URL": server} if server else environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

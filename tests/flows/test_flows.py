@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from parcels import register_version
+from prefect.settings import PREFECT_API_URL
 
 from flows.enthrone import enthrone
 from flows.judge import judge
@@ -213,7 +214,7 @@ def test_the_command_line_judges_without_any_server(scored: str, command: Callab
 
 
 def test_the_command_line_ends_a_users_mistake_with_one_sentence(command: Callable[..., subprocess.Popen[str]]) -> None:
-    run = command("flows.judge", "parcel", "--dry-run")
+    run = command("flows.judge", "parcel", "--dry-run", server=PREFECT_API_URL.value())
     _, err = run.communicate(timeout=120)
     assert run.returncode == 1
     assert "Traceback" not in err

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL
 
 from flows.plan import plan
 from tasks.plan.plan_volumes import PlanError
 from tasks.store import Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +22,6 @@ def projects(parcels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETHRONE_PROJECTS", str(parcels))
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_a_plan_is_a_sentence_a_report_and_a_markdown_artifact(store: Store) -> None:
     from prefect.artifacts import Artifact
 
@@ -35,7 +37,6 @@ def test_a_plan_is_a_sentence_a_report_and_a_markdown_artifact(store: Store) -> 
     assert "](data:image/svg+xml;base64," in artifact.data
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_without_batches_or_numbers_there_is_nothing_to_plan(store: Store) -> None:
     with pytest.raises(PlanError, match="say what its batches will be like: --rows, --prevalence, --recall, --fpr"):
         plan("parcels")
@@ -46,7 +47,7 @@ def test_the_command_line_takes_every_number(command: Callable[..., subprocess.P
     numbers = {"batches": 3, "runs": 2, "challengers": 2, "seed": 7}
     volumes = {"rows": 500, "prevalence": 0.2, "recall": 0.5, "fpr": 0.02, "disagreement": 0.2}
     options = [word for name, value in {**numbers, **volumes}.items() for word in (f"--{name}", str(value))]
-    run = command("flows.plan", "parcels", *options, "--gains", "0.1,0.05")
+    run = command("flows.plan", "parcels", *options, "--gains", "0.1,0.05", server=PREFECT_API_URL.value())
     out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
     assert out.startswith(
