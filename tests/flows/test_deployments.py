@@ -76,7 +76,9 @@ def approved(parcels: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Pr
     monkeypatch.setenv("DETHRONE_PROJECTS", str(parcels))
     project = load_project("flights")
     registry = Registry(project)
-    first = enthrone(store, registry, project.name, version="1", since=date(2024, 1, 7), author="ada", reason="the first")
+    first = enthrone(
+        store, registry, project.name, version="1", since=date(2024, 1, 7), author="ada", reason="the first"
+    )
     for batch in batches_in(store, project.name):
         score_batch(store, registry, project, first, batch, date.fromisoformat(batch))
     return project
