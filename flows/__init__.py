@@ -1,1 +1,1 @@
-"""The story of Dethrone: gather, decide, apply. One flow a file."""
+"""The flows: gather the evidence, decide, apply the decision. One flow per file."""

@@ -11,7 +11,9 @@ from prefect import flow
 
 from tasks.base.project import load_project
 from tasks.command import as_state, main, not_after, today
-from tasks.steps import enthrone_step, heal_step
+from tasks.models.registry import Registry
+from tasks.steps import enthrone_step, repair_projections_step
+from tasks.store import open_store
 
 
 @flow(name="enthrone", flow_run_name="enthrone {version}", validate_parameters=True)
@@ -19,20 +21,22 @@ from tasks.steps import enthrone_step, heal_step
 def enthrone(
     project: str, version: str, *, author: str, reason: str = "first champion", as_of: date | None = None
 ) -> str:
-    """Commit the first reign, then everything that is read from the log; returns who leads as a sentence.
+    """Commit the first reign, then write the projections of the log; returns the champion in a sentence.
 
     Args:
         project: Name of a file in deployments/.
         version: Number of the registered version.
         author: Who answers for it.
         reason: Why.
-        as_of: The day to take for today.
+        as_of: The day to use as today.
     """
     settings = load_project(project)
+    since = not_after(as_of, today())
+    store, registry = open_store(settings.store), Registry(settings)
 
-    reign = enthrone_step(settings, version, not_after(as_of, today()), author, reason)
+    reign = enthrone_step(store, registry, project, version, since, author, reason)
 
-    heal_step(settings)
+    repair_projections_step(store, registry, project)
     return f"Reign {reign.number} of {project}: version {reign.version} leads since {reign.since}."
 
 

@@ -9,19 +9,21 @@ from prefect import flow
 
 from tasks.base.project import load_project
 from tasks.command import main
+from tasks.reigns import reigns
+from tasks.reigns.approvals import denials
 from tasks.reigns.history import history_text
-from tasks.steps import all_denials, all_reigns
+from tasks.store import open_store
 
 
 @flow(name="history", flow_run_name="history of {project}", validate_parameters=True)
 def history(project: str) -> str:
-    """The reigns, oldest first, one a line; the same table is kept as reports/index.md.
+    """The reigns, oldest first, one per line; reports/index.md has the same table.
 
     Args:
         project: Name of a file in deployments/.
     """
-    settings = load_project(project)
-    return history_text(all_reigns(settings), all_denials(settings))
+    store = open_store(load_project(project).store)
+    return history_text(reigns(store, project), denials(store, project))
 
 
 if __name__ == "__main__":

@@ -12,56 +12,61 @@ from prefect import flow
 from flows.promote import promote
 from tasks.base.project import load_project
 from tasks.command import as_state, last_complete_day, main, not_after
+from tasks.models.registry import Registry
+from tasks.reigns import head
 from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
-    ask_for_approval,
     close_step,
     failed_so_far,
-    heal_step,
     judge_step,
-    newest_reign,
-    record_step,
+    quoted,
+    repair_projections_step,
     report_step,
-    whole,
+    request_approval,
+    save_decision_step,
 )
+from tasks.store import open_store
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
 @as_state
 def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> str:
-    """Close batches, judge the evidence, record and report the decision, promote if it says so; returns it as a sentence.
+    """Close batches, judge the evidence, record and report the decision, and promote; returns the decision in a sentence.
 
     Args:
         project: Name of a file in deployments/.
-        as_of: Judge as at the end of this day, by default yesterday's: decides which batches are closed.
-        dry_run: Judge and say what would happen; write nothing.
+        as_of: Judge as of the end of this day, by default yesterday; it determines which batches are closed.
+        dry_run: Judge and return what would happen; write nothing.
     """
     settings = load_project(project)
     day = as_of or last_complete_day() if dry_run else not_after(as_of, last_complete_day())
-    newest = newest_reign(settings)  # a log that is not whole stops the run before anything is closed
-    closed = close_step(settings, day, keep=not dry_run)
+    store = open_store(settings.store)
+    newest = head(store, project)  # a damaged log stops the run before any batch is closed
+    closed = close_step(store, settings, day, keep=not dry_run)
 
-    look = judge_step(settings, whole(closed), day, look_back=as_of is not None)
-    if look is None:
-        idle = f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
-        return f"{idle} {failed_so_far(closed, newest)}".rstrip()
-    newest = newest_reign(settings)
+    decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
+    if decision is None:
+        nothing = (
+            f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
+        )
+        return f"{nothing} {failed_so_far(closed, newest)}".rstrip()
+    newest = head(store, project)
 
-    said = f"{sentence(settings, look)} Decision {look.id}"
+    summary = f"{sentence(settings, decision)} Decision {decision.id}"
     if dry_run:
-        return f"{said} (dry run: nothing was written).{since_then(look, newest)}"
-    in_force, missing = look.reign == newest, []
+        return f"{summary} (dry run: nothing was written).{since_then(decision, newest)}"
+    in_force = decision.reign == newest
     if in_force:
-        record_step(settings, whole(look))
-        missing = report_step(settings, whole(look), whole(closed))
-    told = ". ".join([said, *missing])
-    if in_force and look.promote and settings.policy.approval == "automatic":
-        promote(project, look.id)
-        return f"{told}."
-    heal_step(settings)
-    if in_force and look.promote:
-        return f"{told}. {ask_for_approval(settings, look.id)}"
-    return f"{told}.{since_then(look, newest)}"
+        save_decision_step(store, project, quoted(decision))
+        missing = report_step(store, Registry(settings), settings, quoted(decision), quoted(closed))
+        summary = ". ".join([summary, *missing])
+    if in_force and decision.promote and settings.policy.approval == "automatic":
+        promote(project, decision.id)
+        return f"{summary}."
+    repair_projections_step(store, Registry(settings), project)
+    if in_force and decision.promote:
+        return f"{summary}. {request_approval(store, project, decision.id)}"
+    return f"{summary}.{since_then(decision, newest)}"
 
 
 if __name__ == "__main__":

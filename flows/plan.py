@@ -12,6 +12,7 @@ from tasks.command import last_complete_day, main
 from tasks.plan import Question
 from tasks.plan.plan_volumes import Volumes
 from tasks.steps import plan_step
+from tasks.store import open_store
 
 
 @flow(name="plan", flow_run_name="plan {project}", validate_parameters=True)
@@ -33,21 +34,21 @@ def plan(
 
     Args:
         project: Name of a file in deployments/.
-        batches: Closed batches that a challenger is given; 52 are a year of weeks.
-        runs: Simulated challengers for each gain.
-        gains: What the challenger is better by; by default none, the smallest that matters, and two larger ones.
-        challengers: Equally good ones that are judged together.
+        batches: Number of closed batches in each simulated run; 52 are a year of weeks.
+        runs: Simulated challengers per gain.
+        gains: True gains of the challenger; by default 0, the smallest gain that matters, and two larger ones.
+        challengers: Number of equally good challengers that are judged together.
         seed: The same seed gives the same report.
-        rows: Labelled rows a batch, by default the closed batches' mean.
-        prevalence: Share of positives, by default the closed batches'.
+        rows: Labelled rows per batch, by default the mean of the closed batches.
+        prevalence: Share of positives, by default that in the closed batches.
         recall: The champion's recall, by default that in the closed batches.
         fpr: The champion's false positive rate, by default that in the closed batches.
-        disagreement: Share of the positives on which champion and challenger differ, by default the challengers' median.
+        disagreement: Share of the positives on which champion and challenger differ, by default the median over challengers.
     """
     settings = load_project(project)
     volumes = Volumes(rows, prevalence, recall, fpr, disagreement)
     question = Question(batches, runs, tuple(gains) if gains is not None else None, challengers, seed, volumes)
-    return plan_step(settings, question, last_complete_day())
+    return plan_step(open_store(settings.store), settings, question, last_complete_day())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make pointer, aliases and tags say what the promotion log says, and tell what somebody had moved by hand.
+"""Repair the projections of the promotion log: live pointer, history, aliases and tags; print what was moved by hand.
 
 **Requires:** a champion (``flows.enthrone``).
 """
@@ -9,24 +9,28 @@ from prefect import flow
 
 from tasks.base.project import load_project
 from tasks.command import as_state, main
-from tasks.steps import heal_step, newest_reign
+from tasks.models.registry import Registry
+from tasks.reigns import head
+from tasks.steps import repair_projections_step
+from tasks.store import open_store
 
 
 @flow(name="reconcile", flow_run_name="reconcile {project}", validate_parameters=True)
 @as_state
 def reconcile(project: str) -> str:
-    """Put right what differs from the log; returns what it was, a line each.
+    """Write every projection that differs from the log; returns a line for each.
 
     Args:
         project: Name of a file in deployments/.
     """
     settings = load_project(project)
-    reign = newest_reign(settings)
+    store = open_store(settings.store)
+    reign = head(store, project)
 
-    corrected = heal_step(settings)
+    corrected = repair_projections_step(store, Registry(settings), project)
 
-    said = f"Version {reign.version} leads {project}, reign {reign.number}."
-    return "\n- ".join([f"{said} Put right:", *corrected]) if corrected else f"{said} Everything says so."
+    summary = f"Version {reign.version} leads {project}, reign {reign.number}."
+    return "\n- ".join([f"{summary} Put right:", *corrected]) if corrected else f"{summary} Everything says so."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score batches by the champion and all challengers, so that every row is a paired comparison.
+"""Score batches with the champion and all challengers, so that every row is a paired comparison.
 
 **Requires:** a champion (``flows.enthrone``) and rows below ``<store>/<project>/batches/<batch>/``.
 """
@@ -12,42 +12,48 @@ from prefect import flow
 from tasks.base.errors import DethroneError
 from tasks.base.project import load_project
 from tasks.batches.failures import score_summary
-from tasks.batches.predictions import Manifest
+from tasks.batches.predictions import Manifest, read_manifest
 from tasks.batches.rows import BatchError, batch_date
+from tasks.batches.scoring import unscored_batches
 from tasks.command import as_state, main, not_after, require_over, today
-from tasks.steps import heal_step, is_scored, newest_reign, score_step, unscored_batches
+from tasks.models.registry import Registry
+from tasks.reigns import head
+from tasks.steps import repair_projections_step, score_step
+from tasks.store import open_store
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
 @as_state
 def score(project: str, batch: str | None = None, *, batch_dated: date | None = None, as_of: date | None = None) -> str:
-    """Score one batch, or every batch in the store that is not scored yet; returns what was done, in a few sentences.
+    """Score one batch, or every batch in the store that is not scored yet; returns a summary in a few sentences.
 
     Args:
         project: Name of a file in deployments/.
-        batch: Id of the batch. Without it, all unscored batches whose id is a date up to today.
-        batch_dated: Date of the batch where its id is not a date.
-        as_of: The day to take for today.
+        batch: Id of the batch; by default, all unscored batches whose id is a date up to as_of.
+        batch_dated: Date of the batch if its id is not a date.
+        as_of: The day to use as today.
     """
     settings = load_project(project)
     latest = not_after(as_of, today())
     if batch_dated and batch is None:
-        msg = "batch_dated is the date of one batch; name the batch too"
+        msg = "batch_dated is the date of one batch; name that batch too"
         raise BatchError(msg)
     if batch:
         require_over(batch, batch_date(batch, batch_dated), latest)
-    newest_reign(settings)  # without a champion nothing can be scored
-    heal_step(settings)
+    store = open_store(settings.store)
+    head(store, project)  # raises LogError if there is no champion
+    registry = Registry(settings)
+    repair_projections_step(store, registry, project)
 
-    batches = [batch] if batch else unscored_batches(settings, latest)
-    before = [batch] if batch and is_scored(settings, batch) else []
+    batches = [batch] if batch else unscored_batches(store, project, latest)
+    before = [batch] if batch and read_manifest(store, project, batch) else []
 
     scored: list[Manifest] = []
     faults: list[DethroneError] = []
     for one in batches:
         try:
-            scored.append(score_step(settings, one, batch_date(one, batch_dated)))
-        except DethroneError as error:  # a bad batch does not keep the others waiting
+            scored.append(score_step(store, registry, settings, one, batch_date(one, batch_dated)))
+        except DethroneError as error:  # the other batches are scored all the same
             faults.append(error)
     if len(faults) == 1:
         raise faults[0]

@@ -1,4 +1,4 @@
-"""Check a decision, or everything: compute its verdict again, and look for edited, missing or reordered entries of the logs.
+"""Verify one decision or all: compute verdicts again, and find edited, missing or reordered entries of the logs.
 
 **Requires:** a decision of ``flows.judge``, and the files that it rests on.
 """
@@ -11,24 +11,25 @@ from tasks.base.project import load_project
 from tasks.command import as_state, main
 from tasks.decisions.verification import VerificationError
 from tasks.steps import older_rules_step, verify_step
+from tasks.store import open_store
 
 
 @flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)
 @as_state
 def verify(project: str, decision: str | None = None) -> str:
-    """Recompute from stored tallies, policy and seed; returns a sentence, or fails with one for each fault.
+    """Compute again from stored tallies, policy and seed; returns a sentence, or fails with one per fault.
 
     Args:
         project: Name of a file in deployments/.
         decision: Id of a decision, as in its report. Without it, every decision and both logs.
     """
-    settings = load_project(project)
+    store = open_store(load_project(project).store)
 
-    faults = verify_step(settings, decision)
+    faults = verify_step(store, project, decision)
 
     if faults:
         raise VerificationError("; ".join(faults))
-    older = older_rules_step(settings, decision)
+    older = older_rules_step(store, project, decision)
     if decision and older:
         unchecked = f"{older[0]}, so its verdict was not computed again"
         return f"Decision {decision} of {project}: its record and its inputs have not changed; {unchecked}."

@@ -1,4 +1,4 @@
-"""Running a flow from the command line: parse, run, and end with one sentence where the user can put something right."""
+"""Running a flow from the command line: parse the arguments, run it, and end with one sentence if the user can correct an error."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ P = ParamSpec("P")
 
 
 class CalendarError(DethroneError):
-    """A day that cannot be worked on yet."""
+    """A day that is not over yet."""
 
 
 def today() -> date:
-    """The day in UTC: the one clock of Dethrone, read by flows alone."""
+    """The day in UTC. Only flows read this clock."""
     return datetime.now(UTC).date()
 
 
 def last_complete_day() -> date:
-    """Yesterday in UTC: all labels that were observed on it are there."""
+    """Yesterday in UTC, the latest day whose labels have all been observed."""
     return today() - timedelta(days=1)
 
 
 def not_after(day: date | None, latest: date) -> date:
-    """``day``, or the latest day there can be. Raises CalendarError for a later one: what it would close could never be opened."""
+    """``day``, by default ``latest``. Raises CalendarError if it is later, as a batch that closes too early stays closed."""
     if day and day > latest:
         msg = f"{day} is not over yet; the latest day to take is {latest}"
         raise CalendarError(msg)
@@ -52,23 +52,23 @@ def not_after(day: date | None, latest: date) -> date:
 
 
 def require_over(batch: str, dated: date, latest: date) -> None:
-    """Raise CalendarError for a batch that is dated after ``latest``: it is scored once its last row is there."""
+    """Raise CalendarError if the batch is dated after ``latest``, as its last rows may be missing."""
     if dated > latest:
         msg = f"batch {batch} is dated {dated}, and the latest day to take is {latest}; score it once that day has come"
         raise CalendarError(msg)
 
 
 def as_state(flow: Callable[P, str]) -> Callable[P, str]:
-    """Make the sentence that a flow returns the message of its final state too, where Prefect's pages and automations see it."""
+    """Make the sentence that a flow returns also the message of its final state, for Prefect's pages and automations."""
 
     @functools.wraps(flow)
-    def worded(*args: P.args, **kwargs: P.kwargs) -> Any:
+    def with_message(*args: P.args, **kwargs: P.kwargs) -> Any:
         from prefect.states import Completed
 
-        said = flow(*args, **kwargs)
-        return Completed(message=said, data=said)
+        sentence = flow(*args, **kwargs)
+        return Completed(message=sentence, data=sentence)
 
-    return worded
+    return with_message
 
 
 def main(flow: Callable[..., Any], doc: str | None, instead: Mapping[str, tuple[str, str]] | None = None) -> None:
@@ -77,7 +77,7 @@ def main(flow: Callable[..., Any], doc: str | None, instead: Mapping[str, tuple[
 
 
 def run(flow: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call the flow; exit with status 1 and the error's sentence if it raises a DethroneError."""
+    """Call the flow; on a DethroneError exit with status 1 and its sentence."""
     try:
         with unwatched():
             return flow(**arguments)
@@ -87,7 +87,7 @@ def run(flow: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def unwatched() -> Iterator[None]:
-    """On a temporary server nobody waits for heartbeats or reads logs, and every flow run would wait a second for them."""
+    """On a temporary server switch off heartbeats and logs: nobody reads them, and each flow run would wait a second for them."""
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -107,7 +107,7 @@ def unwatched() -> Iterator[None]:
 
 
 def _start_first_server() -> None:
-    """Start the temporary server; the first ones of a Prefect home one after the other, as two that make its database collide."""
+    """Start the first temporary server of a Prefect home under a lock, as two servers that create its database collide."""
     from prefect import __version__
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_HOME
@@ -118,6 +118,6 @@ def _start_first_server() -> None:
         return
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(home / ".dethrone.lock", timeout=600, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")  # a lock that goes with the process, on every system
+        lock.execute("BEGIN EXCLUSIVE")  # the lock ends with the process, on every system
         SubprocessASGIServer().start()
         started.touch()

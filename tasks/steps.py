@@ -1,4 +1,4 @@
-"""The steps of the flows as Prefect shows them: a thin skin on the plain functions of this room, and nothing else."""
+"""The steps of the flows as Prefect tasks: each calls a function of the rooms and logs its result."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pydantic import Field
 
 from tasks.base.errors import without_traceback
 from tasks.base.project import Project
-from tasks.batches import scoring
 from tasks.batches.failures import failed_sentences, failures, notes
-from tasks.batches.predictions import Manifest, read_manifest
+from tasks.batches.predictions import Manifest
+from tasks.batches.scoring import score_batch
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
 from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tallying import Closed, close_batches
@@ -31,16 +31,16 @@ from tasks.models.registry import Registry
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
-from tasks.reigns.approvals import Denial, denials, deny, read_denial
+from tasks.reigns.approvals import deny, read_denial
 from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
-from tasks.store import open_store
+from tasks.store import Store
 
 __all__ = [
-    "Approval", "all_denials", "all_reigns", "ask_for_approval", "asked", "close_step", "deny_step", "enthrone_step", "failed_so_far",
-    "heal_step", "is_scored", "judge_step", "newest_reign", "older_rules_step", "plan_step", "promote_step", "record_step", "report_step",
-    "rollback_step", "score_step", "unscored_batches", "verify_step", "waits_for_approval", "whole",
+    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "failed_so_far", "judge_step", "older_rules_step",
+    "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step", "request_approval", "rollback_step",
+    "save_decision_step", "score_step", "suspends_for_approval", "verify_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -49,73 +49,52 @@ for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(without_traceback)
 
 
-def whole(argument: T) -> T:
-    """An argument of a step in which Prefect looks for no futures: it would visit every number of all evidence."""
+def quoted(argument: T) -> T:
+    """An argument of a step that Prefect passes on as it is; else it would search the evidence for futures, number by number."""
     return cast("T", quote(argument))
 
 
-def newest_reign(project: Project) -> Reign:
-    return head(open_store(project.store), project.name)
-
-
-def all_reigns(project: Project) -> list[Reign]:
-    return reigns(open_store(project.store), project.name)
-
-
-def all_denials(project: Project) -> list[Denial]:
-    return denials(open_store(project.store), project.name)
-
-
-def unscored_batches(project: Project, as_of: date) -> list[str]:
-    return scoring.unscored_batches(open_store(project.store), project.name, as_of)
-
-
-def is_scored(project: Project, batch: str) -> bool:
-    return read_manifest(open_store(project.store), project.name, batch) is not None
-
-
 class Approval(RunInput):
-    """What a person says of a promotion that waits for approval."""
+    """The answer of the person who is asked to approve a promotion."""
 
     approve: bool
     author: str = Field(min_length=1, description="Who answers for it.")
     reason: str = Field(min_length=1, description="Why.")
 
 
-def waits_for_approval(project: Project, decision_id: str) -> bool:
-    """Whether this run can be suspended until the decision is approved, and the decision needs that."""
-    store = open_store(project.store)
-    waiting = promotion.waits_for_approval(store, project.name, decision_id)
-    return waiting and bool(deployment.id)  # only a worker can take up a run again
+def suspends_for_approval(store: Store, project_name: str, decision_id: str) -> bool:
+    """Whether the decision waits for approval, and this run can be suspended until it has it."""
+    waiting = promotion.waits_for_approval(store, project_name, decision_id)
+    return waiting and bool(deployment.id)  # only a worker resumes a suspended run
 
 
-def asked(project: Project, decision_id: str) -> str:
-    """What the approver reads, as markdown."""
+def approval_question(store: Store, project: Project, decision_id: str) -> str:
+    """The markdown that the approver reads."""
     return (
-        f"Decision `{decision_id}` promotes version {read_record(open_store(project.store), project.name, decision_id)['promote']} of "
+        f"Decision `{decision_id}` promotes version {read_record(store, project.name, decision_id)['promote']} of "
         f"{project.model}. Read `{project.name}/reports/{decision_id}/report.md` in {project.store}, then approve it or not."
     )
 
 
-def ask_for_approval(project: Project, decision_id: str) -> str:
-    """Start a run of ``promote`` that waits for approval, once for each decision; returns what has become of it, as a sentence."""
-    denial = read_denial(open_store(project.store), project.name, decision_id)
+def request_approval(store: Store, project_name: str, decision_id: str) -> str:
+    """Start a run of ``promote`` that waits for approval, once per decision; returns the state of the approval as a sentence."""
+    denial = read_denial(store, project_name, decision_id)
     if denial:
         return f"D{str(denial)[1:]}. A later decision asks again."
-    by_hand = f"It waits for approval: python -m flows.promote {project.name} {decision_id} --author YOU --reason WHY"
+    by_hand = f"It waits for approval: python -m flows.promote {project_name} {decision_id} --author YOU --reason WHY"
     if not deployment.id:
         return by_hand
     try:
         waiting = run_deployment(
-            f"promote/{project.name}",
-            parameters={"project": project.name, "decision": decision_id},
-            flow_run_name=f"promote {decision_id}",  # as it names itself once it runs, so that the sentence below leads to it
-            idempotency_key=f"approve-{project.name}-{decision_id}",
+            f"promote/{project_name}",
+            parameters={"project": project_name, "decision": decision_id},
+            flow_run_name=f"promote {decision_id}",  # the name that the run gives itself, so that the sentence below finds it
+            idempotency_key=f"approve-{project_name}-{decision_id}",
             timeout=0,
             as_subflow=False,
         )
     except ObjectNotFound:
-        get_run_logger().warning("there is no deployment promote/%s to wait for approval", project.name)
+        get_run_logger().warning("there is no deployment promote/%s to wait for approval", project_name)
         return by_hand
     assert isinstance(waiting, FlowRun)
     state = waiting.state
@@ -124,16 +103,21 @@ def ask_for_approval(project: Project, decision_id: str) -> str:
     return f"The flow run {waiting.name}, in which it waited for approval, is {state.name.lower()}. {by_hand}"  # type: ignore[union-attr]
 
 
+def failed_so_far(closed: Closed, reign: Reign) -> str:
+    """A sentence per challenger that failed in the closed batches of the reign, as the reason why none can be judged."""
+    return failed_sentences(failures([b.manifest for b in closed.batches if b.manifest.reign == reign.number]))
+
+
 @task(name="keep denial", task_run_name="keep denial", cache_policy=NO_CACHE)
-def deny_step(project: Project, decision_id: str, author: str, reason: str) -> str:
-    """Keep that a promotion was not approved; returns it as a sentence."""
-    return str(deny(open_store(project.store), project.name, decision_id, author, reason))
+def deny_step(store: Store, project_name: str, decision_id: str, author: str, reason: str) -> str:
+    """Store that a promotion was not approved; returns the denial as a sentence."""
+    return str(deny(store, project_name, decision_id, author, reason))
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
-def score_step(project: Project, batch: str, day: date) -> Manifest:
-    store = open_store(project.store)
-    manifest = scoring.score_batch(store, Registry(project), project, head(store, project.name), batch, day)
+def score_step(store: Store, registry: Registry, project: Project, batch: str, day: date) -> Manifest:
+    """Score a batch under the reign in force; logs failures of challengers."""
+    manifest = score_batch(store, registry, project, head(store, project.name), batch, day)
     failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
@@ -144,95 +128,89 @@ def score_step(project: Project, batch: str, day: date) -> Manifest:
 
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
-def close_step(project: Project, as_of: date, keep: bool = True) -> Closed:
-    return close_batches(open_store(project.store), project, as_of, keep=keep)
+def close_step(store: Store, project: Project, as_of: date, keep: bool = True) -> Closed:
+    return close_batches(store, project, as_of, keep=keep)
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
-def judge_step(project: Project, closed: Closed, as_of: date, look_back: bool) -> Decision | None:
-    """Judge the reign in force, or in a look back the one that was on that day."""
-    store = open_store(project.store)
+def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look_back: bool) -> Decision | None:
+    """Judge the reign in force, or with ``look_back`` the one that was in force on that day."""
     reign = judged_on(store, project.name, as_of) if look_back else head(store, project.name)
-    taken = decide(store, project, reign, closed, as_of)
-    for failure in taken.record["failures"] if taken else ():
+    decision = decide(store, project, reign, closed, as_of)
+    for failure in decision.record["failures"] if decision else ():
         get_run_logger().warning("version %(version)s failed, last in batch %(batch)s: it %(failure)s", failure)
-    return taken
-
-
-def failed_so_far(closed: Closed, reign: Reign) -> str:
-    """Why nobody can be judged in the reign, where it is because challengers failed: a sentence each."""
-    return failed_sentences(failures([b.manifest for b in closed.batches if b.manifest.reign == reign.number]))
+    return decision
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
-def record_step(project: Project, taken: Decision) -> bool:
-    return save_decision(open_store(project.store), project.name, taken)
+def save_decision_step(store: Store, project_name: str, decision: Decision) -> bool:
+    return save_decision(store, project_name, decision)
 
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
-def report_step(project: Project, taken: Decision, closed: Closed) -> list[str]:
-    """Write the report; returns where else it should lie and does not, a sentence each."""
-    store = open_store(project.store)
-    markdown, missing = publish(store, Registry(project), project, taken, closed, reigns(store, project.name))
+def report_step(store: Store, registry: Registry, project: Project, decision: Decision, closed: Closed) -> list[str]:
+    """Write the report; returns a sentence for each place where it is missing, and why."""
+    markdown, missing = publish(store, registry, project, decision, closed, reigns(store, project.name))
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
-    create_markdown_artifact(markdown, key=key, description=sentence(project, taken))
+    create_markdown_artifact(markdown, key=key, description=sentence(project, decision))
     for item in missing:
         get_run_logger().warning(item)
     return missing
 
 
 @task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
-def promote_step(project: Project, decision_id: str, author: str | None, reason: str) -> Reign:
-    store, registry = open_store(project.store), Registry(project)
-    return promotion.promote(store, registry, project.name, decision_id, author=author, reason=reason)
+def promote_step(
+    store: Store, registry: Registry, project_name: str, decision_id: str, author: str | None, reason: str
+) -> Reign:
+    return promotion.promote(store, registry, project_name, decision_id, author=author, reason=reason)
 
 
 @task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
-def enthrone_step(project: Project, version: str, since: date, author: str, reason: str) -> Reign:
-    store, registry = open_store(project.store), Registry(project)
-    return promotion.enthrone(store, registry, project.name, version=version, since=since, author=author, reason=reason)
+def enthrone_step(
+    store: Store, registry: Registry, project_name: str, version: str, since: date, author: str, reason: str
+) -> Reign:
+    return promotion.enthrone(store, registry, project_name, version=version, since=since, author=author, reason=reason)
 
 
 @task(name="commit rollback", task_run_name="commit rollback", cache_policy=NO_CACHE)
-def rollback_step(project: Project, since: date, author: str, reason: str, to: int | None) -> Reign:
-    store, registry = open_store(project.store), Registry(project)
-    return promotion.roll_back(store, registry, project.name, since=since, author=author, reason=reason, to=to)
+def rollback_step(
+    store: Store, registry: Registry, project_name: str, since: date, author: str, reason: str, to: int | None
+) -> Reign:
+    return promotion.roll_back(store, registry, project_name, since=since, author=author, reason=reason, to=to)
 
 
-@task(name="follow promotion log", task_run_name="follow promotion log", cache_policy=NO_CACHE)
-def heal_step(project: Project) -> list[str]:
-    """Make the live pointer, its history, the aliases and the tags say what the promotion log says."""
-    corrected = repair_projections(open_store(project.store), Registry(project), project.name)
+@task(name="repair projections", task_run_name="repair projections", cache_policy=NO_CACHE)
+def repair_projections_step(store: Store, registry: Registry, project_name: str) -> list[str]:
+    """Write the projections that differ from the promotion log; returns and logs a line for each."""
+    corrected = repair_projections(store, registry, project_name)
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected
 
 
 @task(name="verify", task_run_name="verify {decision}", cache_policy=NO_CACHE)
-def verify_step(project: Project, decision: str | None) -> list[str]:
-    """What is wrong with a decision, or with all of them and the logs; each is logged."""
-    store = open_store(project.store)
-    faults = verify_decision(store, project.name, decision) if decision else verify_all(store, project.name)
+def verify_step(store: Store, project_name: str, decision: str | None) -> list[str]:
+    """The faults of one decision, or of all decisions and both logs; logs each."""
+    faults = verify_decision(store, project_name, decision) if decision else verify_all(store, project_name)
     for fault in faults:
         get_run_logger().error(fault)
     return faults
 
 
 @task(name="find older rules", task_run_name="find older rules", cache_policy=NO_CACHE)
-def older_rules_step(project: Project, decision: str | None) -> list[str]:
-    """Which of the decisions other rules have taken; each is logged."""
-    older = taken_by_other_rules(open_store(project.store), project.name, decision)
+def older_rules_step(store: Store, project_name: str, decision: str | None) -> list[str]:
+    """A sentence for each decision, or for one, that was taken by other rules; logs each."""
+    older = taken_by_other_rules(store, project_name, decision)
     for sentence_of_one in older:
         get_run_logger().info(sentence_of_one)
     return older
 
 
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)
-def plan_step(project: Project, question: Question, as_of: date) -> str:
-    """Simulate, write the report; returns the plan in a sentence, and what the batches say against it."""
-    store = open_store(project.store)
+def plan_step(store: Store, project: Project, question: Question, as_of: date) -> str:
+    """Simulate and write the report; returns the plan in a sentence, with its caveats."""
     plan = make_plan(store, project, question, as_of, progress=get_run_logger().info)
-    markdown, said = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
+    markdown, summary = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-plan".lower())
-    create_markdown_artifact(markdown, key=key, description=said)
-    return said
+    create_markdown_artifact(markdown, key=key, description=summary)
+    return summary
