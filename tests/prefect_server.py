@@ -16,9 +16,16 @@ from typing import Any
 
 from postgres import free_port
 
-__all__ = ["ROOT", "PrefectServer"]
+__all__ = ["QUIET", "ROOT", "PrefectServer"]
 
 ROOT = Path(__file__).resolve().parents[1]
+QUIET = {
+    f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+    for service in (
+        "TASK_RUN_RECORDER", "EVENT_PERSISTER", "EVENT_LOGGER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "FOREMAN",
+    )
+}  # fmt: skip
+"""Settings of a server without the services that write to its database beside the runs, until SQLite finds it locked."""
 _PREFECT = str(Path(sys.executable).parent / "prefect")
 
 
