@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from analysis.any_look.eprocess import log_e, log_e_array
 from analysis.one_look.mcnemar import mcnemar
-from analysis.one_look.multiplicity import e_closure, holm, westfall_young
+from analysis.one_look.multiplicity import e_closure, holm
 from analysis.tables.counts import PairedOutcomes
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
+from calibration.peers.westfall_young import westfall_young
 from calibration.records import WEEKS, Ints
 from calibration.rules import ALPHA, Bools, mid_p, reached
 

@@ -10,8 +10,9 @@ from scipy import special, stats
 
 from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap
 from analysis.tables.counts import PairedOutcomes
-from analysis.tables.intervals import Interval, IntervalMethod, newcombe, paired_difference
+from analysis.tables.intervals import Interval, newcombe
 from calibration.cells import Cell, Part, Table, agree, exact
+from calibration.peers.paired_difference import IntervalMethod, paired_difference
 from calibration.rules import ALPHA, mid_p, positives_only
 
 __all__ = ["COVERAGE", "LOWER_MISS", "PAIRED_INTERVALS", "SIZE"]

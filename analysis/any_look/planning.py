@@ -14,12 +14,12 @@ from analysis.any_look.eprocess import DEFAULT_PRIOR, log_e
 from analysis.tables.counts import PairedOutcomes
 
 __all__ = [
+    "Alternative",
     "DisagreementsNeeded",
     "connor",
     "e_process_boundary",
     "e_process_pairs",
     "fewest_disagreements",
-    "miettinen",
     "rows_for",
 ]
 
@@ -47,18 +47,6 @@ def connor(
     """
     z_a, z_b = _quantiles(discordance, gain, alpha, power, alternative)
     return (z_a * math.sqrt(discordance) + z_b * math.sqrt(discordance - gain**2)) ** 2 / gain**2
-
-
-def miettinen(
-    discordance: float, gain: float, *, alpha: float, power: float, alternative: Alternative = "greater"
-) -> float:
-    """The same by Miettinen (1968, Biometrics 24:339): slightly fewer, and slightly less power than asked for.
-
-    n = [z_alpha psi + z_beta sqrt(psi^2 - gain^2 (3 + psi) / 4)]^2 / (psi gain^2).
-    """
-    z_a, z_b = _quantiles(discordance, gain, alpha, power, alternative)
-    spread = math.sqrt(max(discordance**2 - gain**2 * (3 + discordance) / 4, 0.0))
-    return (z_a * discordance + z_b * spread) ** 2 / (discordance * gain**2)
 
 
 def fewest_disagreements(*, alpha: float, prior: float = DEFAULT_PRIOR) -> int:

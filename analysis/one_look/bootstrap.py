@@ -7,7 +7,7 @@ Dirichlet(N + 1/2), whose intervals keep their coverage where a discordant cell 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +25,7 @@ from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
 from analysis.tables.metrics import Floats, difference, paired_metric, paired_standard_error
 
-__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "stratified_bootstrap", "summary"]
+__all__ = ["Bootstrap", "Resampling", "bootstrap", "percentile_interval", "summary"]
 
 Resampling = Literal["dirichlet", "multinomial"]
 
@@ -67,36 +67,6 @@ def bootstrap(
         values = _differences(name, draws)
         limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
         found[name] = summary(values, limits, method, interval)
-    return found
-
-
-def stratified_bootstrap(
-    strata: Sequence[PairedCounts],
-    metrics: Collection[str],
-    *,
-    rng: np.random.Generator,
-    confidence_level: float,
-    n_resamples: int = 10_000,
-    method: Resampling = "dirichlet",
-) -> dict[str, Bootstrap | Undefined]:
-    """The same where the labelled rows of every stratum were fixed by design: each is drawn by itself, and the draws are summed.
-
-    n_s rows of stratum s are Multinomial(n_s, N_s / n_s), or n_s times shares from Dirichlet(N_s + 1/2), which adds four rows' worth
-    of smoothing to every stratum: with many small strata take ``multinomial``. The variance is that of a stratified sample,
-    without what the strata's sizes would vary by (Davison and Hinkley 1997, section 3.2). Percentile intervals only: the
-    others' corrections are for one sample.
-    """
-    filled = [counts for counts in strata if counts.n]
-    if not filled:
-        return {name: Undefined("no labelled row") for name in metrics}
-    total = np.zeros((n_resamples, 8))
-    for counts in filled:
-        _, draws = _tables(counts, rng, n_resamples, method)
-        total += draws * (counts.n / draws.sum(axis=1, keepdims=True))
-    found: dict[str, Bootstrap | Undefined] = {}
-    for name in metrics:
-        values = _differences(name, total)
-        found[name] = summary(values, percentile_interval(values, confidence_level), method)
     return found
 
 

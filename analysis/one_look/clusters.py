@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.one_look.bootstrap_intervals import percentile_interval
 from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval
 from analysis.tables.metrics import Floats
@@ -19,15 +18,12 @@ __all__ = [
     "ClusterMethod",
     "ClusteredDifference",
     "ClusteredTest",
-    "cluster_bootstrap",
     "clustered_difference",
     "clustered_test",
     "entity_outcomes",
 ]
 
 ClusterMethod = Literal["sign-flip", "obuchowski", "durkalski"]
-
-_AT_ONCE = 1_000_000  # counts held in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +99,6 @@ def clustered_difference(net_wins: ArrayLike, rows: ArrayLike) -> ClusteredDiffe
     k, total = len(d), float(n.sum())
     standard_error = math.sqrt(k / (k - 1) * float(np.sum(excess**2))) / total**2
     return ClusteredDifference(float(d.sum()) / total, standard_error)
-
-
-def cluster_bootstrap(
-    net_wins: ArrayLike,
-    rows: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    confidence_level: float,
-    n_resamples: int = 10_000,
-) -> Interval | Undefined:
-    """The percentile interval of the same difference when K entities are drawn with replacement, ``n_resamples`` times.
-
-    Entities with the same net win and rows are one cell of a multinomial, so it costs no more than there are such pairs, and
-    the order of the entities does not matter. Undefined, and ValueError, as for ``clustered_difference``.
-    """
-    d, n = _entities(net_wins, rows)
-    excess = _excess(d, n)
-    if isinstance(excess, Undefined):
-        return excess
-    pairs, entities = np.unique(np.stack([d, n], axis=1), axis=0, return_counts=True)
-    at_once = max(1, _AT_ONCE // len(pairs))
-    sums = [
-        rng.multinomial(len(d), entities / len(d), size=min(at_once, n_resamples - begin)) @ pairs
-        for begin in range(0, n_resamples, at_once)
-    ]
-    net, total = np.concatenate(sums).T
-    return percentile_interval(net / total, confidence_level)
 
 
 def _entities(net_wins: ArrayLike, rows: ArrayLike) -> tuple[Floats, Floats]:

@@ -14,16 +14,16 @@ from analysis_examples import PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.one_look.predictive import (
+from analysis.tables.counts import PairedCounts, Undefined
+from analysis.tables.intervals import Interval
+from analysis.tables.metrics import Difference, difference
+from calibration.peers.predictive import (
     PredictiveValue,
     RelativePredictiveValue,
     ScoreTest,
     relative_predictive_value,
     score_test,
 )
-from analysis.tables.counts import PairedCounts, Undefined
-from analysis.tables.intervals import Interval
-from analysis.tables.metrics import Difference, difference
 
 CASE = json.loads((Path(__file__).resolve().parents[2] / "oracles" / "predictive_values_and_metrics.json").read_text())[
     0

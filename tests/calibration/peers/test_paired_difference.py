@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from analysis.one_look.mcnemar import mcnemar
 from analysis.tables.counts import PairedOutcomes, Undefined
-from analysis.tables.intervals import Interval, IntervalMethod, NonInferiority, noninferiority, paired_difference
+from analysis.tables.intervals import Interval
+from calibration.peers.paired_difference import IntervalMethod, NonInferiority, noninferiority, paired_difference
 
 ORACLES = Path(__file__).resolve().parents[2] / "oracles"
 CASES = json.loads((ORACLES / "paired_ci.json").read_text())

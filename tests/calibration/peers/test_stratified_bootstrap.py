@@ -11,9 +11,10 @@ from analysis_examples import MODEST_COUNTS, SLOW_PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap, stratified_bootstrap
+from analysis.one_look.bootstrap import Bootstrap, Resampling, bootstrap
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.metrics import METRICS, paired_metric
+from calibration.peers.stratified_bootstrap import stratified_bootstrap
 
 NORTH = PairedCounts((80, 3, 6, 9, 10, 14, 5, 40))
 SOUTH = PairedCounts((500, 40, 5, 30, 30, 12, 22, 100))
