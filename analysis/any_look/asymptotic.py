@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,29 +11,9 @@ from numpy.typing import ArrayLike
 from analysis.any_look.batch_unit import log_e_symmetric
 from analysis.tables.metrics import Floats
 
-__all__ = [
-    "MIN_DISCORDANT", "AsymptoticSequence", "asymptotic_sequence", "half_width", "log_e_asymptotic", "rho_squared",
-]  # fmt: skip
+__all__ = ["MIN_DISCORDANT", "half_width", "log_e_asymptotic", "rho_squared"]
 
 MIN_DISCORDANT = 20  # below that the estimated spread may be 0, and the coverage fell to .82
-
-
-@dataclass(frozen=True, slots=True)
-class AsymptoticSequence:
-    """An estimate with its half-width, one- or two-sided at ``alpha``, at one of any number of looks."""
-
-    estimate: float
-    half_width: float
-    alpha: float
-    sides: Literal[1, 2]
-
-    @property
-    def low(self) -> float:
-        return self.estimate - self.half_width
-
-    @property
-    def high(self) -> float:
-        return self.estimate + self.half_width
 
 
 def rho_squared(alpha: float, n_opt: float) -> float:
@@ -68,11 +47,3 @@ def half_width(n: float, sd: float, *, alpha: float, n_opt: float, sides: Litera
     inside = n * rho2 + 1
     bound = math.log(math.sqrt(inside) / alpha) if sides == 2 else math.log1p(math.sqrt(inside) / (2 * alpha))
     return sd * math.sqrt(2 * inside / (n * n * rho2) * bound)
-
-
-def asymptotic_sequence(
-    estimate: float, standard_error: float, n: float, *, alpha: float, n_opt: float, sides: Literal[1, 2] = 2
-) -> AsymptoticSequence:
-    """The sequence around an estimate whose standard error comes from influence values: sd = sqrt(n) * standard_error."""
-    width = half_width(n, math.sqrt(n) * standard_error, alpha=alpha, n_opt=n_opt, sides=sides)
-    return AsymptoticSequence(estimate, width, alpha, sides)

@@ -17,7 +17,6 @@ __all__ = [
     "Alternative",
     "DisagreementsNeeded",
     "connor",
-    "e_process_boundary",
     "e_process_pairs",
     "fewest_disagreements",
     "rows_for",
@@ -59,23 +58,6 @@ def fewest_disagreements(*, alpha: float, prior: float = DEFAULT_PRIOR) -> int:
         raise ValueError(msg)
     wins = (w for w in itertools.count(1) if log_e(PairedOutcomes(w, 0, 0), prior=prior) >= -math.log(alpha))
     return next(wins)
-
-
-def e_process_boundary(disagreements: int, *, alpha: float, prior: float = DEFAULT_PRIOR) -> float:
-    """About the z = (w - l) / sqrt(n) at which the e-process of wins and losses reaches 1/alpha after n ``disagreements``.
-
-    Z*(n) = sqrt((1 + (2a + 1) / n) (2 log(1 / (2 alpha)) + log(1 + n / (2a + 1)))), a = ``prior``: that of the normal
-    mixture with the variance of the untruncated prior (Robbins 1970, Annals of Mathematical Statistics 41:1397), of which
-    the truncation doubles the weight. At the default prior and alpha = 0.05 within 0.3 from n = 20 on, and 0.06 from n =
-    1000 on. Raises ValueError outside 0 < alpha < 1/2.
-    """
-    if not 0 < alpha < 0.5:
-        msg = f"alpha must lie between 0 and 0.5, not {alpha}"
-        raise ValueError(msg)
-    weight = 2 * prior + 1
-    return math.sqrt(
-        (1 + weight / disagreements) * (2 * math.log(1 / (2 * alpha)) + math.log1p(disagreements / weight))
-    )
 
 
 def e_process_pairs(

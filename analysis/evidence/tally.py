@@ -11,7 +11,6 @@ counts rows, and their losses lie beside it (``analysis.evidence.score_tally``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -27,7 +26,6 @@ __all__ = [
     "NOT_SCORED_BY_BOTH",
     "PROBABILITY",
     "UNLABELLED",
-    "add_tallies",
     "confusion",
     "count_rows",
     "decision_column",
@@ -97,11 +95,6 @@ def _probability(rows: pl.DataFrame) -> list[pl.Expr]:
         return []
     counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
     return [pl.when(counts).then(pl.col(PROBABILITY)).alias(PROBABILITY)]
-
-
-def add_tallies(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """The tally of the union of disjoint sets of rows."""
-    return _count(pl.concat(tallies, how="vertical"))
 
 
 def _count(frame: pl.DataFrame) -> pl.DataFrame:

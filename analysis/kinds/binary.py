@@ -22,7 +22,7 @@ from analysis.kinds.kind import Cell, Kind, Task
 from analysis.kinds.score_sums import ScoreSums, Sums, loss_sums, pairs_of
 from analysis.one_look.average_precision import paired_average_precision
 from analysis.one_look.bootstrap import Bootstrap, bootstrap
-from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, auc_covariance
+from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, auc_covariance, one_score_a_row
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.measure import Measure
 from analysis.tables.metrics import METRICS, Difference, Floats, difference, metric
@@ -93,6 +93,7 @@ class _Binary(Kind):
         largest_error: float | None,
     ) -> list[Sums]:
         """Losses and AUC. Average precision needs a bootstrap, so it is there only if it is named."""
+        scores = {version: one_score_a_row(y, s) for version, s in scores.items()}
         rows = [row for m in SCORE_LOSSES.values() for row in loss_sums(m.name, m.loss, y, scores)]
         rows += _auc(y, scores)
         return rows + _average_precision(y, scores) if "average_precision" in named else rows

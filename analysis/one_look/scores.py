@@ -17,11 +17,9 @@ from analysis.tables.metrics import Floats
 __all__ = [
     "RANK_METRICS",
     "SCORE_LOSSES",
-    "AucComponents",
     "ScoreLoss",
-    "auc_components",
     "auc_covariance",
-    "row_losses",
+    "one_score_a_row",
 ]
 
 _CLIP = 1e-6
@@ -62,67 +60,25 @@ RANK_METRICS: dict[str, Measure] = {
 """They compare rows with each other, so their evidence comes by batches. ``analysis.evidence.score_tally`` computes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AucComponents:
-    """The paired AUCs of one batch with DeLong's covariance: what a batch contributes to a comparison of AUCs."""
-
-    positives: int
-    negatives: int
-    champion: float
-    challenger: float
-    var_champion: float
-    var_challenger: float
-    covariance: float
-
-    @property
-    def difference(self) -> float:
-        return self.challenger - self.champion
-
-    @property
-    def variance(self) -> float:
-        """Of the difference; 0 where the two curves are the same."""
-        return max(self.var_champion + self.var_challenger - 2 * self.covariance, 0.0)
-
-    @property
-    def z(self) -> float:
-        """Difference over its standard error; 0 where no placement varies, so that nothing is known of the spread."""
-        return self.difference / math.sqrt(self.variance) if self.variance > 0 else 0.0
-
-    @property
-    def p_value(self) -> float:
-        """Two-sided."""
-        return float(2 * stats.norm.sf(abs(self.z)))
-
-
-def auc_components(labels: ArrayLike, champion: ArrayLike, challenger: ArrayLike) -> AucComponents | Undefined:
-    """Paired AUCs by midranks (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; fast form of Sun and Xu 2014).
-
-    V10 = (R_all[pos] - R_pos) / n, V01 = 1 - (R_all[neg] - R_neg) / m, S = cov(V10) / m + cov(V01) / n for m
-    positives and n negatives. Ties count one half. Undefined with fewer than two rows of either class. Raises
-    ValueError for scores that are not one number a row.
-    """
-    found = auc_covariance(labels, [champion, challenger])
-    if isinstance(found, Undefined):
-        return found
-    y = np.asarray(labels, dtype=bool)
-    m, n = int(y.sum()), int((~y).sum())
-    auc, s = found
-    return AucComponents(m, n, float(auc[0]), float(auc[1]), float(s[0, 0]), float(s[1, 1]), float(s[0, 1]))
-
-
 def auc_covariance(labels: ArrayLike, scores: Sequence[ArrayLike]) -> tuple[Floats, Floats] | Undefined:
-    """The AUC of each of k score vectors and their k x k covariance, as in ``auc_components``; each is ranked once."""
+    """The AUC of each of k score vectors and their k x k covariance, by midranks; each is ranked once.
+
+    DeLong, DeLong and Clarke-Pearson 1988 (Biometrics 44:837) in the fast form of Sun and Xu 2014: V10 = (R_all[pos] - R_pos) / n,
+    V01 = 1 - (R_all[neg] - R_neg) / m, S = cov(V10) / m + cov(V01) / n for m positives and n negatives. Ties count one half.
+    Undefined with fewer than two rows of either class. Raises ValueError for scores that are not one number a row.
+    """
     y = np.asarray(labels, dtype=bool)
     m, n = int(y.sum()), int((~y).sum())
     if min(m, n) < 2:
         return Undefined("fewer than two rows of one class")
-    v10, v01 = zip(*(_placements(y, _numbers(y, s), m, n) for s in scores), strict=True)
+    v10, v01 = zip(*(_placements(y, one_score_a_row(y, s), m, n) for s in scores), strict=True)
     positive, negative = np.stack(v10), np.stack(v01)
     covariance = np.cov(positive) / m + np.cov(negative) / n
     return positive.mean(axis=1), np.atleast_2d(covariance)
 
 
-def _numbers(y: np.ndarray, scores: ArrayLike) -> Floats:
+def one_score_a_row(y: np.ndarray, scores: ArrayLike) -> Floats:
+    """The scores as numbers. Raises ValueError unless there is one for each label, and none is NaN."""
     numbers = np.asarray(scores, dtype=np.float64)
     if numbers.shape != y.shape or y.ndim != 1 or np.isnan(numbers).any():
         msg = "need one label and one score that is a number for each row"
@@ -135,9 +91,3 @@ def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, 
     v10 = (ranks[y] - stats.rankdata(scores[y])) / n
     v01 = 1 - (ranks[~y] - stats.rankdata(scores[~y])) / m
     return v10, v01
-
-
-def row_losses(labels: ArrayLike, scores: ArrayLike, *, loss: str) -> Floats:
-    """The loss of every row; shape (n,). Raises ValueError for scores that are not one number a row."""
-    y = np.asarray(labels, dtype=np.float64)
-    return np.asarray(SCORE_LOSSES[loss].loss(y, _numbers(y, scores)))

@@ -110,15 +110,6 @@ class ClassCounts:
         """Wins, losses and ties over the rows with the label ``name``."""
         return _outcomes(entry for entry in self.labelled if entry[0][0] == name)
 
-    def one_vs_rest(self, name: str) -> PairedCounts:
-        """The 2x2x2 table of "it is ``name``" against "it is not"."""
-        labelled, unlabelled = [0] * 8, [0] * 4
-        for (y, c, h), n in self.labelled:
-            labelled[4 * (y == name) + 2 * (c == name) + (h == name)] += n
-        for (c, h), n in self.unlabelled:
-            unlabelled[2 * (c == name) + (h == name)] += n
-        return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
-
     def corrected(self, settled: ClassCounts) -> int:
         """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
         after = dict(settled.labelled)

@@ -72,6 +72,13 @@ def tally_frame(
     return pl.DataFrame(rows, schema=schema | {f"v{v}": pl.Int8 for v in versions} | {"n": pl.Int64})
 
 
+def add_tallies(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The tally of the union of disjoint sets of rows."""
+    rows = pl.concat(tallies, how="vertical")
+    keys = [c for c in rows.columns if c != "n"]
+    return rows.group_by(keys).agg(pl.col("n").sum()).sort(keys, nulls_last=True)
+
+
 def batch_tally(
     day: date,
     cells: Mapping[tuple[int | None, ...], int],

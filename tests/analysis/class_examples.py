@@ -7,6 +7,7 @@ from analysis_examples import HUGE
 from hypothesis import strategies as st
 
 from analysis.tables.class_counts import ClassCounts
+from analysis.tables.counts import PairedCounts
 
 NAME = st.sampled_from(["ant", "bee", "cat", "dog"])
 _CELL = st.tuples(NAME, NAME, NAME)
@@ -33,6 +34,16 @@ def rows(counts: ClassCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def counted(y: np.ndarray, c: np.ndarray, h: np.ndarray) -> ClassCounts:
     """The counts of rows."""
     return ClassCounts.of((key, 1) for key in zip(y.tolist(), c.tolist(), h.tolist(), strict=True))
+
+
+def one_vs_rest(counts: ClassCounts, name: str) -> PairedCounts:
+    """The 2x2x2 table of "it is ``name``" against "it is not"."""
+    labelled, unlabelled = [0] * 8, [0] * 4
+    for (y, c, h), n in counts.labelled:
+        labelled[4 * (y == name) + 2 * (c == name) + (h == name)] += n
+    for (c, h), n in counts.unlabelled:
+        unlabelled[2 * (c == name) + (h == name)] += n
+    return PairedCounts(tuple(labelled), tuple(unlabelled))
 
 
 def simulated(rng: np.random.Generator, n: int, *, classes: int = 4, gain: float = 0.05) -> ClassCounts:

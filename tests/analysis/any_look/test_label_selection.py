@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from analysis_examples import COUNTS, SLOW_PROPERTY
+from class_examples import one_vs_rest
 from hypothesis import given
 from scipy import special, stats
 
@@ -187,7 +188,7 @@ class TestClasses:
             [(k, n) for k, n in self.counts(40, 10).labelled if k[0] != "c"], [(("a", "b"), 40), (("b", "a"), 10)]
         )
         (splits,) = class_splits([counts]).values()
-        one = counts.one_vs_rest("a")
+        one = one_vs_rest(counts, "a")
         assert log_e_selection(splits) == pytest.approx(log_e_selection(binary_splits([one])))
 
     def test_a_pair_of_classes_that_one_model_names_without_a_label_is_found(self) -> None:

@@ -1,4 +1,4 @@
-"""The e-process's own sample size: its boundary, and how soon it is crossed after every possible sequence of wins and losses."""
+"""The e-process's own sample size: how soon it reaches 1/alpha after every possible sequence of wins and losses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from analysis_examples import PRIORS, SLOW_PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import stats
 
 from analysis.any_look.eprocess import log_e, log_e_array, prior_for
-from analysis.any_look.planning import DisagreementsNeeded, e_process_boundary, e_process_pairs, fewest_disagreements
+from analysis.any_look.planning import DisagreementsNeeded, e_process_pairs, fewest_disagreements
 from analysis.tables.counts import PairedOutcomes
 
 
@@ -40,30 +40,6 @@ def test_straight_wins_to_a_proof_against_the_published_ones(prior: float, alpha
 def test_a_proof_needs_an_alpha_between_0_and_1(alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha must lie between 0 and 1, not "):
         fewest_disagreements(alpha=alpha)
-
-
-@pytest.mark.parametrize(
-    ("n", "tolerance"), [(20, 0.3), (50, 0.3), (100, 0.3), (1000, 0.06), (30_000, 0.06), (10**5, 0.06)]
-)
-def test_the_boundary_is_about_where_the_e_process_stands_at_one_over_alpha(n: int, tolerance: float) -> None:
-    def excess(wins: float) -> float:
-        return float(log_e_array(wins, n - wins, 0)) - math.log(20)
-
-    wins = optimize.brentq(excess, n / 2, n)
-    assert e_process_boundary(n, alpha=0.05) == pytest.approx((2 * wins - n) / math.sqrt(n), abs=tolerance)
-
-
-def test_the_boundary_to_its_value() -> None:
-    """At n = 7 = 2a + 1: sqrt(2 (2 log 10 + log 2)); at a prior of 10 and n = 63: sqrt(4/3 (2 log 50 + log 4))."""
-    assert e_process_boundary(7, alpha=0.05) == pytest.approx(math.sqrt(2 * (2 * math.log(10) + math.log(2))))
-    found = e_process_boundary(63, alpha=0.01, prior=10)
-    assert found == pytest.approx(math.sqrt(4 / 3 * (2 * math.log(50) + math.log(4))))
-
-
-@pytest.mark.parametrize("alpha", [0, 0.5, 0.6, -0.1])
-def test_a_boundary_needs_an_alpha_below_one_half(alpha: float) -> None:
-    with pytest.raises(ValueError, match=r"alpha must lie between 0 and 0.5, not "):
-        e_process_boundary(20, alpha=alpha)
 
 
 @pytest.mark.parametrize("win_share", [0.55, 0.75, 0.9])

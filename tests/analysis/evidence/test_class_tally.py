@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from analysis_examples import PROPERTY
+from analysis_examples import PROPERTY, add_tallies
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -22,7 +22,6 @@ from analysis.evidence.row_labels import (
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
-    add_tallies,
     pair_exclusions,
     pair_table,
     segment_tables,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from analysis_examples import PROPERTY, tally_frame
+from analysis_examples import PROPERTY, add_tallies, tally_frame
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -15,7 +15,6 @@ from analysis.evidence.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
-    add_tallies,
     confusion,
     pair_exclusions,
     pair_table,

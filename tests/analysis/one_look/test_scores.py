@@ -16,9 +16,10 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import score_column
+from analysis.kinds import BINARY
 from analysis.kinds.score_sums import ScoreSums, merge, pair_sums
 from analysis.one_look.average_precision import paired_average_precision
-from analysis.one_look.scores import AucComponents, auc_components, row_losses
+from analysis.one_look.scores import SCORE_LOSSES, auc_covariance
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import Difference
@@ -26,10 +27,24 @@ from analysis.tables.metrics import Difference
 CASE = json.loads((Path(__file__).resolve().parents[2] / "oracles" / "delong.json").read_text())["synthetic"]
 
 
-def auc(labels: object, champion: object, challenger: object) -> AucComponents:
-    found = auc_components(labels, champion, challenger)  # type: ignore[arg-type]
-    assert isinstance(found, AucComponents)
-    return found
+def covariance(labels: object, champion: object, challenger: object) -> tuple[list[float], list[list[float]]]:
+    found = auc_covariance(labels, [champion, challenger])  # type: ignore[arg-type, list-item]
+    assert not isinstance(found, Undefined)
+    return found[0].tolist(), found[1].tolist()
+
+
+def auc(labels: object, champion: object, challenger: object) -> ScoreSums:
+    """Both AUCs and the variance of their difference, as they are kept of a batch."""
+    (old, new), s = covariance(labels, champion, challenger)
+    positives = int(np.sum(labels))  # type: ignore[arg-type]
+    negatives = len(labels) - positives  # type: ignore[arg-type]
+    return ScoreSums(positives * negatives, old, new, max(s[0][0] + s[1][1] - 2 * s[0][1], 0.0))
+
+
+def two_sided(found: Difference) -> tuple[float, float]:
+    """DeLong's z and p; 0 and 1 where no placement varies."""
+    z = found.value / found.standard_error if found.standard_error else 0.0
+    return z, float(2 * stats.norm.sf(abs(z)))
 
 
 def kept(y: object, *scores: object) -> pl.DataFrame:
@@ -55,14 +70,12 @@ def scored(rng: np.random.Generator, n: int, digits: int = 6) -> tuple[np.ndarra
 
 
 def test_delong_against_the_oracle() -> None:
-    found = auc(CASE["y"], CASE["champion"], CASE["challenger"])
-    assert (found.positives, found.negatives) == (sum(CASE["y"]), len(CASE["y"]) - sum(CASE["y"]))
-    assert [found.champion, found.challenger] == pytest.approx(CASE["auc"], abs=1e-9)
-    assert [[found.var_champion, found.covariance], [found.covariance, found.var_challenger]] == [
-        pytest.approx(row, abs=1e-11) for row in CASE["cov"]
-    ]
-    assert (found.difference, math.sqrt(found.variance)) == pytest.approx((CASE["diff"], CASE["se"]), abs=1e-9)
-    assert (found.z, found.p_value) == pytest.approx((CASE["z"], CASE["p"]), abs=1e-8)
+    both, s = covariance(CASE["y"], CASE["champion"], CASE["challenger"])
+    assert both == pytest.approx(CASE["auc"], abs=1e-9)
+    assert s == [pytest.approx(row, abs=1e-11) for row in CASE["cov"]]
+    found = auc(CASE["y"], CASE["champion"], CASE["challenger"]).difference
+    assert (found.value, found.standard_error) == pytest.approx((CASE["diff"], CASE["se"]), abs=1e-9)
+    assert two_sided(found) == pytest.approx((CASE["z"], CASE["p"]), abs=1e-8)
 
 
 def test_delong_against_brute_force_with_ties() -> None:
@@ -82,7 +95,7 @@ def test_delong_against_brute_force_with_ties() -> None:
 def test_identical_scores_do_not_differ() -> None:
     y, a, _ = scored(np.random.default_rng(2), 200)
     found = auc(y, a, a)
-    assert (found.difference, found.z, found.p_value) == (0.0, 0.0, 1.0)
+    assert (found.difference.value, *two_sided(found.difference)) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, math.nan, 0.4], [0.1, 0.2, 0.3], [[0.1, 0.2, 0.3, 0.4]]])
@@ -90,22 +103,30 @@ def test_scores_that_are_not_one_number_a_row_are_refused(scores: list[float]) -
     good = [0.4, 0.3, 0.2, 0.1]
     for pair in ((good, scores), (scores, good)):
         with pytest.raises(ValueError, match="one score that is a number"):
-            auc_components([1, 0, 1, 0], *pair)
-    for loss in ("brier", "log_loss"):
+            auc_covariance([1, 0, 1, 0], pair)
+
+
+@pytest.mark.parametrize("y", [[1, 0, 1, 0], [1, 1, 1, 1]])
+@pytest.mark.parametrize("scores", [[0.1, 0.2, math.nan, 0.4], [0.1, 0.2, 0.3], [[0.1, 0.2, 0.3, 0.4]], [0.1]])
+def test_of_such_scores_no_loss_is_kept_either(y: list[int], scores: list[float]) -> None:
+    """Of one class there is no AUC that would refuse them."""
+    good = np.array([0.4, 0.3, 0.2, 0.1])
+    for pair in ((good, scores), (scores, good)):
+        both = {str(i): np.array(s) for i, s in enumerate(pair, start=1)}
         with pytest.raises(ValueError, match="one score that is a number"):
-            row_losses([1, 0, 1, 0], scores, loss=loss)  # type: ignore[arg-type]
+            BINARY.score_sums(np.array(y, dtype=float), both, {}, named=(), largest_error=None)
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 0, 0, 0], []])
 def test_one_class_has_no_auc(labels: list[int]) -> None:
-    assert isinstance(auc_components(labels, [0.1] * len(labels), [0.2] * len(labels)), Undefined)
+    assert isinstance(auc_covariance(labels, [[0.1] * len(labels), [0.2] * len(labels)]), Undefined)
 
 
 def test_two_rows_of_either_class_have_an_auc_and_a_spread_by_hand() -> None:
     """The champion ranks one positive above both negatives and one between them, the challenger all: V10 is 1, 1/2, V01 1, 1/2."""
-    found = auc([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], [0.9, 0.8, 0.2, 0.1])
-    assert (found.champion, found.challenger) == (0.75, 1.0)
-    assert (found.var_champion, found.var_challenger, found.covariance) == (0.125, 0.0, 0.0)
+    both, s = covariance([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], [0.9, 0.8, 0.2, 0.1])
+    assert both == [0.75, 1.0]
+    assert s == [[0.125, 0.0], [0.0, 0.0]]
 
 
 def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
@@ -114,8 +135,8 @@ def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
     whole = parts = 0
     for _ in range(2000):
         y, a, b = scored(rng, 600)
-        whole += auc(y, a, b).p_value < 0.05
-        batches = [_sums(auc(y[s], a[s], b[s])) for s in (slice(0, 200), slice(200, 400), slice(400, 600))]
+        whole += two_sided(auc(y, a, b).difference)[1] < 0.05
+        batches = [auc(y[s], a[s], b[s]) for s in (slice(0, 200), slice(200, 400), slice(400, 600))]
         combined = merge("auc", batches)
         assert isinstance(combined, Difference)
         parts += 2 * stats.norm.sf(abs(combined.value) / combined.standard_error) < 0.05
@@ -123,12 +144,8 @@ def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
         assert stats.binomtest(rejected, 2000, 0.05).pvalue > 1e-3
 
 
-def _sums(found: AucComponents) -> ScoreSums:
-    return ScoreSums(found.positives * found.negatives, found.champion, found.challenger, found.variance)
-
-
 def test_one_batch_merged_is_itself_and_none_is_undefined() -> None:
-    one = _sums(auc(CASE["y"], CASE["champion"], CASE["challenger"]))
+    one = auc(CASE["y"], CASE["champion"], CASE["challenger"])
     merged = merge("auc", [one])
     assert isinstance(merged, Difference)
     assert dataclasses.astuple(merged) == pytest.approx(dataclasses.astuple(one.difference))
@@ -138,11 +155,12 @@ def test_one_batch_merged_is_itself_and_none_is_undefined() -> None:
 @pytest.mark.parametrize(("loss", "peer"), [("brier", brier_score_loss), ("log_loss", log_loss)])
 def test_mean_losses_against_scikit_learn(loss: str, peer: Callable[..., float]) -> None:
     y, a, _ = scored(np.random.default_rng(3), 500)
-    assert row_losses(y, a, loss=loss).mean() == pytest.approx(peer(y, a))
+    assert SCORE_LOSSES[loss].loss(y, a).mean() == pytest.approx(peer(y, a))
 
 
 def test_log_loss_is_clipped_where_a_score_is_certain_and_wrong() -> None:
-    assert row_losses([1, 0], [0.0, 1.0], loss="log_loss") == pytest.approx(-math.log(1e-6), rel=1e-5)
+    found = SCORE_LOSSES["log_loss"].loss(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert found == pytest.approx(-math.log(1e-6), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["brier", "log_loss"])
@@ -154,7 +172,7 @@ def test_losses_of_batches_merge_to_those_of_all_rows(name: str) -> None:
     assert isinstance(whole, Difference)
     for one, other in zip(dataclasses.astuple(merged), dataclasses.astuple(whole), strict=True):
         assert one == pytest.approx(other)
-    d = row_losses(y, b, loss="brier") - row_losses(y, a, loss="brier")
+    d = SCORE_LOSSES["brier"].loss(y, b) - SCORE_LOSSES["brier"].loss(y, a)
     if name == "brier":
         assert merged.value == pytest.approx(d.mean())
         assert merged.standard_error == pytest.approx(d.std() / math.sqrt(90))
