@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scipy import stats
 
-from analysis.one_look.freeman_halton import freeman_halton
+from analysis.one_look.segments import exact_p_value
 from analysis.tables.counts import PairedCounts, Undefined
 
 __all__ = ["label_share_p_value"]
@@ -14,7 +14,7 @@ def label_share_p_value(counts: PairedCounts) -> float | Undefined:
     """Test whether rows get labels equally often in all four cells of (champion, challenger) decisions.
 
     Chi-square of (labelled, unlabelled) x cell without correction, 3 degrees of freedom, one less for each cell without
-    rows; where an expected count is below 5, the exact test of the same table (``analysis.one_look.freeman_halton``). A small p
+    rows; where an expected count is below 5, the exact test of the same table (``analysis.one_look.segments.exact_p_value``). A small p
     alone does no harm: what both models flag may be labelled more often, which favours neither. It is
     ``analysis.any_look.label_selection`` that compares the two cells on which the models disagree.
     """
@@ -27,5 +27,5 @@ def label_share_p_value(counts: PairedCounts) -> float | Undefined:
     if len(table) < 2:
         return Undefined("all rows have the same pair of decisions")
     if stats.contingency.expected_freq(table).min() < 5:
-        return freeman_halton(table)
+        return exact_p_value(table)
     return float(stats.chi2_contingency(table, correction=False).pvalue)

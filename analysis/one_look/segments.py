@@ -1,13 +1,13 @@
-"""Whether the challenger's lead is the same everywhere."""
+"""Whether the challenger's lead is the same everywhere, and the exact test that any two kinds of row have the same shares everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import stats
 
-from analysis.one_look.freeman_halton import freeman_halton
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval, newcombe
 from analysis.tables.metrics import difference
@@ -16,6 +16,7 @@ __all__ = [
     "Reversal",
     "Segment",
     "exact_homogeneity_p_value",
+    "exact_p_value",
     "homogeneity_p_value",
     "paired_interval",
     "reversals",
@@ -23,6 +24,11 @@ __all__ = [
 ]
 
 _REVERSIBLE: tuple[str, ...] = ("precision", "npv", "f1", "mcc")
+
+_DRAWS = 9_999
+_AT_ONCE = 1_000_000  # groups held in memory at a time
+_MOST = 10**9  # rows, beyond which the log of a table's probability keeps too few digits
+_ROUNDING = 1e-7  # tables closer than this in log probability are equally likely
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +103,33 @@ def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined
 
 
 def exact_homogeneity_p_value(forest: Sequence[Segment], column: str) -> float | Undefined:
-    """The same hypothesis by Fisher's exact test (``analysis.one_look.freeman_halton``), however few the disagreements."""
+    """The same hypothesis by Fisher's exact test (``exact_p_value``), however few the disagreements."""
     table = _disagreements(forest, column)
-    return table if isinstance(table, Undefined) else freeman_halton(table)
+    return table if isinstance(table, Undefined) else exact_p_value(table)
+
+
+def exact_p_value(table: Sequence[tuple[int, int]]) -> float | Undefined:
+    """Test whether all groups, each a pair of counts, have the same share of the first: P(a table at most as likely as this).
+
+    Given its margins. For two groups Fisher's exact test, two-sided. For more its extension (Freeman and Halton 1951,
+    Biometrika 38:141) over 9 999 tables drawn at random: p = (1 + those at most as likely) / 10 000, valid for any number
+    of draws (Davison and Hinkley 1997, section 4.2). The table seeds them, so the same groups give the same p in any order,
+    and with the two counts exchanged. Undefined below two groups with a count, and from 10^9 counts on.
+    """
+    groups = sorted((a, b) for a, b in table if a + b)
+    groups = min(groups, sorted((b, a) for a, b in groups))
+    if len(groups) < 2:
+        return Undefined("fewer than two groups to compare")
+    counts = np.array(groups)
+    if counts.sum() >= _MOST:
+        return Undefined("too many rows for an exact test")
+    if len(groups) == 2:
+        return float(stats.fisher_exact(counts).pvalue)
+    drawn = stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=np.random.default_rng(counts.ravel()))
+    limit, at_once = drawn.logpmf(counts) + _ROUNDING, max(1, _AT_ONCE // len(groups))
+    parts = (min(at_once, _DRAWS - begin) for begin in range(0, _DRAWS, at_once))
+    as_rare = sum(int(np.sum(drawn.logpmf(drawn.rvs(n)) <= limit)) for n in parts)
+    return (1 + as_rare) / (1 + _DRAWS)
 
 
 def _disagreements(forest: Sequence[Segment], column: str) -> list[tuple[int, int]] | Undefined:

@@ -22,8 +22,8 @@ from analysis.any_look.label_selection import (
     log_e_selection,
     log_ratios,
 )
-from analysis.one_look.freeman_halton import freeman_halton
 from analysis.one_look.labels import label_share_p_value
+from analysis.one_look.segments import exact_p_value
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import PairedCounts, Undefined
 
@@ -245,7 +245,7 @@ def test_two_cells_are_enough_and_one_counts_whose_rows_are_all_labelled_and_hal
 
 def test_with_an_expected_count_below_five_the_shares_are_tested_exactly_and_with_five_not() -> None:
     few = ((30, 20), (3, 6), (5, 4), (30, 22))
-    assert label_share_p_value(cells(*few)) == freeman_halton(few)
+    assert label_share_p_value(cells(*few)) == exact_p_value(few)
     five = ((30, 30), (4, 6), (5, 5), (31, 29))
     assert label_share_p_value(cells(*five)) == stats.chi2_contingency(five, correction=False).pvalue
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.one_look.freeman_halton import freeman_halton
 from analysis.one_look.segments import (
     Segment,
     exact_homogeneity_p_value,
+    exact_p_value,
     homogeneity_p_value,
     paired_interval,
     reversals,
@@ -113,7 +113,7 @@ def test_without_enough_disagreements_homogeneity_is_undefined(forest: list[Segm
 )
 def test_with_few_disagreements_homogeneity_is_tested_exactly(few: list[Segment], table: list[tuple[int, int]]) -> None:
     assert homogeneity_p_value(few, "region") == Undefined("expected counts below 5")
-    assert exact_homogeneity_p_value(few, "region") == freeman_halton(table)
+    assert exact_homogeneity_p_value(few, "region") == exact_p_value(table)
 
 
 def test_with_many_disagreements_the_exact_test_says_what_the_chi_square_says() -> None:
