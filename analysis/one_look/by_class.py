@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.one_look.class_metrics import ClassRecall, recall_by_class
-from analysis.one_look.marginals import TableTest, bhapkar, bowker, stuart_maxwell
+from analysis.one_look.marginals import TableTest, stuart_maxwell
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import PairedOutcomes, Undefined
 
@@ -39,5 +39,4 @@ def by_class(counts: ClassCounts) -> dict[str, ByClass | Undefined]:
 
 def marginal_tests(counts: ClassCounts) -> dict[str, TableTest | Undefined]:
     """Whether the two name the classes alike, over all rows, labelled or not: how predictions moved, not which are better."""
-    table = counts.predictions()
-    return {"bowker": bowker(table), "stuart_maxwell": stuart_maxwell(table), "bhapkar": bhapkar(table)}
+    return {"stuart_maxwell": stuart_maxwell(counts.predictions())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,18 @@ from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, 
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
 
-__all__ = ["VerificationError", "input_faults", "taken_by_other_rules", "verify_all", "verify_decision"]
+__all__ = [
+    "RETIRED_NUMBERS",
+    "VerificationError",
+    "input_faults",
+    "taken_by_other_rules",
+    "verify_all",
+    "verify_decision",
+]
+
+
+RETIRED_NUMBERS: Mapping[str, tuple[str, ...]] = {"marginals": ("bowker", "bhapkar")}
+"""Numbers of an assessment that are not computed any more: records of the same rules may have them, and nothing rested on them."""
 
 
 class VerificationError(DethroneError):
@@ -34,8 +46,8 @@ def verify_decision(store: Store, project_name: str, decision_id: str) -> list[s
     """The faults of one decision, a sentence each; an empty list if there are none.
 
     Its record must have the digest in the log, every file that it rests on must have its digest, and policy, tallies and seed
-    must give the same judgement to the last bit, unless other rules took it (``taken_by_other_rules``). Raises
-    UnknownDecisionError, DecisionLogError.
+    must give the same judgement to the last bit, but for ``RETIRED_NUMBERS``, unless other rules took it (``taken_by_other_rules``).
+    Raises UnknownDecisionError, DecisionLogError.
     """
     return _verify(store, project_name, decision_id, {e.decision: e for e in entries(store, project_name)})
 
@@ -51,15 +63,24 @@ def _verify(store: Store, project_name: str, decision_id: str, logged: Mapping[s
         return [f"decision {decision_id}: its record contradicts itself"]
     if _rules(record) != RULES or retired_setting(record["basis"]):
         return []
-    again = _replay(store, record)
-    if canonical_json(again) != canonical_json(record["judgement"]):
-        parts = [k for k in again if canonical_json(again[k]) != canonical_json(record["judgement"].get(k))]
+    again, recorded = _replay(store, record), _without_retired(record["judgement"])
+    if canonical_json(again) != canonical_json(recorded):
+        parts = [k for k in again if canonical_json(again[k]) != canonical_json(recorded.get(k))]
         return [
             f"decision {decision_id}: its policy, tallies and seed give another judgement now (in: {', '.join(parts)})"
         ]
     if record["promote"] != again["promote"]:
         return [f"decision {decision_id}: its record contradicts itself"]
     return []
+
+
+def _without_retired(judgement: Mapping[str, Any]) -> dict[str, Any]:
+    kept = copy.deepcopy(dict(judgement))
+    for assessment in kept.get("assessments", ()):
+        for group, names in RETIRED_NUMBERS.items():
+            for name in names:
+                assessment.get("measured", {}).get(group, {}).pop(name, None)
+    return kept
 
 
 def taken_by_other_rules(store: Store, project_name: str, decision_id: str | None = None) -> list[str]:

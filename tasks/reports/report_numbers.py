@@ -7,7 +7,6 @@ defined is ``Undefined``, with its reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.one_look.bootstrap import Bootstrap
@@ -68,11 +67,11 @@ class _Class:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The numbers on several classes. ``marginals``: how the predictions moved, which no label is needed for."""
+    """The numbers on several classes. ``stuart_maxwell``: how the predictions moved, which no label is needed for."""
 
     classes: list[_Class]
     classes_left_out: int
-    marginals: Mapping[str, TableTest] | Undefined
+    stuart_maxwell: TableTest | Undefined
     metrics: list[_Metric]
     drawn: str
 
@@ -112,7 +111,7 @@ def numbers(m: Measured, policy: Policy) -> Decisions | Classes | Losses:
         return Decisions(_two_by_two(m.counts.as_recorded()), _metrics(m), _drawn(m))
     most = sorted(m.classes, key=lambda name: -_rows_of(m.classes[name]))[:_MOST_CLASSES]
     classes = [_Class(name, recall) for name, recall in m.classes.items() if name in most]
-    return Classes(classes, len(m.classes) - len(classes), _marginals(m), _metrics(m), _drawn(m))
+    return Classes(classes, len(m.classes) - len(classes), m.marginals["stuart_maxwell"], _metrics(m), _drawn(m))
 
 
 def _two_by_two(counts: PairedCounts) -> tuple[_TwoByTwo, _TwoByTwo]:
@@ -138,16 +137,6 @@ def _drawn(m: Measured) -> str:
 
 def _rows_of(recall: ByClass | Undefined) -> int:
     return 0 if isinstance(recall, Undefined) else recall.pairs.n
-
-
-def _marginals(m: Measured) -> Mapping[str, TableTest] | Undefined:
-    """The tests of how the predictions moved, or why one of them has no result."""
-    tests: dict[str, TableTest] = {}
-    for name, test in m.marginals.items():
-        if isinstance(test, Undefined):
-            return test
-        tests[name] = test
-    return tests
 
 
 def _loss(m: Measured, name: str, test: PairedT | Undefined) -> _Loss:
