@@ -1,1 +1,1 @@
-"""What everything is computed from: counts of rows by label and decisions, metrics of them, and how results are recorded."""
+"""Counts of rows by label and decisions, the metrics that are computed from them, and how results are recorded."""

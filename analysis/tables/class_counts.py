@@ -1,4 +1,4 @@
-"""The counts that every comparison of two models with more than two classes is a function of."""
+"""The counts from which two models that name one of several classes are compared."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _Key = TypeVar("_Key", _Cell, _Pair)
 class ClassCounts:
     """The sparse K x K x K table (label, champion, challenger) of one pair, with its unlabelled rows.
 
-    Entries are those that occur, each once and sorted by class name, so equal sets of rows are equal values; build
-    them with ``of``. Counts of disjoint sets of rows add. Raises ValueError for entries out of order or below 1.
+    Only the cells that occur are entries, each once and sorted by class name, so equal sets of rows are equal values;
+    build them with ``of``. Counts of disjoint sets of rows can be added. Raises ValueError for entries that are not
+    sorted, or whose count is below 1.
     """
 
     labelled: tuple[tuple[_Cell, int], ...] = ()
@@ -34,7 +35,7 @@ class ClassCounts:
         for entries, width in ((self.labelled, 3), (self.unlabelled, 2)):
             keys = [key for key, _ in entries]
             if keys != sorted(set(keys)) or any(len(k) != width for k in keys) or any(n < 1 for _, n in entries):
-                msg = f"need counts above 0 of {width} class names each, sorted and each once: {entries}"
+                msg = f"each entry needs {width} class names and a count above 0, sorted, without repetition: {entries}"
                 raise ValueError(msg)
 
     @classmethod
@@ -57,17 +58,17 @@ class ClassCounts:
 
     @property
     def disagreements(self) -> int:
-        """Labelled rows of which the two models name different classes."""
+        """Labelled rows for which the two models name different classes."""
         return sum(n for (_, c, h), n in self.labelled if c != h)
 
     @property
     def unlabelled_disagreements(self) -> int:
-        """Rows without a label of which the two models name different classes."""
+        """Rows without a label for which the two models name different classes."""
         return sum(n for (c, h), n in self.unlabelled if c != h)
 
     @property
     def errors(self) -> tuple[int, int]:
-        """Labelled rows on which the champion is wrong, and the challenger."""
+        """Labelled rows on which the champion is wrong, and those on which the challenger is wrong."""
         return sum(n for (y, c, _), n in self.labelled if c != y), sum(n for (y, _, h), n in self.labelled if h != y)
 
     @property
@@ -81,7 +82,7 @@ class ClassCounts:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that occur at all: as a label, or as a prediction of a row with or without a label."""
+        """The classes that occur as a label, or as a prediction for a row with or without a label."""
         return tuple(sorted({name for key, _ in (*self.labelled, *self.unlabelled) for name in key}))
 
     @property
@@ -100,9 +101,12 @@ class ClassCounts:
         return ClassCounts.of(labelled, (((h, c), n) for (c, h), n in self.unlabelled))
 
     def outcomes(self, metric: str = "accuracy") -> PairedOutcomes:
-        """Wins, losses and ties over all labelled rows: which model names the label. A tie has both right or both wrong."""
+        """Wins, losses and ties over all labelled rows: the challenger alone, the champion alone, or both or neither name the label.
+
+        Raises ValueError for a metric other than accuracy.
+        """
         if metric != "accuracy":
-            msg = f"wins and losses over several classes are those of accuracy, not of {metric}"
+            msg = f"with several classes only accuracy has wins and losses, not {metric}"
             raise ValueError(msg)
         return _outcomes(self.labelled)
 
@@ -111,19 +115,19 @@ class ClassCounts:
         return _outcomes(entry for entry in self.labelled if entry[0][0] == name)
 
     def corrected(self, settled: ClassCounts) -> int:
-        """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
+        """The least number of disagreements whose label is gone or changed in ``settled``, the later table of the same rows."""
         after = dict(settled.labelled)
         return sum(max(0, n - after.get(key, 0)) for key, n in self.labelled if key[1] != key[2])
 
     def as_recorded(self) -> PairedCounts:
-        """Label 1, and decisions 1 where they are the label; rows without one as those that neither flags."""
+        """The 2x2x2 table in records: label 1, and decision 1 where it names the label; unlabelled rows are flagged by neither model."""
         cells = [0] * 8
         for (y, c, h), n in self.labelled:
             cells[4 + 2 * (c == y) + (h == y)] += n
         return PairedCounts(tuple(cells), (self.unlabelled_rows, 0, 0, 0))  # type: ignore[arg-type]
 
     def predictions(self) -> NDArray[np.int64]:
-        """The K x K table (champion, challenger) of predicted classes over all rows, labelled or not, in the order of ``classes``."""
+        """Predicted classes of all rows, labelled or not: shape (K, K), champion x challenger, in the order of ``classes``."""
         position = {name: i for i, name in enumerate(self.classes)}
         table = np.zeros((len(position), len(position)), dtype=np.int64)
         pairs = [*(((c, h), n) for (_, c, h), n in self.labelled), *self.unlabelled]

@@ -1,4 +1,4 @@
-"""The counts that every test of a champion/challenger pair is a function of."""
+"""The counts from which every test of a champion/challenger pair is computed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Confusion", "PairedCounts", "PairedOutcomes", "Undefined"]
 
 @dataclass(frozen=True, slots=True)
 class Undefined:
-    """A number that does not exist for these counts, and why. Never NaN."""
+    """A result that does not exist, and the reason. It stands in place of NaN."""
 
     reason: str
 
@@ -26,7 +26,10 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class PairedOutcomes:
-    """Rows on which only the challenger was right, only the champion was right, or both fared the same."""
+    """Numbers of rows (or entities) that the challenger wins, that it loses to the champion, and on which both do equally well.
+
+    Raises ValueError for a negative count.
+    """
 
     wins: int
     losses: int
@@ -34,7 +37,7 @@ class PairedOutcomes:
 
     def __post_init__(self) -> None:
         if min(self.wins, self.losses, self.ties) < 0:
-            msg = f"counts cannot be negative: {self}"
+            msg = f"wins, losses and ties cannot be negative: {self}"
             raise ValueError(msg)
 
     @property
@@ -44,7 +47,7 @@ class PairedOutcomes:
 
     @property
     def discordant(self) -> int:
-        """Rows on which exactly one of the two was right."""
+        """Rows on which exactly one of the two models was right."""
         return self.wins + self.losses
 
     def swap(self) -> PairedOutcomes:
@@ -56,8 +59,9 @@ class PairedOutcomes:
 class PairedCounts:
     """The 2x2x2 table (label, champion, challenger) of one pair, with its unlabelled rows.
 
-    ``labelled[4 * label + 2 * champion + challenger]`` and ``unlabelled[2 * champion + challenger]`` count rows. Counts
-    of disjoint sets of rows add, so order and split of the rows never matter.
+    ``labelled[4 * label + 2 * champion + challenger]`` and ``unlabelled[2 * champion + challenger]`` are numbers of
+    rows. Counts of disjoint sets of rows can be added, so the order of the rows and their split into batches do not
+    matter. Raises ValueError for a negative count, or if there are not 8 and 4 of them.
     """
 
     labelled: tuple[int, int, int, int, int, int, int, int] = (0,) * 8
@@ -85,17 +89,17 @@ class PairedCounts:
 
     @property
     def disagreements(self) -> int:
-        """Labelled rows that exactly one of the two flagged."""
+        """Labelled rows that exactly one of the two models flagged."""
         return self.outcomes("accuracy").discordant
 
     @property
     def unlabelled_disagreements(self) -> int:
-        """Rows without a label that exactly one of the two flagged."""
+        """Rows without a label that exactly one of the two models flagged."""
         return sum(self.unlabelled[1:3])
 
     @property
     def errors(self) -> tuple[int, int]:
-        """Labelled rows on which the champion is wrong, and the challenger."""
+        """Labelled rows on which the champion is wrong, and those on which the challenger is wrong."""
         return self.champion.fp + self.champion.fn, self.challenger.fp + self.challenger.fn
 
     @property
@@ -126,7 +130,7 @@ class PairedCounts:
         return PairedCounts((n[0], n[2], n[1], n[3], n[4], n[6], n[5], n[7]), (u[0], u[2], u[1], u[3]))
 
     def corrected(self, settled: PairedCounts) -> int:
-        """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
+        """The least number of disagreements whose label is gone or changed in ``settled``, the later table of the same rows."""
         pairs = zip(self.labelled, settled.labelled, strict=True)
         return sum(max(0, before - after) for cell, (before, after) in enumerate(pairs) if (cell & 3) in (1, 2))
 
@@ -138,7 +142,10 @@ class PairedCounts:
         return PairedCounts(self.labelled[::-1], self.unlabelled[::-1])
 
     def outcomes(self, metric: str) -> PairedOutcomes:
-        """Wins, losses and ties over the rows that ``metric`` is a share of: positives, negatives, or all."""
+        """Wins, losses and ties over the rows that ``metric`` is a share of: positives, negatives, or all.
+
+        Raises ValueError for a metric other than recall, specificity and accuracy.
+        """
         n = self.labelled
         positives = PairedOutcomes(n[5], n[6], n[4] + n[7])
         negatives = PairedOutcomes(n[2], n[1], n[0] + n[3])
@@ -147,7 +154,7 @@ class PairedCounts:
         if metric == "specificity":
             return negatives
         if metric != "accuracy":
-            msg = f"wins and losses are those of recall, specificity or accuracy, not of {metric}"
+            msg = f"only recall, specificity and accuracy have wins and losses, not {metric}"
             raise ValueError(msg)
         return PairedOutcomes(
             positives.wins + negatives.wins, positives.losses + negatives.losses, positives.ties + negatives.ties

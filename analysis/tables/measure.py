@@ -1,4 +1,4 @@
-"""A measure: what a policy may name, with all that has to be known of it wherever it is computed, tested or shown.
+"""Measures: what a policy may name, each with the properties that are needed to compute it, test it and show it.
 
 Each is declared once, beside its formula: metrics of decisions in ``analysis.tables.metrics``, of classes in
 ``analysis.one_look.class_metrics``, of scores in ``analysis.one_look.scores``, of numbers in ``analysis.one_look.losses``, the cost in
@@ -16,15 +16,15 @@ Family = Literal["decisions", "cost", "classes", "scores", "ranks", "numbers"]
 """What a measure is computed from: a confusion matrix, a cost matrix, a table by class, the losses of scores, their ranks, or numbers."""
 
 Process = Literal["outcomes", "precision", "npv", "cost", "asymptotic", "batches"]
-"""The evidence process of a measure (``analysis.verdict.proof``), where neither the policy nor the rows ask for another one."""
+"""The evidence process of a measure, unless the policy or the rows need another one (``analysis.verdict.process_choice``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measure:
     """One measure.
 
-    ``largest_difference``: the most that two models can differ by, infinite without a bound. ``mixes_classes``: of decisions of 0
-    and 1, whether the value depends on how many rows of each class there are. ``can_decide``: whether a policy may name it.
+    ``largest_difference`` is the most that two models can differ by, infinite without a bound. ``mixes_classes``: for decisions of 0
+    and 1, whether the value depends on the share of each class in the rows. ``can_decide``: whether a policy may name it.
     """
 
     name: str
@@ -42,24 +42,24 @@ class Measure:
 
     @property
     def counts_outcomes(self) -> bool:
-        """Whether it is a share of rows fixed beforehand: wins and losses are all that a test of it needs."""
+        """Whether it is a share of rows that do not depend on the decisions, so that a test needs only wins and losses."""
         return self.process == "outcomes"
 
     @property
     def beside_tally(self) -> bool:
-        """Whether it needs what lies beside a tally: sums of scores, or of the losses of numbers."""
+        """Whether it is computed from the score sums that are stored beside a tally (``analysis.kinds.score_sums``)."""
         return self.family in ("scores", "ranks", "numbers")
 
     def bound(self, largest_error: float | None) -> float | None:
-        """The most that a row may cost where errors of numbers are clipped at ``largest_error``; None for other measures."""
+        """The largest loss per row if errors of numbers are clipped at ``largest_error``, else None; None for other measures."""
         return None
 
     def span(self, largest_error: float | None) -> float:
-        """The most that two models can differ by where errors are clipped at ``largest_error``."""
+        """The most that two models can differ by if errors are clipped at ``largest_error``."""
         bound = self.bound(largest_error)
         return self.largest_difference if bound is None else bound
 
     def amount(self, value: float, *, sign: bool = False) -> str:
-        """A value, or a difference, for a reader: four decimals; losses of numbers may have any scale and get five significant digits."""
+        """A value or a difference as text: four decimals, but five significant digits for losses of numbers, which may have any scale."""
         plus = "+" if sign else ""
         return f"{value:{plus}.5g}" if self.family == "numbers" else f"{value:{plus}.4f}"

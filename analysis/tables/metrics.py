@@ -25,8 +25,8 @@ _Quadruple = tuple[Floats, Floats, Floats, Floats]
 class DecisionMetric(Measure):
     """A function of (tp, fp, fn, tn) that is homogeneous of degree 0.
 
-    ``value`` and ``gradient`` take arrays of counts or weights of one shape; where the metric does not exist they are not-a-number, and
-    ``undefined`` says why.
+    ``value`` and ``gradient``, the partial derivatives in this order, take four arrays of counts or weights of one shape. They are NaN
+    where the metric does not exist, and ``undefined`` says why.
     """
 
     value: Callable[[Floats, Floats, Floats, Floats], Floats]
@@ -124,16 +124,16 @@ METRICS: dict[str, DecisionMetric] = {
             name="mcc", family="decisions", mixes_classes=True, largest_difference=2.0, value=_mcc, gradient=_mcc_gradient,
             undefined="only one class among the labels or the decisions",
         ),
-        DecisionMetric(  # neither direction of it is better
+        DecisionMetric(  # a higher rate is not better than a lower one
             name="alert_rate", family="decisions", can_decide=False,
             value=lambda tp, fp, fn, tn: (tp + fp) / (tp + fp + fn + tn), gradient=_alert_rate_gradient, undefined="no labelled row",
         ),
     )
 }  # fmt: skip
-"""By name: to add a metric of decisions is to add an entry here, and a test."""
+"""By name. To add a metric of decisions, add an entry here and a test."""
 
 OUTCOME_METRICS: tuple[str, ...] = tuple(m.name for m in METRICS.values() if m.counts_outcomes)
-"""Shares of rows fixed beforehand: the positives, the negatives, all (``PairedCounts.outcomes``)."""
+"""Shares of rows that do not depend on the decisions: of the positives, the negatives, or all (``PairedCounts.outcomes``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +147,23 @@ class Difference:
 
 
 def metric_array(name: str, tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> Floats:
-    """``name`` for arrays of counts or weights of one shape; not-a-number where it is undefined."""
+    """``name`` for arrays of counts or weights of one shape; NaN where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(METRICS[name].value(tp, fp, fn, tn))
 
 
 def paired_metric(name: str, cells: Floats) -> tuple[Floats, Floats]:
-    """``name`` of the champion and of the challenger for each row of ``cells`` (n x 8: 4 label + 2 champion + challenger)."""
+    """``name`` of the champion and of the challenger, shape (n,), for each row of ``cells`` (n x 8: 4 label + 2 champion + challenger)."""
     champion, challenger = _confusions(cells)
     return metric_array(name, *champion), metric_array(name, *challenger)
 
 
 def paired_standard_error(name: str, cells: Floats, *, squares: Floats | None = None) -> Floats:
-    """Delta-method standard error of challenger minus champion for each row of ``cells``; not-a-number where undefined.
+    """Delta-method standard error of challenger minus champion for each row of ``cells`` (n x 8); NaN where it is undefined.
 
     Every metric here is homogeneous of degree 0 in the counts, so with g_j = n d(theta)/dN_j the standard error is
-    sqrt(sum_j N_j g_j^2) / n over the eight cells. The gradients are closed forms of the cell counts. Where rows have weights,
-    ``cells`` are sums of the weights and ``squares`` those of their squares, in place of N_j under the root.
+    sqrt(sum_j N_j g_j^2) / n over the eight cells. The gradients are closed forms of the cell counts. If rows have weights,
+    ``cells`` are the sums of the weights, and ``squares`` are the sums of their squares, which replace N_j under the root.
     """
     squares = cells if squares is None else squares
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -182,7 +182,7 @@ def _confusions(cells: Floats) -> tuple[_Quadruple, _Quadruple]:
 
 
 def metric(name: str, counts: Confusion) -> float | Undefined:
-    """The value of ``name`` in [0, 1] (MCC in [-1, 1]), or why it does not exist."""
+    """The value of ``name``, in [0, 1] (MCC in [-1, 1]), or why it does not exist."""
     tp, fp, fn, tn = (np.array(c, dtype=np.float64) for c in (counts.tp, counts.fp, counts.fn, counts.tn))
     value = float(metric_array(name, tp, fp, fn, tn))
     return value if math.isfinite(value) else Undefined(METRICS[name].undefined)

@@ -1,4 +1,4 @@
-"""The rows of a pair that predicts numbers: no number is right or wrong, so there is nothing to count but the rows."""
+"""Counts of the rows of two models that predict numbers. No number is simply right or wrong, so only rows are counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["NumberCounts"]
 
 @dataclass(frozen=True, slots=True)
 class NumberCounts:
-    """Rows that both models scored, ``n`` with a label and ``unlabelled_rows`` without; their losses lie beside the tally."""
+    """Rows that both models scored, ``n`` with a label and ``unlabelled_rows`` without. Their losses are stored beside the tally."""
 
     n: int = 0
     unlabelled_rows: int = 0

@@ -1,4 +1,4 @@
-"""The face that the tables of all tasks have: the rows of one pair, counted by label and by what both models said."""
+"""The interface that the tables of all tasks share: the rows of one pair, counted by label and by the predictions of both models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PairTable"]
 
 
 class PairTable(Protocol):
-    """Counts of the rows of one pair. Those of disjoint sets of rows add."""
+    """Counts of the rows of one pair. Tables of disjoint sets of rows can be added."""
 
     @property
     def n(self) -> int:
@@ -22,7 +22,7 @@ class PairTable(Protocol):
 
     @property
     def disagreements(self) -> int:
-        """Labelled rows of which the two models say different things, as far as these can be counted."""
+        """Labelled rows for which the two models decide differently; 0 for numbers."""
 
     @property
     def unlabelled_disagreements(self) -> int:
@@ -30,20 +30,20 @@ class PairTable(Protocol):
 
     @property
     def errors(self) -> tuple[int, int]:
-        """Labelled rows on which the champion is wrong, and the challenger; numbers are never right or wrong."""
+        """Labelled rows on which the champion is wrong, and those on which the challenger is wrong; 0 for numbers."""
 
     @property
     def one_class(self) -> bool:
-        """Whether the labels are all of one class, where there are classes."""
+        """Whether all labels are of one class; False for numbers."""
 
     def outcomes(self, metric: str) -> PairedOutcomes:
-        """Wins, losses and ties over the rows that ``metric`` is a share of. Raises ValueError for one that has none."""
+        """Wins, losses and ties over the rows that ``metric`` is a share of. Raises ValueError for a metric that has none."""
 
     def corrected(self, settled: Self) -> int:
-        """Disagreements that are not any more of the class that they are here, in the ``settled`` table of the same rows."""
+        """The least number of disagreements whose label is gone or changed in ``settled``, the later table of the same rows."""
 
     def swap(self) -> Self:
         """The same rows with the roles of the two models exchanged."""
 
     def as_recorded(self) -> PairedCounts:
-        """The 2 x 2 x 2 table that stands for this one in records: of classes with label 1 and decisions 1 where they are right."""
+        """The 2x2x2 table that records hold; for several classes, it has label 1, and decision 1 where the prediction is right."""

@@ -1,4 +1,4 @@
-"""Results as plain JSON values, the same to the last byte whenever they are computed again."""
+"""Results as plain JSON values: computed again, they give the same bytes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SIGNIFICANT = 12
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, mappings, dates and numbers as what JSON can hold.
+    """Convert dataclasses, mappings, dates and numbers to values that JSON can hold.
 
-    Floats keep 12 significant digits: processors differ in the last bit of exp and log. An infinite log e-value
-    becomes a string. A table of a pair is written as ``as_recorded`` gives it. A field of
-    a dataclass with ``metadata={"record": False}`` is left out.
+    Floats keep 12 significant digits, because processors differ in the last bit of exp and log. An infinite log e-value
+    becomes a string. A table of a pair is replaced by its ``as_recorded()``. A field of a dataclass with
+    ``metadata={"record": False}`` is left out. Raises ValueError for NaN.
     """
     if isinstance(value, Undefined):
         return {"undefined": value.reason}
@@ -36,7 +36,7 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, float):
         if math.isnan(value):
-            msg = "a record cannot hold NaN; what is not defined is Undefined"
+            msg = "a record cannot hold NaN; a result that does not exist is Undefined"
             raise ValueError(msg)
         return float(f"{value:.{_SIGNIFICANT}g}") + 0.0 if math.isfinite(value) else str(value)
     if isinstance(value, Integral) and not isinstance(value, bool):

@@ -64,7 +64,7 @@ def test_what_each_kind_of_value_becomes(value: Any, expected: Any) -> None:
 
 
 def test_what_is_not_a_number_is_refused_rather_than_written() -> None:
-    with pytest.raises(ValueError, match="a record cannot hold NaN; what is not defined is Undefined"):
+    with pytest.raises(ValueError, match="a record cannot hold NaN; a result that does not exist is Undefined"):
         canonical_json({"recall": [math.nan]})
 
 
