@@ -1,2 +1,2 @@
-"""Processes whose error rate holds however often one looks: e-values and confidence sequences, one family a module, behind one face
-(``process``). And how long they take."""
+"""E-values and confidence sequences, whose error rate holds however often one looks: one family per module, with one interface in
+``process``. Also how long they take until they decide."""

@@ -1,4 +1,4 @@
-"""Batches as the unit of evidence: the check for shocks that a whole batch shares, and the test that survives them."""
+"""Batches as the unit of evidence: the test for shocks that all rows of a batch share, and an e-process that is valid with them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference, Floats
 
 __all__ = [
-    "BatchGains", "Overdispersion", "effective_batches", "gains_of_sums", "heterogeneity", "log_e_batch_unit", "log_e_cosh",
-    "log_e_of_batches", "log_e_symmetric", "outcome_gains", "overdispersion", "scale_free",
+    "BatchGains", "Overdispersion", "effective_batches", "gains_of_sums", "log_e_batch_unit", "log_e_cosh", "log_e_of_batches",
+    "log_e_symmetric", "outcome_gains", "overdispersion", "overdispersion_of_differences", "scale_free",
 ]  # fmt: skip
 
-_RHO = 0.2
+_RHO = 0.2  # scale of the mixture of ``log_e_symmetric``
 _CLIP = 1.5
-_BET_SD = 0.8
+_BET_SD = 0.8  # of the half-normal bets of ``log_e_cosh``
 
 
 @dataclass(frozen=True, slots=True)
 class Overdispersion:
-    """Chi-square of what the batches say around what they say together."""
+    """Chi-square test of H0: the gain varies between batches no more than chance allows."""
 
     statistic: float
     degrees_of_freedom: int
@@ -36,8 +36,8 @@ class Overdispersion:
 def overdispersion(batches: Sequence[PairedOutcomes]) -> Overdispersion | Undefined:
     """Test whether the win share varies more between batches than binomial chance allows.
 
-    X2 = sum_t (w_t - D_t p)^2 / (D_t p (1 - p)) with p = (W + 1/2) / (D + 1) on T - 1 degrees of freedom, over the T
-    batches that have a disagreement.
+    X2 = sum_t (w_t - D_t p)^2 / (D_t p (1 - p)) with p = (W + 1/2) / (D + 1), on T - 1 degrees of freedom, over the T
+    batches that have a disagreement. Undefined for fewer than two of them.
     """
     informative = [b for b in batches if b.discordant]
     if len(informative) < 2:
@@ -50,11 +50,11 @@ def overdispersion(batches: Sequence[PairedOutcomes]) -> Overdispersion | Undefi
     return Overdispersion(statistic, df, float(stats.chi2.sf(statistic, df)))
 
 
-def heterogeneity(differences: Sequence[Difference]) -> Overdispersion | Undefined:
-    """Test whether any difference varies more between batches than its standard errors allow.
+def overdispersion_of_differences(differences: Sequence[Difference]) -> Overdispersion | Undefined:
+    """Test whether a difference, one per batch, varies more between batches than its standard errors allow.
 
     Cochran's Q = sum_t (d_t - d)^2 / se_t^2 around the precision-weighted mean d, on T - 1 degrees of freedom, over the
-    T batches whose standard error is above 0.
+    T batches whose standard error is above 0. Undefined for fewer than two of them.
     """
     informative = [d for d in differences if d.standard_error > 0]
     if len(informative) < 2:
@@ -68,17 +68,18 @@ def heterogeneity(differences: Sequence[Difference]) -> Overdispersion | Undefin
 
 
 def log_e_batch_unit(batches: Sequence[PairedOutcomes], *, null_gain: float = 0.0) -> float:
-    """Log of the batch-unit e-value against H0: the mean gain is at most ``null_gain``.
+    """Log of the e-value against H0: the mean gain is at most ``null_gain``, with batches as units.
 
-    One number a batch, x = (wins - losses - null_gain * rows) / scale of ``BatchGains``, about symmetric about 0 given
-    the past at the boundary of H0; batches without rows say nothing. The numbers are made free of scale first.
+    It takes one number per batch, x = (wins / rows - losses / rows - null_gain) / scale of ``BatchGains``, which is
+    approximately symmetric around 0 given the past at the boundary of H0 (``log_e_of_batches``). Batches without rows
+    are left out.
     """
     nulls = np.array([null_gain])
     return float(log_e_of_batches(outcome_gains(batches).standardised(nulls), nulls)[0])
 
 
 def effective_batches(sizes: ArrayLike) -> float:
-    """How many batches of equal size carry as much: (sum of sizes)^2 / sum of sizes^2 (Kish 1965); 0 where all are empty."""
+    """The number of batches of equal size that carry as much: (sum of sizes)^2 / sum of sizes^2 (Kish 1965); 0 if all are empty."""
     size = np.asarray(sizes, dtype=np.float64)
     total = float(size.sum())
     return total**2 / float(np.sum(size**2)) if total else 0.0
@@ -86,13 +87,14 @@ def effective_batches(sizes: ArrayLike) -> float:
 
 @dataclass(frozen=True, slots=True)
 class BatchGains:
-    """One gain a batch with its scale; ``expected`` and ``share`` are those that the batches before it let expect.
+    """One gain and its scale per batch; ``expected`` (a scale) and ``share`` (disagreements per row) come from earlier batches.
 
-    Around a gain of 0 the scale is the batch's own, sqrt(D) a row with D its disagreements: given D the wins are
-    symmetric. Around another gain they are not, as a batch of few losses has few disagreements too, and its own scale
-    would make its lead larger. So the own square gives way to the expected one in the share that abs(null) has in the
-    disagreements a row that were expected, ``share``. At a margin that is all losses, 100 rows a batch and 52 looks at
-    alpha = .05, non-inferiority is falsely proven in .03 instead of .20. Empty ``expected``: the own scale everywhere.
+    Around a gain of 0 the scale is the batch's own, sqrt(D) / rows with D its disagreements: given D, the wins are
+    symmetric. Around another gain they are not: a batch with few losses also has few disagreements, so its own scale
+    would exaggerate its gain. So the square of the scale is a mean of the own and the expected square, and the expected
+    one has the weight abs(null) / max(share, abs(null)). If all disagreements at the margin are losses, 100 rows per
+    batch and 52 looks at alpha = .05 then prove non-inferiority falsely in .03 instead of .20. If ``expected`` is empty,
+    each batch has its own scale.
     """
 
     gains: tuple[float, ...]
@@ -118,8 +120,10 @@ def outcome_gains(batches: Sequence[PairedOutcomes]) -> BatchGains:
 
 
 def gains_of_sums(net: Floats, n: Floats, first: Floats, second: Floats) -> BatchGains:
-    """The gains net / n of batches from sums of weights: ``n`` of all rows, ``first`` of those on which the two differ, ``second`` of
-    the squares of these. The first batch has none before it to expect from.
+    """The gains net / n from sums of weights per batch, shape (batches,).
+
+    ``n`` sums the weights of all rows, ``first`` those of the rows on which the two models differ, ``second`` the squares of the latter.
+    The first batch has no earlier one and takes its own values as the expected ones.
     """
     share, square = (np.concatenate([t[:1] / n[:1], t.cumsum()[:-1] / n.cumsum()[:-1]]) for t in (first, second))
     own, expected = np.sqrt(np.maximum(second, 1)) / n, np.sqrt(np.maximum(square * n, 1)) / n
@@ -127,27 +131,27 @@ def gains_of_sums(net: Floats, n: Floats, first: Floats, second: Floats) -> Batc
 
 
 def log_e_of_batches(x: Floats, nulls: Floats) -> Floats:
-    """Log of the e-value of one number a batch, along the last axis of ``x``, against the gain of ``nulls``, one for each row.
+    """Log e-values, shape (nulls,), from the standardised gains ``x``, shape (nulls, batches): row i is tested against ``nulls[i]``.
 
-    The numbers are made free of scale. Against a gain of 0 they are symmetric, and the process is ``log_e_cosh``; against another
-    gain they are so in the limit alone, and ``log_e_symmetric`` keeps its error rate there (.048 against .070 at alpha = .05 with a
-    margin that is all losses).
+    The numbers are made free of scale first. Against a gain of 0 they are symmetric, and the e-value is ``log_e_cosh``. Against
+    another gain they are symmetric only in the limit, and the e-value is ``log_e_symmetric``, which keeps its error rate there (.048
+    instead of .070 at alpha = .05, if all disagreements at the margin are losses).
     """
     free = scale_free(x)
-    found = log_e_symmetric(free.sum(axis=-1), (free**2).sum(axis=-1))
+    log_e = log_e_symmetric(free.sum(axis=-1), (free**2).sum(axis=-1))
     at_zero = np.asarray(nulls) == 0
     if at_zero.any() and x.shape[-1]:
-        found[at_zero] = log_e_cosh(free[at_zero])[..., -1]
-    return found
+        log_e[at_zero] = log_e_cosh(free[at_zero])[..., -1]
+    return log_e
 
 
 def log_e_cosh(x: Floats) -> Floats:
-    """Log of the e-value of symmetric numbers after each of them, along the last axis; any shape.
+    """Log of the e-value of symmetric numbers after each of them, along the last axis; the shape is that of ``x``.
 
     E = integral over lambda of prod_t exp(lambda x_t) / cosh(lambda x_t), lambda half-normal with standard deviation 0.8. Given
     abs(x_t), exp(lambda x_t) is cosh(lambda x_t) on average over both signs, so each factor has mean 1 (Vovk and Wang 2022, arXiv
-    2208.08925; Koning 2023, arXiv 2310.01153). It is never below exp(lambda x - lambda^2 x^2 / 2), on which ``log_e_symmetric``
-    rests. The integral is a sum over fixed bets whose weights add up to 1, so it is an e-process itself.
+    2208.08925; Koning 2023, arXiv 2310.01153). The factor is never below exp(lambda x - lambda^2 x^2 / 2), the one of
+    ``log_e_symmetric``. The integral is a sum over fixed bets whose weights add up to 1, so the sum is an e-process too.
     """
     total = np.full(x.shape, -np.inf)
     for bet, log_weight in zip(*_bets(), strict=True):
@@ -169,12 +173,12 @@ def _bets(panels: int = 8, per_panel: int = 8) -> tuple[Floats, Floats]:
 
 
 def scale_free(x: Floats) -> Floats:
-    """Each number over the root mean square of those before it (at least 1), clipped to 1.5 either way; along the last axis.
+    """Divide each number by the root mean square of those before it (at least 1) and clip it to [-1.5, 1.5], along the last axis.
 
-    What is symmetric about 0 given the past stays so: the divisor is known beforehand, and clipping is odd. Batches
-    that share shocks have numbers far above 1, whose squares would drown the evidence, as the mixture expects a scale
-    of 1. With numbers fifteen times as large as chance makes them, power within 52 batches rises from .43 to .78 at a
-    mean of half their spread; at a scale of 1 nothing is lost.
+    Numbers that are symmetric around 0 given the past stay symmetric: the divisor depends on the past only, and clipping
+    is odd. The mixture expects a scale of 1, but shocks shared by a batch give numbers far above 1, whose squares would
+    hide the evidence. With numbers fifteen times as large as chance makes them, and a mean of half their spread, the
+    power within 52 batches rises from .43 to .78; at a scale of 1 no power is lost.
     """
     squares = np.cumsum(x**2, axis=-1)[..., :-1] / np.arange(1, x.shape[-1])
     before = np.concatenate([np.zeros_like(x[..., :1]), squares], axis=-1)

@@ -1,4 +1,4 @@
-"""An exact e-process for losses with a declared bound, from sums that add: no row is needed again."""
+"""An exact e-process for losses with a declared bound, computed from sums that add over batches, without the rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _DEPTH = 60.0  # nats below the mode at which the integrand is dropped
 def log_e_loss(losses: PairedLosses, *, bound: float, null_gain: float = 0.0) -> float:
     """Log of the e-value against H0: on average the challenger's loss is lower by at most ``null_gain``.
 
-    Every abs(d) is at most ``bound``, which is the declared clip, so with m = ``null_gain`` x = (d - m) / (bound + m)
-    is at least -1, and exp(b x + (log(1 - b) + b) x^2) <= 1 + b x for each bet b in [0, 1) (Fan, Grama and Liu 2015,
-    Electronic Journal of Probability 20:1). The product over rows is a function of S = sum x and V = sum x^2; it is
-    averaged over b uniform on [0, 1]. Bets on the rows themselves would win faster, but could not be added up. Raises
-    ValueError for losses beyond the bound, or a gain that no row can reach.
+    d is the champion's loss minus the challenger's on a row, and abs(d) is at most ``bound``, where losses were clipped.
+    So with m = ``null_gain``, x = (d - m) / (bound + m) is at least -1, and exp(b x + (log(1 - b) + b) x^2) <= 1 + b x for
+    each bet b in [0, 1) (Fan, Grama and Liu 2015, Electronic Journal of Probability 20:1). The product over rows is a
+    function of S = sum x and V = sum x^2; it is averaged over b uniform on [0, 1]. Bets on single rows would gain
+    evidence faster, but do not add over batches. Raises ValueError for losses beyond the bound, and for a gain that is
+    not within the bound.
     """
     if not losses.largest <= bound < math.inf:
-        msg = f"the losses of a row differ by up to {losses.largest:g}, which is more than the bound {bound:g}"
+        msg = f"the two losses of a row differ by up to {losses.largest:g}, which is more than the bound {bound:g}"
         raise ValueError(msg)
     if not -bound < null_gain < bound:
-        msg = f"a gain lies between -{bound:g} and {bound:g} a row, not {null_gain:g}"
+        msg = f"the gain must lie between -{bound:g} and {bound:g} per row, not {null_gain:g}"
         raise ValueError(msg)
     scale = bound + null_gain
     mean = (losses.gain - null_gain) / scale
@@ -40,13 +41,13 @@ def log_e_loss(losses: PairedLosses, *, bound: float, null_gain: float = 0.0) ->
 
 
 def confidence_sequence_of_loss(losses: PairedLosses, *, bound: float, alpha: float) -> Interval:
-    """The gains around the observed one that are not rejected, at ``alpha`` on each side; valid at every look at once."""
+    """The gains per row around the observed one that are not rejected, at ``alpha`` on each side; valid at all looks simultaneously."""
     low = _lower(losses, bound, alpha)
     return Interval(low, -_lower(losses.swap(), bound, alpha), 1 - 2 * alpha)
 
 
 def log_e_sums(s: Floats, v: Floats) -> Floats:
-    """``log_e_loss`` of many sums S and V at once, for simulation: a fixed quadrature, within 1e-3 while abs(log E) < 30."""
+    """``log_e_loss`` for arrays of S and V, for simulation: a fixed quadrature, within 1e-3 of it while abs(log E) < 30."""
     return log_mixtures([s, v], lambda b: np.stack([b, b + np.log1p(-b)]), prior=1.0)
 
 
@@ -72,7 +73,7 @@ def _log_mixture(s: float, v: float) -> float:
 
 
 def _lower(losses: PairedLosses, bound: float, alpha: float) -> float:
-    """The first gain below the observed one that is rejected; farther below, E may fall again."""
+    """The highest rejected gain below the observed one; at lower gains E may fall below the threshold again."""
     target = -math.log(alpha)
 
     def excess(gain: float) -> float:
@@ -80,7 +81,7 @@ def _lower(losses: PairedLosses, bound: float, alpha: float) -> float:
 
     if losses.gain <= -bound:
         return -bound
-    previous = min(losses.gain, bound * (1 - 1e-12))  # a gain of all that a row can cost is no null
+    previous = min(losses.gain, bound * (1 - 1e-12))  # the null gain must stay below the bound
     for part in np.geomspace(1e-6, 1, 100, endpoint=False):
         null = losses.gain - part * (losses.gain + bound)
         if excess(null) >= 0:

@@ -1,4 +1,4 @@
-"""Expected cost: what a decision costs when it is right or wrong, in the user's own money."""
+"""Expected cost of decisions, in the user's own money."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ COST = Measure(
 
 @dataclass(frozen=True, slots=True)
 class CostMatrix:
-    """The cost of a row by label and decision; gains are negative costs. Raises ValueError unless finite and telling decisions apart."""
+    """The cost of a row by label and decision; a negative cost is a gain.
+
+    Raises ValueError for a cost that is not finite, and for costs that do not depend on the decision.
+    """
 
     tp: float = 0.0
     fp: float = 1.0
@@ -39,7 +42,7 @@ class CostMatrix:
     def __post_init__(self) -> None:
         costs = (self.tp, self.fp, self.fn, self.tn)
         if not all(math.isfinite(c) for c in costs) or not 0 < self.span < math.inf:
-            msg = f"costs must be finite numbers that tell decisions apart: {self}"
+            msg = f"costs must be finite numbers that depend on the decision: {self}"
             raise ValueError(msg)
 
     def of(self, label: int, decision: int) -> float:
@@ -53,20 +56,20 @@ class CostMatrix:
         return max(abs(self.tp - self.fn), abs(self.fp - self.tn))
 
     def by_cell(self) -> tuple[Floats, Floats]:
-        """Cost under the champion and under the challenger for each of the eight cells (4 label + 2 champion + challenger)."""
+        """Cost per row under the champion and under the challenger, shape (8,) each: by cell 4 label + 2 champion + challenger."""
         champion = np.array([self.of(j >> 2, (j >> 1) & 1) for j in range(8)])
         return champion, np.array([self.of(j >> 2, j & 1) for j in range(8)])
 
     def saved(self) -> Floats:
-        """What the challenger saves in each of these cells."""
+        """What the challenger saves per row of each of these cells, shape (8,)."""
         champion, challenger = self.by_cell()
         return champion - challenger
 
 
 def expected_cost(counts: PairedCounts, costs: CostMatrix) -> Difference | Undefined:
-    """Mean cost a row under each model; the difference, challenger minus champion, is below 0 where the challenger is cheaper.
+    """Mean cost per row under each model; the difference, challenger minus champion, is below 0 if the challenger is cheaper.
 
-    Linear in the cells, so the standard error is that of a mean of the eight saved costs.
+    The standard error is that of the mean saved cost of a row. Undefined without a labelled row.
     """
     n = counts.n
     if n == 0:
@@ -82,15 +85,15 @@ def expected_cost(counts: PairedCounts, costs: CostMatrix) -> Difference | Undef
 def log_e_cost(
     counts: PairedCounts, costs: CostMatrix, *, null_saving: float = 0.0, prior: float = DEFAULT_PRIOR
 ) -> float:
-    """Log of the e-value against H0: the challenger saves at most ``null_saving`` a row, in units of cost.
+    """Log of the e-value against H0: the challenger saves at most ``null_saving`` per row on average, in units of cost.
 
-    The saved cost of a row over ``span`` lies in [-1, 1]; with m = null_saving / span the capital grows by 1 + u (x -
-    m) / (1 + m) a row, mixed over the bets u = 2 theta - 1 of the truncated Beta(prior, prior). For costs 0 and 1 and
-    labels of one class it is the e-process of rows. Raises ValueError for a saving that no row can reach.
+    x, the saved cost of a row over ``span``, lies in [-1, 1]. With m = null_saving / span, a row multiplies the capital
+    by 1 + u (x - m) / (1 + m), mixed over the bets u = 2 theta - 1 of the truncated Beta(prior, prior). For costs 0 and 1
+    and labels of one class this is ``analysis.any_look.eprocess``. Raises ValueError for a saving that is not within ``span``.
     """
     m = null_saving / costs.span
     if not -1 < m < 1:
-        msg = f"a saving lies between -{costs.span:g} and {costs.span:g} a row, not {null_saving:g}"
+        msg = f"the saving must lie between -{costs.span:g} and {costs.span:g} per row, not {null_saving:g}"
         raise ValueError(msg)
     slopes = (costs.saved() / costs.span - m) / (1 + m)
     return log_mixture(list(zip(counts.labelled, slopes.tolist(), strict=True)), prior)
@@ -99,7 +102,7 @@ def log_e_cost(
 def confidence_sequence_of_cost(
     counts: PairedCounts, costs: CostMatrix, *, alpha: float, prior: float = DEFAULT_PRIOR
 ) -> Interval:
-    """The savings a row that the e-process has not yet rejected, at ``alpha`` on each side; valid at every look at once."""
+    """The savings per row that the e-process does not reject, at ``alpha`` on each side; valid at all looks simultaneously."""
     low = _lower(counts, costs, alpha, prior)
     return Interval(low, -_lower(counts.swap(), costs, alpha, prior), 1 - 2 * alpha)
 

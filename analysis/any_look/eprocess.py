@@ -1,7 +1,7 @@
 """The beta-binomial mixture e-process on paired outcomes, and the confidence sequence that goes with it.
 
-Under H0 a process with expected value at most 1 at every stopping time: by Ville's inequality it exceeds 1/alpha
-with probability at most alpha, however often and whenever somebody looks. It is a function of cumulative counts only.
+Under H0 an e-process has an expected value of at most 1 at every stopping time. By Ville's inequality it reaches 1/alpha
+with probability at most alpha, however often and whenever one looks. It is a function of cumulative counts only.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from analysis.tables.metrics import Floats
 __all__ = ["DEFAULT_PRIOR", "confidence_sequence", "log_e", "log_e_array", "prior_for"]
 
 DEFAULT_PRIOR = 3.0
-_CLOSED = 10**6  # disagreements up to which the closed form keeps 1e-9 of log E: its terms grow, and cancel
+_CLOSED = 10**6  # disagreements up to which the closed form of log E is exact to 1e-9; its terms grow and cancel
 
 
 def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAULT_PRIOR) -> float:
     """Log of the e-value against H0: the mean gain of the challenger is at most ``null_gain``.
 
-    The gain of a row is +1 for a win, -1 for a loss, 0 for a tie, so ``null_gain`` is in units of the metric. With
+    The gain x of a row is +1 for a win, -1 for a loss, 0 for a tie, so ``null_gain`` is in units of the metric. With
     ``null_gain = -margin`` a large value shows non-inferiority. The bet theta has a Beta(prior, prior) density
-    truncated to [1/2, 1]; a row x multiplies the capital by 1 + u (x - m) / (1 + m), u = 2 theta - 1, m =
-    ``null_gain``. At m = 0 ties drop out and E = 2^(w+l) B(a+w, a+l) / B(a, a) * P(Beta(a+w, a+l) > 1/2) / (1/2).
+    truncated to [1/2, 1]. A row multiplies the capital by 1 + u (x - m) / (1 + m), u = 2 theta - 1, m = ``null_gain``.
+    At m = 0 ties have no effect, and with a = ``prior`` E = 2^(w+l) B(a+w, a+l) / B(a, a) * P(Beta(a+w, a+l) > 1/2) / (1/2).
+    Raises ValueError for a gain outside (-1, 1), and for a prior below 1.
     """
     check_bet(null_gain, prior)
     w, l = pairs.wins, pairs.losses
@@ -37,7 +38,7 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
         return 0.0
     if null_gain == 0.0 and pairs.discordant <= _CLOSED:
         tail = float(special.betaincc(prior + w, prior + l, 0.5))
-        if tail == 0.0:  # underflow, far on the losing side: the integral itself still has a logarithm
+        if tail == 0.0:  # underflow: the challenger loses by far, but the log of the integral can still be computed
             return _integral(pairs, 0.0, prior)
         ratio = float(special.betaln(prior + w, prior + l) - special.betaln(prior, prior))
         return (w + l + 1) * math.log(2) + ratio + math.log(tail)
@@ -45,10 +46,10 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
 
 
 def confidence_sequence(pairs: PairedOutcomes, *, alpha: float, prior: float = DEFAULT_PRIOR) -> Interval:
-    """The gains that the e-process has not yet rejected, at ``alpha`` on each side; valid at every look at once.
+    """The gains that the e-process does not reject, at ``alpha`` on each side; valid at all looks simultaneously.
 
-    The lower end is above a gain g exactly when E against "gain <= g" has reached 1/alpha, so the interval and the
-    decision never disagree.
+    The lower end is above a gain g exactly if E against "gain <= g" has reached 1/alpha, so the interval and the
+    decision always agree. Raises ValueError for an alpha outside (0, 0.5).
     """
     if not 0 < alpha < 0.5:
         msg = f"alpha must lie between 0 and 0.5, not {alpha}"
@@ -58,9 +59,12 @@ def confidence_sequence(pairs: PairedOutcomes, *, alpha: float, prior: float = D
 
 
 def prior_for(win_share: float) -> float:
-    """The prior that is most powerful if the challenger wins this share of the disagreements: planned, not looked up in the data."""
+    """The prior with the most power for a challenger that wins this share of the disagreements, which must not come from the data.
+
+    Raises ValueError for a share outside (0.5, 1].
+    """
     if not 0.5 < win_share <= 1:
-        msg = f"a planned win share lies in (0.5, 1], not {win_share}"
+        msg = f"the planned win share must lie in (0.5, 1], not {win_share}"
         raise ValueError(msg)
     return float(np.clip(1 / (8 * (win_share - 0.5) ** 2) - 0.5, 1, 200))
 
@@ -70,9 +74,8 @@ def log_e_array(
 ) -> Floats:
     """``log_e`` for arrays of counts, for simulation: exact at ``null_gain`` 0, else a fixed quadrature.
 
-    The fixed nodes lie in octaves towards u = 0, where decisions near the threshold are made: within 1e-3 of
-    ``log_e`` while |log E| < 30 and there are fewer than 1e5 rows. At ``null_gain`` 0 a hopeless record may give
-    -inf.
+    The fixed nodes lie in octaves towards u = 0, which matters most near a threshold: the result is within 1e-3 of
+    ``log_e`` while abs(log E) < 30 and there are fewer than 1e5 rows. At ``null_gain`` 0 it may be -inf where wins are hopelessly few.
     """
     check_bet(null_gain, prior)
     w, l, t = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (wins, losses, ties)))
@@ -97,12 +100,12 @@ def _integral(pairs: PairedOutcomes, m: float, prior: float) -> float:
 
 
 def _slopes(m: float) -> tuple[float, float, float]:
-    """A win, a loss and a tie multiply the capital by 1 + slope * u."""
+    """The slopes of a win, a loss and a tie, which multiply the capital by 1 + slope * u."""
     return (1 - m) / (1 + m), -1.0, -m / (1 + m)
 
 
 def _lower_limit(pairs: PairedOutcomes, alpha: float, prior: float) -> float:
-    """The largest gain whose e-value has reached 1/alpha; E falls in the gain and is at most 1 at the observed one."""
+    """The largest gain whose e-value has reached 1/alpha. E decreases in the gain, and is at most 1 at the observed one."""
     target = -math.log(alpha)
     floor = -1 + 1e-9
     if log_e(pairs, null_gain=floor, prior=prior) < target:

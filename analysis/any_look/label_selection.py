@@ -1,9 +1,9 @@
-"""Whether rows without a label can be left out: e-processes that say when labels follow the decisions of the models.
+"""Whether rows without a label can be left out: e-processes against H0 that labels do not depend on the models' decisions.
 
-Both compare, within each batch and given its margins, how two kinds of rows are spread over the rows that the champion alone
-flagged and those that the challenger alone flagged; batches may have any rates of their own. Under H0 the count of one cell is
-hypergeometric, under an odds ratio Fisher's noncentral hypergeometric, and the likelihood ratio, mixed over odds ratios and
-multiplied over batches, is an e-process: it exceeds 1/alpha with probability at most alpha over all looks (Ville 1939).
+Both compare, within each batch and given its margins, two kinds of rows: how many of each did the champion alone flag, and how many
+did the challenger alone flag? Each batch may have rates of its own. Under H0 the count of one cell is hypergeometric, and under an odds
+ratio it is Fisher's noncentral hypergeometric. The likelihood ratio, mixed over odds ratios and multiplied over batches, is an
+e-process: it reaches 1/alpha with probability at most alpha over all looks (Ville 1939).
 """
 
 from __future__ import annotations
@@ -31,23 +31,21 @@ __all__ = [
 ]
 
 Split = tuple[int, int, int, int]
-"""Of one batch: rows of the first kind flagged by the champion alone and by the challenger alone, then those of the second kind."""
+"""Rows of one batch: the first kind flagged by the champion alone, and by the challenger alone, then the same of the second kind."""
 
 _LOG_ODDS = np.array([0.03, 0.1, 0.2, 0.4, 0.7, 1.1, 1.6, 2.3, 3.2])
-_WIDEST = (
-    20_000  # cells of a support that are summed one by one; beyond it those within 12 standard deviations of the mode
-)
+_WIDEST = 20_000  # values of a wider support are summed only within 12 standard deviations of the mode
 
 
 def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
-    """Log of the e-value against H0: among rows of each class, those that either model alone flagged lack a label equally often.
+    """Log of the e-value against H0: in each class, labels are missing equally often whichever of the two models alone flagged the row.
 
-    ``splits`` has for each class, batch by batch, the rows without a label and the rows labelled as of that class. Labels that come
-    late or never for one class more than for the other, whatever the models say, are no violation: then the rows without a label
-    are a mixture of the labelled ones of the classes, and their ratio lies between those of the classes. So each direction needs
-    the odds ratio of every class to lie on its side: the least e-value over the classes, and the mean over the two directions. A class
-    without a labelled row could be all that is missing, and proves nothing. The class that stays within its side has to be the same one
-    in all batches.
+    ``splits[class]`` has one split per batch: the rows without a label, then the rows labelled as this class. H0 allows that the labels
+    of one class are missing more often than those of another: then the rows without a label are a mixture of the classes, and their
+    ratio of flags lies between the ratios of the classes. So a direction is proven only if the odds ratio of every class lies on
+    its side: its e-value is the smallest over the classes. The result is the mean over the two directions. A class without a
+    labelled row proves nothing, because all missing labels could be of this class. H0 of a direction is that the odds ratio of one
+    class, the same in all batches, is not on its side.
     """
     if not splits:
         return 0.0
@@ -56,12 +54,12 @@ def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
 
 
 def log_e_audit(splits: Mapping[str, Sequence[Split]], withdrawn: Mapping[str, Sequence[Split]] | None = None) -> float:
-    """Log of the e-value against H0: of each class, rows that either model alone flagged get their label late equally often.
+    """Log of the e-value against H0: in each class, labels come late equally often whichever of the two models alone flagged the row.
 
-    ``withdrawn`` has for each class the rows whose label was withdrawn after closing and those that kept it: as often, too. It has a
-    tenth of the stake.
-    ``splits`` has for each class, batch by batch, the rows whose label came, or was corrected to this class, after the batch had closed
-    and those whose label was right in time. The mean over classes and directions.
+    ``splits[class]`` has one split per batch: the rows whose label came, or was corrected to this class, after the batch had closed,
+    then those that had it in time. ``withdrawn[class]``: the rows whose label was withdrawn after closing, then those that kept it; H0
+    is that this happens equally often too. Each of the two e-values is the mean over classes and directions; their mean has the
+    weights .9 and .1.
     """
     late = _mean(splits)
     return late if withdrawn is None else float(np.logaddexp(math.log(0.9) + late, math.log(0.1) + _mean(withdrawn)))
@@ -69,39 +67,39 @@ def log_e_audit(splits: Mapping[str, Sequence[Split]], withdrawn: Mapping[str, S
 
 def _mean(splits: Mapping[str, Sequence[Split]]) -> float:
     """The log of the mean e-value over classes and directions."""
-    each = [_log_e(s, sign) for s in splits.values() for sign in (1, -1)]
-    return float(special.logsumexp(each) - math.log(len(each))) if each else 0.0
+    log_es = [_log_e(s, sign) for s in splits.values() for sign in (1, -1)]
+    return float(special.logsumexp(log_es) - math.log(len(log_es))) if log_es else 0.0
 
 
 def binary_splits(batches: Iterable[PairedCounts]) -> dict[str, list[Split]]:
-    """Rows without a label against rows of each label, where one model alone flagged."""
-    found: dict[str, list[Split]] = {"0": [], "1": []}
+    """For each label, by batch: rows without a label against rows with this one, among those that exactly one model flagged."""
+    splits: dict[str, list[Split]] = {"0": [], "1": []}
     for b in batches:
         n, u = b.labelled, b.unlabelled
         for label in (0, 1):
-            found[str(label)].append((u[2], u[1], n[4 * label + 2], n[4 * label + 1]))
-    return found
+            splits[str(label)].append((u[2], u[1], n[4 * label + 2], n[4 * label + 1]))
+    return splits
 
 
 def binary_audit(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[str, list[Split]]:
-    """Labels of each class that came late against those in time, of pairs (when the batch closed, settled).
+    """For each label, by batch: late labels against labels in time; a batch is the pair of its tables (at closing, settled).
 
-    Both are told by counts alone: what a label says of when it was observed need not be when it came.
+    Late labels show in the counts only. The time of observation that comes with a label may be earlier than its arrival.
     """
-    found: dict[str, list[Split]] = {"0": [], "1": []}
+    splits: dict[str, list[Split]] = {"0": [], "1": []}
     for closed, settled in batches:
         for label in (0, 1):
             c, h = 4 * label + 2, 4 * label + 1
-            found[str(label)].append(_late_and_in_time(*((b.labelled[c], b.labelled[h]) for b in (closed, settled))))
-    return found
+            splits[str(label)].append(_late_and_in_time(*((b.labelled[c], b.labelled[h]) for b in (closed, settled))))
+    return splits
 
 
 def binary_withdrawn(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> dict[str, list[Split]]:
-    """Labels of each class that were withdrawn after closing against those that stayed, of pairs (when the batch closed, settled).
+    """For each label, by batch: withdrawn labels against kept ones; a batch is the pair of its tables (at closing, settled).
 
-    A label that is of the other class since was corrected, not withdrawn.
+    A label that is of the other class in the settled table was corrected, not withdrawn.
     """
-    found: dict[str, list[Split]] = {"0": [], "1": []}
+    splits: dict[str, list[Split]] = {"0": [], "1": []}
     for closed, settled in batches:
         for label in (0, 1):
             gone, kept = [], []
@@ -111,20 +109,20 @@ def binary_withdrawn(batches: Iterable[tuple[PairedCounts, PairedCounts]]) -> di
                 moved = max(0, settled.labelled[other] - closed.labelled[other])
                 gone.append(max(0, before - after - moved))
                 kept.append(min(before, after))
-            found[str(label)].append((*gone, *kept))  # type: ignore[arg-type]
-    return found
+            splits[str(label)].append((*gone, *kept))  # type: ignore[arg-type]
+    return splits
 
 
 def _late_and_in_time(closed: tuple[int, int], settled: tuple[int, int]) -> Split:
-    """Rows of one class, (champion alone, challenger alone): those that are of it since, then those that were of it all along."""
+    """The split of one class from its counts (champion alone, challenger alone): rows that got the label later, then rows that kept it."""
     c, h = (min(a, b) for a, b in zip(closed, settled, strict=True))
     return settled[0] - c, settled[1] - h, c, h
 
 
 def class_splits(batches: Sequence[ClassCounts]) -> dict[tuple[str, str], dict[str, list[Split]]]:
-    """For each pair of classes that the models name the other way round: as ``binary_splits``, of every class that such rows have."""
+    """``binary_splits`` for each pair of classes (a, b): one model names a and the other b; by every label that such rows have."""
     pairs = sorted({(min(c, h), max(c, h)) for b in batches for (c, h), _ in b.unlabelled if c != h})
-    found: dict[tuple[str, str], dict[str, list[Split]]] = {}
+    by_pair: dict[tuple[str, str], dict[str, list[Split]]] = {}
     for pair in pairs:
         names = sorted({y for b in batches for (y, c, h), _ in b.labelled if {c, h} == set(pair)})
         by_class: dict[str, list[Split]] = {name: [] for name in names}
@@ -136,19 +134,19 @@ def class_splits(batches: Sequence[ClassCounts]) -> dict[tuple[str, str], dict[s
                 splits.append(
                     (missing.get(one, 0), missing.get(other, 0), labelled.get(one, 0), labelled.get(other, 0))
                 )
-        found[pair] = by_class
-    return found
+        by_pair[pair] = by_class
+    return by_pair
 
 
 def class_audit(batches: Sequence[tuple[ClassCounts, ClassCounts]]) -> dict[str, list[Split]]:
-    """Labels of each class that came late against those in time, where the champion alone and the challenger alone is right."""
+    """``binary_audit`` for each class, where the champion alone or the challenger alone is right."""
     names = sorted({y for pair in batches for b in pair for y in b.labels})
-    found: dict[str, list[Split]] = {name: [] for name in names}
+    by_class: dict[str, list[Split]] = {name: [] for name in names}
     for pair in batches:
-        for name, splits in found.items():
+        for name, splits in by_class.items():
             closed, settled = (b.outcomes_of(name) for b in pair)
             splits.append(_late_and_in_time((closed.losses, closed.wins), (settled.losses, settled.wins)))
-    return found
+    return by_class
 
 
 def _log_e(splits: Sequence[Split], sign: int) -> float:
@@ -157,9 +155,9 @@ def _log_e(splits: Sequence[Split], sign: int) -> float:
 
 
 def log_ratios(split: Split, sign: int) -> Floats:
-    """What one batch says for each odds ratio of the mixture, as logs of likelihood ratios.
+    """Log likelihood ratios of one batch, one per odds ratio of the mixture.
 
-    Against: the first kind is not more often the champion's (``sign`` 1), or the challenger's (-1), than the second kind is.
+    H0 with ``sign`` 1: the champion flagged no larger share of the first kind than of the second; with -1 the challenger.
     """
     a, b, c, d = split
     if not min(a + b, c + d, a + c, b + d):
@@ -168,7 +166,7 @@ def log_ratios(split: Split, sign: int) -> Floats:
 
 
 def _log_mean_power(mine: int, others: int, drawn: int, log_odds: Floats) -> Floats:
-    """Log of the mean of exp(log_odds x), x hypergeometric: ``drawn`` rows of which ``mine`` + ``others`` there are."""
+    """Log of the mean of exp(log_odds x); x is hypergeometric: the ``mine`` among ``drawn`` of the ``mine`` + ``others`` rows."""
     low, high = max(0, drawn - others), min(mine, drawn)
     if high - low <= _WIDEST:
         x = np.arange(low, high + 1, dtype=np.float64)
@@ -179,7 +177,7 @@ def _log_mean_power(mine: int, others: int, drawn: int, log_odds: Floats) -> Flo
 
 
 def _log_sum(mine: int, others: int, drawn: int, tilt: float, low: int, high: int) -> float:
-    """Log of the sum of ways(x) exp(tilt x), around its mode: the terms are log-concave."""
+    """Log of the sum of ways(x) exp(tilt x), close to the mode of its terms, which are log-concave."""
     mode = _mode(mine, others, drawn, tilt)
     spread = math.sqrt(1 / sum(1 / max(v, 1.0) for v in (mode, mine - mode, drawn - mode, others - drawn + mode)))
     x = np.arange(
@@ -189,7 +187,7 @@ def _log_sum(mine: int, others: int, drawn: int, tilt: float, low: int, high: in
 
 
 def _mode(mine: int, others: int, drawn: int, tilt: float) -> float:
-    """x with x (others - drawn + x) = exp(tilt) (mine - x) (drawn - x)."""
+    """The mode of ways(x) exp(tilt x): the x with x (others - drawn + x) = exp(tilt) (mine - x) (drawn - x)."""
     odds = math.exp(tilt)
     a, b, c = 1 - odds, others - drawn + odds * (mine + drawn), -odds * mine * drawn
     if abs(a) < 1e-12:
@@ -198,7 +196,7 @@ def _mode(mine: int, others: int, drawn: int, tilt: float) -> float:
 
 
 def _log_ways(mine: int, others: int, drawn: int, x: Floats) -> Floats:
-    """Log of C(mine, x) C(others, drawn - x), up to what does not depend on x."""
+    """Log of ways(x) = C(mine, x) C(others, drawn - x), up to a constant."""
     y = drawn - x
     cells = (x, mine - x, y, others - y)
     return np.asarray(-np.sum([special.gammaln(cell + 1) for cell in cells], axis=0))

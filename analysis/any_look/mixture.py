@@ -1,4 +1,4 @@
-"""The mixture over bets that every e-process of rows rests on: an integral whose integrand spans hundreds of nats."""
+"""The mixture over bets in the e-processes of rows: an integral whose integrand spans hundreds of nats."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["check_bet", "log_mixture", "log_mixtures"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _PANELS = 16
-_DEPTH = 60.0  # nats below the mode at which the integrand is dropped: a relative error of exp(-60)
+_DEPTH = 60.0  # the integrand is left out where it is this many nats below its mode: a relative error of exp(-60)
 
 
 def check_bet(null_gain: float, prior: float) -> None:
-    """Raise ValueError for a gain outside (-1, 1), or a prior below 1, whose density has no bounded logarithm."""
+    """Raise ValueError for a gain outside (-1, 1), and for a prior below 1, whose density is unbounded."""
     if not -1 < null_gain < 1:
-        msg = f"a gain lies between -1 and 1, not {null_gain}"
+        msg = f"the gain must lie between -1 and 1, not {null_gain}"
         raise ValueError(msg)
     if not prior >= 1:
         msg = f"the prior must be at least 1, not {prior}"
@@ -31,9 +31,9 @@ def check_bet(null_gain: float, prior: float) -> None:
 def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:
     """Log of the integral over u of prod (1 + slope u)^count, u = 2 theta - 1, theta ~ Beta(prior, prior) truncated to [1/2, 1].
 
-    ``factors`` are pairs (count, slope), the slopes at least -1. The logarithm of the integrand is concave, so
-    Gauss-Legendre panels over the range within exp(-60) of its mode hold all of it: relative error below 1e-8 for
-    counts up to 1e9.
+    ``factors`` are pairs (count, slope) with slopes of at least -1. The log of the integrand is concave, so Gauss-Legendre
+    panels cover only the range in which the integrand is within exp(-60) of its mode: the relative error is below 1e-8
+    for counts up to 1e9.
     """
     f = _Integrand((*((float(n), slope) for n, slope in factors), (prior - 1, 1.0), (prior - 1, -1.0)))
     top = 1 - 1e-15
@@ -50,10 +50,10 @@ def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:
 
 
 def log_mixtures(sums: Sequence[Floats], log_growth: Callable[[Floats], Floats], prior: float) -> Floats:
-    """Many mixtures at once, for simulation: logs of the integrals of exp(sum of sums_k * log_growth(u)_k) over the prior of u.
+    """Mixtures of arrays of sums, for simulation: logs of the integrals of exp(sum of sums_k * log_growth(u)_k) over the prior of u.
 
-    ``log_growth`` gives a row for each of the ``sums`` at the nodes u of a fixed quadrature, in octaves towards u = 0,
-    where decisions near the threshold are made.
+    The ``sums`` have one shape, which the result has too. ``log_growth`` maps the nodes u, shape (m,), of a fixed quadrature to shape
+    (number of sums, m). The nodes lie in octaves towards u = 0, which matters most near a threshold.
     """
     u, log_weight = _octave_nodes(prior)
     exponent = np.stack(sums, axis=-1) @ log_growth(u) + log_weight

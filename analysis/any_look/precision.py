@@ -1,4 +1,4 @@
-"""The e-process for precision (positive predictive value), which is not a share of rows fixed beforehand."""
+"""The e-process for precision (positive predictive value), whose rows depend on the decisions: each model flags its own."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ __all__ = ["log_e_precision"]
 _KAPPAS = np.array([0.6, 0.8, 1.0, 1.25, 1.6])
 _GRID = np.linspace(0.005, 0.995, 199)
 _TAIL = np.geomspace(1e-9, 0.005, 60)[:-1]
-_FINE_GRID = np.concatenate([_TAIL, _GRID, 1 - _TAIL[::-1]])  # a champion may be right, or wrong, nearly always
+_FINE_GRID = np.concatenate([_TAIL, _GRID, 1 - _TAIL[::-1]])  # the champion's precision may be close to 0 or 1
 _NODES = 64
-_SHARE = 0.9
+_SHARE = 0.9  # of the capital, spread over kappa and the bets; the rest tests the champion's precision
 
 
 def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.0, refine: bool = True) -> float:
     """Log of the e-value against H0: precision of the challenger <= precision of the champion + ``null_gain``.
 
-    With ``null_gain = -margin`` a large value shows non-inferiority. For a champion's precision pi both constraints
-    of H0 are linear: E[h (y - pi - g)] <= 0 and E[c (y - pi)] = 0, so the payoff h (y - pi - g) - kappa c (y - pi)
-    has mean at most 0 for any kappa; .9 of the capital is spread over kappa and the bets u of the truncated Beta
-    prior, .1 tests pi itself by B(1 + TP, 1 + FP) / (pi^TP (1 - pi)^FP). For the true pi that is a supermartingale,
-    and the minimum over pi lies below it.
+    With ``null_gain = -margin`` a large value shows non-inferiority. Let y be the label, c and h the decisions of champion
+    and challenger, g = ``null_gain``, and pi the champion's precision. For a known pi both constraints of H0 are linear:
+    E[h (y - pi - g)] <= 0 and E[c (y - pi)] = 0, so the payoff h (y - pi - g) - kappa c (y - pi) has a mean of at most 0
+    for any kappa. Of the capital, .9 is spread over kappa and the bets u of the truncated Beta prior, and .1 tests pi
+    itself by B(1 + TP, 1 + FP) / (pi^TP (1 - pi)^FP). For the true pi this is a supermartingale, and the result, the
+    minimum over pi, is not above it. Raises ValueError for a gain outside (-1, 1), and for a prior below 1.
 
-    Derived for this project and supported by simulation; no publication was checked. ``refine=False`` keeps the
-    minimum over the grid of pi, which lies slightly higher.
+    Derived for this project and supported by simulation, not taken from a publication. With ``refine=False`` it is the
+    minimum over a grid of pi, which is slightly higher.
     """
     check_bet(null_gain, prior)
 
@@ -45,14 +46,14 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
     if not refine:
         return lowest
     bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    found = optimize.minimize_scalar(
+    refined = optimize.minimize_scalar(
         lambda pi: float(objective(np.array([pi]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
     )
-    return min(lowest, float(found.fun))
+    return min(lowest, float(refined.fun))
 
 
 def _log_e_at(pi: Floats, counts: PairedCounts, gain: float, prior: float) -> Floats:
-    """Log of the e-value for each nuisance value in ``pi``; shape (len(pi),)."""
+    """Log of the e-value for each precision of the champion in ``pi``; shape (len(pi),)."""
     n = np.array(counts.labelled, dtype=np.float64)
     y, c, h = (np.array([(cell >> bit) & 1 for cell in range(8)], dtype=np.float64) for bit in (2, 1, 0))
     new = h * (y - pi[:, None] - gain)
@@ -72,7 +73,7 @@ def _log_e_at(pi: Floats, counts: PairedCounts, gain: float, prior: float) -> Fl
 
 @functools.cache
 def _bets(prior: float) -> tuple[Floats, Floats]:
-    """Bets u in (0, 1) and their weights: a discrete mixture, so every choice of nodes keeps the guarantee."""
+    """Bets u in (0, 1) and their weights. The mixture is discrete, so the error rate holds whatever the nodes are."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     theta = special.betaincinv(prior, prior, 0.5 + (nodes + 1) / 4)
     return 2 * theta - 1, weights / 2

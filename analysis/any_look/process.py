@@ -1,4 +1,4 @@
-"""Evidence processes: for each measure the one that keeps its error rate under repeated looks, behind one face."""
+"""Evidence processes, which keep their error rate under repeated looks: one class for each kind of measure, with one interface."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Method = Literal["rows", "entities", "precision", "cost", "losses", "asymptotic"
 
 
 class Process(Protocol):
-    """Evidence about the gain of a challenger over a champion, in one measure."""
+    """Evidence about the gain of a challenger over a champion in one measure; gains are in units of the measure."""
 
     @property
     def method(self) -> Method:
@@ -45,9 +45,10 @@ class Process(Protocol):
         """Log of the e-value against H0: the gain is at least ``null_gain``."""
 
     def interval(self, alpha: float) -> Interval:
-        """The gains not rejected yet, at ``alpha`` on each side; its lower end is above g exactly when E against g is at least 1/alpha.
+        """The gains that are not rejected, at ``alpha`` on each side.
 
-        With batches as units E does not fall in g everywhere, and this holds near the ends alone.
+        The lower end is above g exactly if E against "gain <= g" is at least 1/alpha. With batches as units, E does not decrease in g
+        everywhere, so that this holds only near the ends.
         """
 
 
@@ -55,8 +56,8 @@ class Process(Protocol):
 class OutcomeProcess:
     """Wins and losses, of rows or of entities: exact (``analysis.any_look.eprocess``).
 
-    ``maybe_ties`` are rows without a label that would be ties of this metric if they count for it: they are taken to
-    count where that weakens the evidence, which is against a gain above 0.
+    ``maybe_ties`` are rows without a label on which the two models decide alike. It is not known whether they count for
+    the metric; if they do, they are ties. They are counted only against a gain above 0, where ties weaken the evidence.
     """
 
     pairs: PairedOutcomes
@@ -71,11 +72,11 @@ class OutcomeProcess:
         return log_e(self._at(-null_gain).swap(), null_gain=-null_gain, prior=self.prior)
 
     def interval(self, alpha: float) -> Interval:
-        found = confidence_sequence(self.pairs, alpha=alpha, prior=self.prior)
-        if not self.maybe_ties or found.low <= 0 <= found.high:
-            return found
+        interval = confidence_sequence(self.pairs, alpha=alpha, prior=self.prior)
+        if not self.maybe_ties or interval.low <= 0 <= interval.high:
+            return interval
         tied = confidence_sequence(self._at(math.inf), alpha=alpha, prior=self.prior)
-        return replace(found, low=tied.low) if found.low > 0 else replace(found, high=tied.high)
+        return replace(interval, low=tied.low) if interval.low > 0 else replace(interval, high=tied.high)
 
     def _at(self, null_gain: float) -> PairedOutcomes:
         return replace(self.pairs, ties=self.pairs.ties + self.maybe_ties) if null_gain > 0 else self.pairs
@@ -103,7 +104,7 @@ class PrecisionProcess:
 
 @dataclass(frozen=True, slots=True)
 class CostProcess:
-    """Saved cost a row: exact, because it is bounded (``analysis.any_look.cost``)."""
+    """Saved cost per row: exact, because costs are bounded (``analysis.any_look.cost``)."""
 
     counts: PairedCounts
     costs: CostMatrix
@@ -122,7 +123,7 @@ class CostProcess:
 
 @dataclass(frozen=True, slots=True)
 class LossProcess:
-    """Losses of predicted numbers that were clipped at ``bound`` (``analysis.any_look.bounded_losses``)."""
+    """Losses of predicted numbers, clipped at ``bound``: exact (``analysis.any_look.bounded_losses``)."""
 
     losses: PairedLosses
     bound: float
@@ -142,8 +143,8 @@ class LossProcess:
 class SampledProcess:
     """Gains of rows that were chosen to be labelled with known probabilities: exact (``analysis.any_look.sampled``).
 
-    ``payoffs`` are the gains of the eight cells, up to ``span`` either way; ``heaviest`` are the largest weights of rows on which the
-    two agree and on which they disagree.
+    ``payoffs`` are the gains per row of the eight cells, within [-``span``, ``span``]. ``heaviest`` are the largest weights: of rows on
+    which the two models agree, and of rows on which they disagree.
     """
 
     counts: SampledCounts
@@ -174,7 +175,7 @@ class SampledProcess:
 
 @dataclass(frozen=True, slots=True)
 class AsymptoticProcess:
-    """A gain with an influence-function standard error over ``n`` rows, tightest at ``n_opt`` (``analysis.any_look.asymptotic``)."""
+    """A gain with its standard error over ``n`` rows; the interval is tightest at ``n_opt`` rows (``analysis.any_look.asymptotic``)."""
 
     gain: float
     standard_error: float
@@ -205,7 +206,7 @@ class AsymptoticProcess:
 
 @dataclass(frozen=True, slots=True)
 class BatchProcess:
-    """One gain a batch over its scale, symmetric around the null given the past (``analysis.any_look.batch_unit``)."""
+    """One gain per batch over its scale, symmetric around the null gain given the past (``analysis.any_look.batch_unit``)."""
 
     batches: BatchGains
     method: Method = "batches"
@@ -221,7 +222,7 @@ class BatchProcess:
 
     def interval(self, alpha: float) -> Interval:
         low, high = self._limit(alpha, 1), self._limit(alpha, -1)
-        target = -math.log(alpha)  # against a gain of 0 the evidence is stronger than beside it: ``log_e_of_batches``
+        target = -math.log(alpha)  # ``log_e_of_batches`` is stronger against 0 than against a gain close to 0
         if low < 0 and self.log_e(0.0) >= target:
             low = 0.0
         if high > 0 and self.log_e_reverse(0.0) >= target:
@@ -229,12 +230,17 @@ class BatchProcess:
         return Interval(low, high, 1 - 2 * alpha)
 
     def _limit(self, alpha: float, sign: int) -> float:
-        """The gain nearest to the batches' own that is rejected. Farther away E may fall below the threshold again."""
+        """The rejected gain that is nearest to the mean of the batches; farther away E may fall below the threshold again.
+
+        It is below the mean for ``sign`` 1 and above it for -1; infinite if no gain is rejected.
+        """
         gains, scales = np.array(self.batches.gains), np.array(self.batches.scales)
         if not len(gains):
             return -math.inf * sign
         centre, target = float(np.sum(gains / scales) / np.sum(1 / scales)), -math.log(alpha)
-        if max(self.log_e(centre), self.log_e_reverse(centre)) >= target:  # one batch lies far off and drags the mean
+        if (
+            max(self.log_e(centre), self.log_e_reverse(centre)) >= target
+        ):  # the mean itself is rejected: one batch is an outlier
             centre = float(optimize.brentq(self._balance, gains.min(), gains.max(), xtol=1e-12))
         unit = float(np.median(scales))
         far = max(4 * float(np.ptp(gains)) / unit, 1e3)
@@ -247,7 +253,7 @@ class BatchProcess:
         return float(optimize.brentq(f, centre - steps[last], centre - steps[last - 1], xtol=1e-12))
 
     def _balance(self, null: float) -> float:
-        """Sum of the standardised gains; where it is 0, neither direction has evidence."""
+        """Sum of the standardised gains; there is no evidence in either direction where it is 0."""
         return float(scale_free(self.batches.standardised(np.array([null]))).sum())
 
     def _excess(self, null: float, *, sign: int, target: float) -> float:
@@ -256,7 +262,10 @@ class BatchProcess:
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseProcess:
-    """Evidence that holds whatever the missing labels are: for the challenger at ``worst``, against it at ``best``."""
+    """Evidence that holds whatever the missing labels are.
+
+    Evidence for the challenger takes the labels that are worst for it, evidence against it those that are best for it.
+    """
 
     worst: Process
     best: Process
@@ -277,7 +286,7 @@ class WorstCaseProcess:
 
 
 def _last_rejected(log_e_at: Callable[[float], float], alpha: float) -> float:
-    """The largest gain in (-1, 1) whose e-value has reached 1/alpha, -1 if none has; E falls in the gain."""
+    """The largest gain in (-1, 1) whose e-value has reached 1/alpha, -1 if none has; E decreases in the gain."""
     target, edge = -math.log(alpha), 1 - 1e-6
     if log_e_at(-edge) < target:
         return -1.0

@@ -24,10 +24,10 @@ def sampled_bootstrap(
     confidence_level: float,
     n_resamples: int = 10_000,
 ) -> dict[str, Bootstrap | Undefined]:
-    """Bootstrap the differences of the weighted rows: labelled rows are drawn with replacement, each with its weight.
+    """Bootstrap the differences of metrics of the weighted rows: labelled rows are drawn with replacement, each with its weight.
 
-    Rows of one probability and cell are one cell of a multinomial, so it costs no more than there are such pairs. Undefined
-    without a labelled row, or where a metric does not exist in more than 1 % of the resamples.
+    Rows with the same probability and cell are one category of a multinomial, so the cost does not grow with the rows. Undefined
+    without a labelled row, and for a metric that does not exist in more than 1 % of the resamples.
     """
     cells = counts.cells
     total = int(cells.sum())
@@ -35,18 +35,18 @@ def sampled_bootstrap(
         return {name: Undefined("no labelled row") for name in metrics}
     weight, cell = np.nonzero(cells)
     rows = cells[weight, cell]
-    each = np.zeros((len(rows), 8))
-    each[np.arange(len(rows)), cell] = counts.weights[weight]
+    weighted = np.zeros((len(rows), 8))
+    weighted[np.arange(len(rows)), cell] = counts.weights[weight]
     at_once = max(1, _AT_ONCE // len(rows))
     draws = np.concatenate(
         [
-            rng.multinomial(total, rows / total, size=min(at_once, n_resamples - begin)) @ each
+            rng.multinomial(total, rows / total, size=min(at_once, n_resamples - begin)) @ weighted
             for begin in range(0, n_resamples, at_once)
         ]
     )
-    found: dict[str, Bootstrap | Undefined] = {}
+    differences: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         champion, challenger = paired_metric(name, draws)
         values = challenger - champion
-        found[name] = summary(values, percentile_interval(values, confidence_level), "multinomial")
-    return found
+        differences[name] = summary(values, percentile_interval(values, confidence_level), "multinomial")
+    return differences

@@ -6,7 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.any_look.batch_unit import Overdispersion, effective_batches, heterogeneity, overdispersion
+from analysis.any_look.batch_unit import (
+    Overdispersion,
+    effective_batches,
+    overdispersion,
+    overdispersion_of_differences,
+)
 from analysis.any_look.process import BatchProcess, Process, WorstCaseProcess
 from analysis.any_look.sampled import outcome_payoffs
 from analysis.evidence import Evidence, scores_of
@@ -87,4 +92,4 @@ def _effective(evidence: Evidence, measure: Measure) -> float:
 def _overdispersion(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
     if policy.measure(name).counts_outcomes and rows_count_alike(evidence.batches, policy):
         return overdispersion(evidence.outcomes(name))
-    return heterogeneity(batch_differences(evidence, name, policy))
+    return overdispersion_of_differences(batch_differences(evidence, name, policy))

@@ -17,13 +17,13 @@ from analysis.any_look.batch_unit import (
     BatchGains,
     Overdispersion,
     effective_batches,
-    heterogeneity,
     log_e_batch_unit,
     log_e_cosh,
     log_e_of_batches,
     log_e_symmetric,
     outcome_gains,
     overdispersion,
+    overdispersion_of_differences,
     scale_free,
 )
 from analysis.tables.counts import PairedOutcomes, Undefined
@@ -242,9 +242,11 @@ def test_results_are_numbers_and_swapping_the_models_reverses_them(batches: list
         assert 0 <= there.p_value <= 1
 
 
-def test_heterogeneity_is_cochrans_q_of_statsmodels() -> None:
+def test_overdispersion_of_differences_is_cochrans_q_of_statsmodels() -> None:
     effects, errors = [0.02, -0.01, 0.05, 0.011], [0.01, 0.02, 0.015, 0.008]
-    found = heterogeneity([Difference(0.5, 0.5 + e, e, s) for e, s in zip(effects, errors, strict=True)])
+    found = overdispersion_of_differences(
+        [Difference(0.5, 0.5 + e, e, s) for e, s in zip(effects, errors, strict=True)]
+    )
     expected = combine_effects(np.array(effects), np.array(errors) ** 2)
     assert isinstance(found, Overdispersion)
     assert found.statistic == pytest.approx(expected.q)
@@ -252,11 +254,11 @@ def test_heterogeneity_is_cochrans_q_of_statsmodels() -> None:
     assert found.p_value == pytest.approx(stats.chi2.sf(expected.q, 3))
 
 
-def test_heterogeneity_needs_two_batches_with_a_standard_error() -> None:
+def test_overdispersion_of_differences_needs_two_batches_with_a_standard_error() -> None:
     known, unknown = Difference(0.5, 0.6, 0.1, 0.02), Difference(0.5, 0.5, 0.0, 0.0)
     for batches in ([], [known], [known, unknown]):
-        assert isinstance(heterogeneity(batches), Undefined)
-    two = heterogeneity([known, unknown, known])
+        assert isinstance(overdispersion_of_differences(batches), Undefined)
+    two = overdispersion_of_differences([known, unknown, known])
     assert isinstance(two, Overdispersion)
     assert (two.statistic, two.degrees_of_freedom, two.p_value) == (0.0, 1, 1.0)
 

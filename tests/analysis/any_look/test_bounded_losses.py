@@ -155,7 +155,7 @@ def test_losses_beyond_the_bound_and_gains_out_of_reach_are_refused() -> None:
     with pytest.raises(ValueError, match="bound inf"):
         log_e_loss(of([0.7]), bound=math.inf)
     for gain in (1.0, -1.0, math.nan):
-        with pytest.raises(ValueError, match="a gain lies between"):
+        with pytest.raises(ValueError, match="the gain must lie between"):
             log_e_loss(of([0.7]), bound=1, null_gain=gain)
 
 

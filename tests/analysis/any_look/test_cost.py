@@ -108,13 +108,13 @@ def test_equal_costs_are_promoted_in_at_most_alpha_of_the_years() -> None:
     "costs", [{"fp": 0.0, "fn": 0.0}, {"fn": math.inf}, {"fp": math.nan}, {"tp": -1e308, "fn": 1e308}]
 )
 def test_costs_that_do_not_tell_decisions_apart_are_refused(costs: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="costs must be finite numbers that tell decisions apart"):
+    with pytest.raises(ValueError, match="costs must be finite numbers that depend on the decision"):
         CostMatrix(**costs)
 
 
 @pytest.mark.parametrize("saving", [95.0, -95.0, -120.0, math.nan])
 def test_a_saving_that_no_row_can_reach_is_refused(saving: float) -> None:
-    with pytest.raises(ValueError, match=f"a saving lies between -95 and 95 a row, not {saving:g}"):
+    with pytest.raises(ValueError, match=f"the saving must lie between -95 and 95 per row, not {saving:g}"):
         log_e_cost(COUNTS, FRAUD, null_saving=saving)
 
 

@@ -63,12 +63,12 @@ def test_more_is_sooner_and_a_stricter_test_later() -> None:
     assert run(PairedOutcomes(18, 10, 372), rows_per_batch=1000).probability > base
     assert run(PairedOutcomes(18, 10, 372), threshold=math.log(1000)).probability < base
     assert run(PairedOutcomes(18, 10, 372), null_gain=0.02).probability < base
-    assert run(PairedOutcomes(18, 10, 372), horizon=4).probability < base
+    assert run(PairedOutcomes(18, 10, 372), batches=4).probability < base
 
 
-def test_a_longer_horizon_only_adds_batches() -> None:
-    """Even odds within 10 batches are the same odds in any horizon that reaches that far, within Monte-Carlo error."""
-    short, long = run(PairedOutcomes(24, 10, 366), horizon=20), run(PairedOutcomes(24, 10, 366), horizon=40)
+def test_a_longer_forecast_only_adds_batches() -> None:
+    """Even odds within 10 batches are the same odds in any forecast that reaches that far, within Monte-Carlo error."""
+    short, long = run(PairedOutcomes(24, 10, 366), batches=20), run(PairedOutcomes(24, 10, 366), batches=40)
     assert short.batches_50 is not None
     assert long.batches_50 is not None
     assert abs(short.batches_50 - long.batches_50) <= 1
@@ -94,7 +94,7 @@ def test_the_probability_against_a_loop_batch_by_batch(
         above = log_e_array(w, l, n0 + rows * batch - w - l, null_gain=gain) >= math.log(20)
         decided |= above
     found = run(
-        PairedOutcomes(w0, l0, n0 - w0 - l0), rows_per_batch=rows, null_gain=gain, horizon=batches, n_paths=paths
+        PairedOutcomes(w0, l0, n0 - w0 - l0), rows_per_batch=rows, null_gain=gain, batches=batches, n_paths=paths
     )
     p = decided.mean()
     error = 4 * math.sqrt(2 * p * (1 - p) / paths)
@@ -131,7 +131,7 @@ def test_any_counts_give_ordered_batches_and_a_share(pairs: PairedOutcomes, rows
         prior=3.0,
         rng=np.random.default_rng(1),
         n_paths=100,
-        horizon=6,
+        batches=6,
     )
     if pairs.n == 0:
         assert isinstance(found, Undefined)
@@ -158,7 +158,7 @@ def test_the_probability_of_an_estimate_against_a_loop_batch_by_batch() -> None:
         by_batch.append(float(decided.mean()))
     found = forecast_estimate(
         excess, error, rows=rows, rows_per_batch=size, rho2=rho2, threshold=math.log(20),
-        rng=np.random.default_rng(6), horizon=batches, n_paths=paths,
+        rng=np.random.default_rng(6), batches=batches, n_paths=paths,
     )  # fmt: skip
     p = by_batch[-1]
     assert 0.2 < p < 0.8
@@ -188,7 +188,7 @@ def test_the_probability_of_batches_as_units_against_a_loop_path_by_path(null_ga
                 reached |= float(e) >= math.log(needed)
         decided += reached
     found = forecast_batches(
-        np.array(seen), null_gain=null_gain, threshold=math.log(needed), rng=np.random.default_rng(6), horizon=batches, n_paths=paths,
+        np.array(seen), null_gain=null_gain, threshold=math.log(needed), rng=np.random.default_rng(6), batches=batches, n_paths=paths,
     )  # fmt: skip
     p = decided / paths
     assert 0.2 < p < 0.8
@@ -211,7 +211,7 @@ def test_clipped_losses_reach_the_threshold_as_often_as_batches_drawn_row_by_row
     rng, bound, size = np.random.default_rng(5), 9.0, 200
     seen = paired_losses(*_clipped(rng, 4000, bound))
     found = forecast_losses(
-        seen, bound=bound, rows_per_batch=size, null_gain=0.0, threshold=18.0, rng=np.random.default_rng(1), horizon=8
+        seen, bound=bound, rows_per_batch=size, null_gain=0.0, threshold=18.0, rng=np.random.default_rng(1), batches=8
     )
     assert isinstance(found, Forecast)
     runs, hits = 200, 0
@@ -239,7 +239,7 @@ def log_e_of(s: float, v: float) -> float:
 @pytest.mark.parametrize("gain", [0.0, 0.8])
 def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: float) -> None:
     """Within 4 standard errors, by the exact integral over bets."""
-    rng, bound, size, horizon, paths = np.random.default_rng(8), 9.0, 60, 12, 800
+    rng, bound, size, batches, paths = np.random.default_rng(8), 9.0, 60, 12, 800
     seen = paired_losses(*_clipped(rng, 300, bound))
     losses = dataclasses.replace(seen, gain=seen.gain + gain)
     scale, hits = bound + gain, 0
@@ -247,14 +247,14 @@ def test_the_probability_of_clipped_losses_against_a_loop_path_by_path(gain: flo
     for _ in range(paths):
         true = rng.normal(mean, math.sqrt(variance / losses.n))
         s, v = losses.n * mean, losses.n * (variance + mean**2)
-        for _ in range(horizon):
+        for _ in range(batches):
             s += rng.normal(true * size, math.sqrt(variance * size))
             v += size * (variance + true**2)
             if log_e_of(s, v) >= 0.7:
                 hits += 1
                 break
     found = forecast_losses(
-        losses, bound=bound, rows_per_batch=size, null_gain=gain, threshold=0.7, rng=rng, horizon=horizon, n_paths=6000
+        losses, bound=bound, rows_per_batch=size, null_gain=gain, threshold=0.7, rng=rng, batches=batches, n_paths=6000
     )
     assert isinstance(found, Forecast)
     p = hits / paths
@@ -275,7 +275,7 @@ def test_the_chance_that_one_batch_of_clipped_losses_decides_against_the_normal_
         decided.append(stats.norm.sf(least - n * mean, true * size, math.sqrt(variance * size)))
     found = forecast_losses(
         losses, bound=bound, rows_per_batch=size, null_gain=null, threshold=threshold, rng=np.random.default_rng(3),
-        horizon=1, n_paths=10_000,
+        batches=1, n_paths=10_000,
     )  # fmt: skip
     p = float(np.mean(decided))
     assert isinstance(found, Forecast)
@@ -298,7 +298,7 @@ def test_a_share_that_is_just_reached_is_reached() -> None:
     pairs = PairedOutcomes(20, 10, 370)
     seen = set()
     for seed in range(40):
-        two, five = (run(pairs, seed=seed, horizon=8, n_paths=n) for n in (2, 5))
+        two, five = (run(pairs, seed=seed, batches=8, n_paths=n) for n in (2, 5))
         assert (two.batches_50 is not None) == (two.probability >= 0.5)
         assert (five.batches_50 is not None) == (five.probability >= 0.6)
         assert (five.batches_80 is not None) == (five.probability >= 0.8)
@@ -306,18 +306,18 @@ def test_a_share_that_is_just_reached_is_reached() -> None:
     assert {0.5, 0.4, 0.6, 0.8} <= seen
 
 
-def test_the_batch_by_which_a_share_has_decided_is_the_shortest_horizon_that_has_it() -> None:
+def test_the_batch_by_which_a_share_has_decided_is_the_shortest_forecast_that_has_it() -> None:
     for pairs, level in ((PairedOutcomes(20, 8, 372), 0.5), (PairedOutcomes(18, 5, 377), 0.8)):
         found = run(pairs, n_paths=4000)
         batches = found.batches_50 if level == 0.5 else found.batches_80
         assert batches == 3
-        assert run(pairs, n_paths=4000, horizon=3).probability > level > run(pairs, n_paths=4000, horizon=2).probability
+        assert run(pairs, n_paths=4000, batches=3).probability > level > run(pairs, n_paths=4000, batches=2).probability
 
 
 def test_a_gain_that_matters_is_forecast_with_the_ties_of_every_batch() -> None:
     """All but sure of its shares, the forecast is what the expected counts say: a batch of ties pulls E down."""
     pairs = PairedOutcomes(600_000, 480_000, 5_000_000)
     for gain in (0.018, 0.0198, 0.021):
-        found = run(pairs, rows_per_batch=608_000, null_gain=gain, horizon=1)
+        found = run(pairs, rows_per_batch=608_000, null_gain=gain, batches=1)
         after = PairedOutcomes(660_000, 528_000, 5_500_000)
         assert (found.probability > 0.5) == (log_e(after, null_gain=gain) >= math.log(20))

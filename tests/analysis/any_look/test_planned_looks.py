@@ -63,7 +63,7 @@ def test_weekly_looks_against_the_oracle(key: str) -> None:
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.001])
 def test_what_is_spent_before_the_first_row_or_after_the_last_is_refused(fraction: float) -> None:
-    with pytest.raises(ValueError, match=r"lies in \(0, 1\], not .*; the horizon cannot be extended"):
+    with pytest.raises(ValueError, match=r"must lie in \(0, 1\], not .*; the horizon cannot be extended"):
         spent(fraction, alpha=0.05, spending="pocock")
 
 
@@ -81,13 +81,13 @@ def test_boundaries_spend_alpha_by_simulation(spending: Spending) -> None:
 
 @pytest.mark.parametrize("fractions", [[0.5, 0.4], [0.0, 0.5], [0.5, 0.5]])
 def test_information_rises(fractions: list[float]) -> None:
-    with pytest.raises(ValueError, match="information have to rise"):
+    with pytest.raises(ValueError, match="information must increase"):
         boundaries(fractions, alpha=0.05, spending="pocock")
 
 
 @pytest.mark.parametrize("fractions", [[0.5, 1.0, 1.2], [1.0, 1.5], [1.1, 1.5]])
 def test_a_horizon_is_not_extended(fractions: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"a look follows the end of the plan: .*; the horizon cannot be extended"):
+    with pytest.raises(ValueError, match=r"no look may follow .*; the horizon cannot be extended"):
         boundaries(fractions, alpha=0.05, spending="pocock")
 
 

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.any_look.batch_unit import heterogeneity, log_e_batch_unit, log_e_symmetric, overdispersion, scale_free
+from analysis.any_look.batch_unit import (
+    log_e_batch_unit,
+    log_e_symmetric,
+    overdispersion,
+    overdispersion_of_differences,
+    scale_free,
+)
 from analysis.any_look.process import (
     AsymptoticProcess,
     BatchProcess,
@@ -224,7 +230,7 @@ def test_unevenness_is_tested_in_every_kind_of_measure() -> None:
         assert found.p_value < 1e-6
         by_outcomes, by_differences = (
             overdispersion([b.outcomes("recall") for b in wild]),
-            heterogeneity(batch_differences(evidence(*wild), name, policy_for(name))),
+            overdispersion_of_differences(batch_differences(evidence(*wild), name, policy_for(name))),
         )
         assert found == (by_outcomes if name == "recall" else by_differences)
 
