@@ -1,6 +1,6 @@
 """The kinds of task, one module each: models that decide between 0 and 1, that name classes, that predict numbers.
 
-Each says which measures there are, how rows are counted, and what a judgement shows; ``KINDS`` is the one registry of both.
+Each says which measures there are, how rows are counted, and what a judgement shows. ``KINDS`` has them all, by task.
 """
 
 from __future__ import annotations
@@ -28,4 +28,4 @@ __all__ = [
 KINDS: dict[str, Kind] = {kind.task: kind for kind in (BINARY, MULTICLASS, REGRESSION)}
 
 MEASURE_NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS.values() for name in kind.deciding()))
-"""All that a policy may name, of whatever task."""
+"""All measures that a policy may name, of every task."""

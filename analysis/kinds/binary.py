@@ -92,7 +92,7 @@ class _Binary(Kind):
         named: Collection[str],
         largest_error: float | None,
     ) -> list[Sums]:
-        """Losses and AUC. Average precision needs a bootstrap, so it is there only if it is named."""
+        """The losses and AUC. Average precision, which needs a bootstrap, is computed only if the policy names it."""
         scores = {version: one_score_a_row(y, s) for version, s in scores.items()}
         rows = [row for m in SCORE_LOSSES.values() for row in loss_sums(m.name, m.loss, y, scores)]
         rows += _auc(y, scores)

@@ -1,4 +1,4 @@
-"""The face of a kind of task: what depends on whether models decide between 0 and 1, name classes, or predict numbers."""
+"""The interface of a kind of task: all that depends on whether models decide between 0 and 1, name classes, or predict numbers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["LARGEST_NUMBER", "Cell", "Details", "Kind", "Task"]
 
 Task = Literal["binary", "multiclass", "regression"]
 Cell = tuple[Any, Any, Any, int]
-"""Label (None without one), what the champion said, what the challenger said, and how many rows."""
+"""Label (None for rows without one), prediction of the champion, prediction of the challenger, number of rows."""
 
 LARGEST_NUMBER = 1e60
-"""Beyond it a number is none: the squares of squared errors would no longer be finite."""
+"""The largest label or prediction that counts as a number, either way: the squares of squared errors have to be finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a judgement shows of one kind of task alone: of classes all but ``losses``, which are of numbers."""
+    """What a judgement shows for one kind of task only: ``losses`` for numbers, all others for classes."""
 
     class_counts: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     classes: Mapping[str, ByClass | Undefined] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Details:
 
 
 class Kind(ABC):
-    """One kind of task; ``analysis.kinds`` has one of each. To add one is to write such a class, and the table of its counts."""
+    """One kind of task; ``analysis.kinds`` has one object per kind. To add a kind, write such a class and its ``PairTable``."""
 
     task: ClassVar[Task]
     measures: ClassVar[Mapping[str, Measure]]  # all that are shown
@@ -68,22 +68,22 @@ class Kind(ABC):
         return tuple(name for name, m in self.measures.items() if m.can_decide)
 
     def outcome_metrics(self) -> tuple[str, ...]:
-        """The measures of which wins and losses are all that a test needs."""
+        """The measures whose tests need only wins and losses."""
         return tuple(name for name, m in self.measures.items() if m.counts_outcomes)
 
     def joined_label(self, label: pl.Expr) -> pl.Expr:
-        """A usable label in the type that rows of this kind have."""
+        """A usable label, converted to the type of labels of this kind."""
         return label
 
     def tally_label(self, label: pl.Expr) -> pl.Expr:
-        """What a tally keeps of a label."""
+        """The label as a tally counts it."""
         return label
 
     @abstractmethod
     def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
-        """What a model gave for rows, shape (n,) or (n, k), as one prediction each, shape (n,); of any other shape it is returned as it is.
+        """One prediction per row, shape (n,), from a model's output, shape (n,) or (n, k); output of another shape is returned unchanged.
 
-        Raises ValueError for a value that is no prediction, in words that follow the name of the version.
+        Raises ValueError for a value that is no prediction; the message continues a sentence that begins with the version.
         """
 
     @abstractmethod
@@ -92,15 +92,15 @@ class Kind(ABC):
 
     @abstractmethod
     def total(self, tables: Iterable[Any]) -> Any:
-        """The counts of all these disjoint sets of rows, in tables of this kind."""
+        """The sum of the tables of disjoint sets of rows; an empty table for none."""
 
     @abstractmethod
     def value(self, name: str, table: Any) -> float | Undefined:
-        """``name`` of the champion, of measures that are functions of a table."""
+        """The champion's value of ``name``, a measure that is a function of a table; Undefined for other measures."""
 
     @abstractmethod
     def difference(self, name: str, table: Any) -> Difference | Undefined:
-        """Challenger minus champion, of the same."""
+        """Challenger minus champion in such a measure."""
 
     def score_sums(
         self,
@@ -111,30 +111,31 @@ class Kind(ABC):
         named: Collection[str],
         largest_error: float | None,
     ) -> list[Sums]:
-        """What lies beside the tally of a batch: labels and scores by version of labelled rows, then scores of those without a label.
+        """The score sums of a batch, which are stored beside its tally.
 
-        ``named`` are the measures that the policy names.
+        ``y`` and ``scores``, by version, are of the labelled rows, ``unlabelled``, by version, are the scores of the rows without a label.
+        ``named`` are the measures that the policy names; errors of numbers are clipped at ``largest_error``.
         """
         return []
 
     def details(self, table: Any, losses: Callable[[str], PairedLosses], confidence_level: float) -> Details:
-        """What is shown of this kind alone; ``losses`` gives the sums of a loss over all batches."""
+        """What is shown for this kind only; ``losses`` maps the name of a loss to its sums over all batches."""
         return Details()
 
     def bootstrap(
         self, table: Any, *, rng: np.random.Generator, confidence_level: float, n_resamples: int
     ) -> Mapping[str, Bootstrap | Undefined]:
-        """Bootstrap intervals of all measures that are functions of a table, from the same draws."""
+        """Bootstrap intervals of the differences in all measures that are functions of a table, from the same draws."""
         return {}
 
     @abstractmethod
     def log_e_selection(self, tables: Sequence[Any], sums: Sequence[Mapping[str, ScoreSums]]) -> float | Undefined:
-        """Log e-value against labels that do not depend on what the models said; tables and score sums of each batch."""
+        """Log of the e-value against H0: labels do not depend on the predictions; ``tables`` and ``sums`` have one entry per batch."""
 
     def log_e_audit(self, pairs: Sequence[tuple[Any, Any]]) -> float | Undefined:
-        """The same of labels that came late: pairs of the table at closing and the settled one."""
+        """The same for late labels; ``pairs`` has the table at closing and the settled table of each batch."""
         return Undefined("no batch is old enough for its late labels to be looked at")
 
     def disagreement(self, outcomes: PairedOutcomes, unit: str, metric: str) -> str | None:
-        """On how many rows the two differ, as a sentence; None where rows are neither right nor wrong."""
+        """A sentence that says on how many rows the two models differ; None for numbers."""
         return None

@@ -43,7 +43,7 @@ class _Multiclass(Kind):
     prediction: ClassVar[str] = "one class"
 
     def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
-        """The names of classes, as text."""
+        """The names of the predicted classes, as text."""
         if output.ndim == 2 and output.shape[1] == 1:
             output = output[:, 0]
         if output.ndim != 1:
@@ -54,13 +54,13 @@ class _Multiclass(Kind):
                 f"gave {output.dtype} values such as {output[0]!r}; classes are text or whole numbers, all of one kind"
             )
             raise ValueError(msg)
-        named = values.to_frame("class").select(class_names(pl.col("class"), values.dtype)).to_series()
-        missing = named.is_null().arg_true()
+        names = values.to_frame("class").select(class_names(pl.col("class"), values.dtype)).to_series()
+        missing = names.is_null().arg_true()
         if len(missing):
             first = missing[0]
             msg = f"gave {output[first]!r} (row {first} of a chunk), which is no class; every row needs one"
             raise ValueError(msg)
-        return np.array(named.to_list(), dtype=object)
+        return np.array(names.to_list(), dtype=object)
 
     def table(self, cells: Iterable[Cell]) -> ClassCounts:
         rows = list(cells)
@@ -68,7 +68,7 @@ class _Multiclass(Kind):
         return ClassCounts.of(labelled, (((old, new), n) for y, old, new, n in rows if y is None))
 
     def total(self, tables: Iterable[Any]) -> ClassCounts:
-        """Added up at once: adding two by two would sort them over and over."""
+        """All tables are added at once, because each addition sorts the cells."""
         counted: list[ClassCounts] = list(tables)
         return ClassCounts.of((e for c in counted for e in c.labelled), (e for c in counted for e in c.unlabelled))
 
@@ -90,11 +90,11 @@ class _Multiclass(Kind):
     def log_e_selection(
         self, tables: Sequence[ClassCounts], sums: Sequence[Mapping[str, ScoreSums]]
     ) -> float | Undefined:
-        """The mean over the pairs of classes that the two name the other way round."""
+        """The mean of the e-values for each pair of classes (``class_splits``)."""
         if not any(t.unlabelled_disagreements for t in tables):
             return Undefined("every row on which the two disagree is labelled")
-        each = [log_e_selection(splits) for splits in class_splits(tables).values()]
-        return float(special.logsumexp(each) - math.log(len(each)))
+        log_es = [log_e_selection(splits) for splits in class_splits(tables).values()]
+        return float(special.logsumexp(log_es) - math.log(len(log_es)))
 
     def log_e_audit(self, pairs: Sequence[tuple[ClassCounts, ClassCounts]]) -> float | Undefined:
         return log_e_audit(class_audit(pairs))
@@ -104,13 +104,13 @@ class _Multiclass(Kind):
 
 
 def _as_series(output: NDArray[Any]) -> pl.Series | None:
-    """None for values of several kinds."""
+    """The output as a series; None if its values are of several types."""
     import pandas as pd  # only models whose classes are Python objects need it
 
     if output.dtype.kind != "O":
         return pl.Series(output)
     try:
-        return pl.Series([None if none else v for v, none in zip(output, pd.isna(output), strict=True)])
+        return pl.Series([None if missing else v for v, missing in zip(output, pd.isna(output), strict=True)])
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -39,11 +39,11 @@ class _Regression(Kind):
     prediction: ClassVar[str] = "one number"
 
     def tally_label(self, label: pl.Expr) -> pl.Expr:
-        """1 where there is one."""
+        """1 where there is a label, else null: a tally only counts the rows."""
         return pl.when(label.is_not_null()).then(pl.lit(1, dtype=pl.Int8)).alias("label")
 
     def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
-        """Finite numbers of at most ``LARGEST_NUMBER`` either way."""
+        """Numbers within [-``LARGEST_NUMBER``, ``LARGEST_NUMBER``]."""
         if output.ndim == 2 and output.shape[1] == 1:
             output = output[:, 0]
         if output.ndim != 1:
@@ -85,7 +85,7 @@ class _Regression(Kind):
         named: Collection[str],
         largest_error: float | None,
     ) -> list[Sums]:
-        """The losses, clipped at ``largest_error``; with rows without a label, the predictions of both kinds of rows too."""
+        """The losses, clipped at ``largest_error``; if rows lack a label, also the mean predictions with and without a label."""
         rows: list[Sums] = []
         for name, measure in REGRESSION_LOSSES.items():
             bound = measure.bound(largest_error)
@@ -96,15 +96,16 @@ class _Regression(Kind):
         return rows
 
     def details(self, table: NumberCounts, losses: Callable[[str], PairedLosses], confidence_level: float) -> Details:
-        each = {name: paired_t(losses(name), confidence_level=confidence_level) for name in REGRESSION_LOSSES}
-        return Details(losses=each)
+        tests = {name: paired_t(losses(name), confidence_level=confidence_level) for name in REGRESSION_LOSSES}
+        return Details(losses=tests)
 
     def log_e_selection(
         self, tables: Sequence[NumberCounts], sums: Sequence[Mapping[str, ScoreSums]]
     ) -> float | Undefined:
-        """Whether the two models differ otherwise on rows without a label than on labelled ones: one number per batch, symmetric under H0.
+        """Log of the e-value against H0: the two models' predictions differ as much on rows without a label as on labelled rows.
 
-        The mean difference of the predictions without a label less that with one, over its standard error; both directions.
+        One number per batch, symmetric around 0 under H0: the mean difference of the predictions without a label minus the mean
+        difference with one, over its standard error. The e-value is the mean of both directions.
         """
         x = []
         for batch in sums:
@@ -120,12 +121,12 @@ class _Regression(Kind):
 
 
 def _prediction(_: Floats, predicted: Floats) -> Floats:
-    """Whether labels follow the predictions shows in how the models differ with and without one."""
+    """The prediction in place of a loss, for ``log_e_selection``."""
     return predicted
 
 
 def _as_floats(output: NDArray[Any]) -> NDArray[np.float64] | None:
-    """None for text, dates and whatever else would only look like numbers."""
+    """The output as floats; None for text, dates and other values that are not numbers."""
     kind = output.dtype.kind
     if kind not in "biufO" or (kind == "O" and any(isinstance(v, str) for v in output)):
         return None

@@ -1,8 +1,8 @@
-"""Metrics of scores as sums over one batch that add over batches: what stands beside a tally.
+"""Score sums: measures of scores or of numbers, per batch and in a form that adds over batches. They are stored beside a tally.
 
-A frame of sums has one row for each metric and pair of versions: ``metric``, ``first``, ``second``, ``n`` (rows, or
-positive-negative pairs for a rank metric), ``value_first``, ``value_second``, ``variance`` (of the difference) and
-``bound`` (of the loss of a row, where it was clipped).
+A frame of score sums has one row for each measure and pair of versions: ``metric`` (its name), ``first``, ``second``,
+``n`` (rows, or positive-negative pairs for AUC, or positives for average precision), ``value_first``, ``value_second``,
+``variance`` (of their difference) and ``bound`` (the largest loss per row, if losses were clipped).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 PREDICTED: str = "prediction"
 PREDICTED_UNLABELLED: str = "prediction_unlabelled"
-"""Not measures: the mean predicted numbers of both models over the rows with a label, and over those without one."""
+"""Names in the column ``metric`` that are no measures: the mean predicted number over rows with a label, and over rows without."""
 
 SCHEMA = {
     "metric": pl.String,
@@ -52,16 +52,16 @@ SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class ScoreSums:
-    """One score metric of a pair in one batch: mean values over ``n`` units and the variance of their difference.
+    """One measure of a pair in one batch: mean values over ``n`` units and the variance of the difference of these means.
 
-    ``bound`` is the most that a row may cost where losses were clipped.
+    ``bound`` is the largest loss per row if losses were clipped.
     """
 
     n: int
     champion: float
     challenger: float
     variance: float
-    bound: float | None = field(default=None, metadata={"record": False})  # it follows from the policy on record
+    bound: float | None = field(default=None, metadata={"record": False})  # follows from the recorded policy
 
     @property
     def difference(self) -> Difference:
@@ -73,7 +73,7 @@ class ScoreSums:
 
 
 Sums = tuple[str, str, str, ScoreSums]
-"""A metric, two versions, and the sums of the pair."""
+"""The name of a measure, two versions, and the sums of the pair."""
 
 
 def pairs_of(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
@@ -88,7 +88,7 @@ def loss_sums(
     scores: Mapping[str, Floats],
     bound: float | None = None,
 ) -> list[Sums]:
-    """The sums of a loss, a function of labels and scores, for every pair of versions; ``bound`` is what it was clipped at."""
+    """The sums of a loss for every pair of versions; ``loss`` maps labels and scores to losses per row, clipped at ``bound``."""
     losses = {version: loss(y, values) for version, values in scores.items()}
     rows: list[Sums] = []
     for a, b in pairs_of(scores):
@@ -99,11 +99,11 @@ def loss_sums(
 
 
 def merge(name: str, batches: Sequence[ScoreSums]) -> Difference | Undefined:
-    """The metric over several batches.
+    """The difference in a measure over several batches; Undefined if they have no units.
 
-    A loss is a mean over rows, so sums of d and d^2 give back exactly the variance over all rows. A rank metric
-    compares rows within a batch only, weighted by positives x negatives: a drift of the scores' level between batches
-    does no harm.
+    A loss is a mean over rows; with d the difference of a row, the sums of d and d^2 give exactly the variance over all
+    rows. A rank metric compares rows within a batch only and weights batches by ``n``, so a drift of the scores between
+    batches does no harm.
     """
     n = sum(b.n for b in batches)
     if n == 0:
@@ -122,7 +122,7 @@ def merge(name: str, batches: Sequence[ScoreSums]) -> Difference | Undefined:
 def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
     """The losses of several batches as the sums that a paired test needs.
 
-    ``largest`` and ``differing`` are not kept beside a tally; here they are what they can be at most.
+    ``largest`` and ``differing`` are not stored; here they are upper bounds.
     """
     total = PairedLosses()
     for b in batches:
@@ -133,13 +133,13 @@ def merge_losses(batches: Sequence[ScoreSums]) -> PairedLosses:
 
 
 def sums_frame(rows: Sequence[Sums]) -> pl.DataFrame:
-    """The frame of (metric, first version, second version, sums)."""
+    """The frame of these sums, with the columns of ``SCHEMA``."""
     cells = [(m, a, b, s.n, s.champion, s.challenger, s.variance, s.bound) for m, a, b, s in rows]
     return pl.DataFrame(cells, schema=SCHEMA, orient="row")
 
 
 def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, ScoreSums]:
-    """The sums of one pair, whichever way round it was stored."""
+    """The sums of one pair by the name of the measure, whichever of the two versions was stored first."""
     by_name: dict[str, ScoreSums] = {}
     for name, first, second, *sums in frame.iter_rows():
         if (first, second) == (champion, challenger):
@@ -152,12 +152,12 @@ def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, 
 def version_value(
     frame: pl.DataFrame, name: str, version: str, *, bound: float | None = None
 ) -> tuple[int, float] | None:
-    """The units and the value of one version in ``name``, whoever it was compared with.
+    """The number of units and the value of ``name`` for one version, from any pair that it is in.
 
-    None where it has none, or one that was clipped elsewhere than at ``bound``.
+    None if there is no value that was clipped at ``bound``.
     """
-    for metric, first, second, *kept in frame.iter_rows():
-        sums = ScoreSums(*kept)
+    for metric, first, second, *stored in frame.iter_rows():
+        sums = ScoreSums(*stored)
         if metric == name and version in (first, second) and sums.bound == bound:
             return sums.n, sums.champion if version == first else sums.challenger
     return None
