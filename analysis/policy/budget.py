@@ -1,4 +1,4 @@
-"""Error budgets: how much of alpha a challenger may spend, and how much has been given out."""
+"""Error budgets: how much of alpha each challenger may spend."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from analysis.policy.policy import ErrorBudget
 
 __all__ = ["Allowance", "allowance"]
 
-_DECAY = 1.6
+_DECAY = 1.6  # exponent of gamma_j in e-LOND
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The alpha of one challenger. ``order``: as how many-eth it was registered, counted from 1, in what its budget covers.
+    """The alpha of one challenger.
 
-    Those that were registered at once are one ``wave``, and share its alpha.
+    ``order`` is its position, counted from 1, in what the budget covers: among the waves of a reign, or among all challengers ever.
+    Challengers that were registered at the same time are one ``wave`` and share its alpha.
     """
 
     alpha: float
@@ -27,17 +28,17 @@ class Allowance:
 
 
 def allowance(budget: ErrorBudget, alpha: float, *, wave: int, order: int, promotions: int) -> Allowance:
-    """What a challenger may spend, by its place among all that have been registered; fixed when it is.
+    """What a challenger may spend, which is fixed when it is registered: as the ``wave``-th of this reign and the ``order``-th ever.
 
-    ``family``: alpha, shared with those judged beside it by e-closure. ``reign``: 6 alpha / (pi^2 j^2) for the j-th wave of
-    challengers that came at once under this champion, shared within the wave by e-closure, also with those of it that have left; these
-    add up to alpha, so it bounds the probability of any false promotion in a reign, however the later ones were made.
-    ``programme``: e-LOND, alpha gamma_j (R + 1) for the j-th ever, gamma_j = j^-1.6 / zeta(1.6), after R promotions;
+    ``family``: alpha, shared by e-closure among the challengers that are judged together. ``reign``: 6 alpha / (pi^2 j^2) for
+    the j-th wave under this champion, shared by e-closure among the challengers of the wave, including those that have left. The
+    waves add up to alpha, so it bounds the probability of any false promotion in a reign, however later challengers were made.
+    ``programme``: e-LOND, alpha gamma_j (R + 1) for the j-th challenger ever, gamma_j = j^-1.6 / zeta(1.6), after R promotions;
     it bounds the false discovery rate of all promotions ever, under any dependence (Xu and Ramdas 2024, "Online
-    multiple testing with e-values"). Raises ValueError for an order below 1.
+    multiple testing with e-values"). Raises ValueError for a wave below 1, an order below the wave, or negative promotions.
     """
     if wave < 1 or order < wave or promotions < 0:
-        msg = f"orders count from 1 and promotions from 0: wave {wave} of the reign, {order} in all, {promotions} promotions"
+        msg = f"need 1 <= wave <= order and promotions >= 0, not wave {wave}, order {order}, promotions {promotions}"
         raise ValueError(msg)
     if budget == "reign":
         return Allowance(_as_recorded(6 * alpha / (math.pi * wave) ** 2), wave, wave)
@@ -48,5 +49,5 @@ def allowance(budget: ErrorBudget, alpha: float, *, wave: int, order: int, promo
 
 
 def _as_recorded(alpha: float) -> float:
-    """A record keeps 12 digits, and a replay from it has to give the same bits."""
+    """Rounded to the 12 digits of a record, because a replay from the record has to give the same bits."""
     return float(f"{alpha:.12g}")

@@ -1,4 +1,4 @@
-"""A test up to an end that was declared beforehand: where a challenger stands on its way there."""
+"""A group-sequential test up to the horizon of a policy: where a challenger stands on its way there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["PlannedLook", "planned_look"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedLook:
-    """The last look of a group-sequential test: z = (wins - losses) / sqrt(D) against its boundary.
+    """The newest look of a group-sequential test: z = (wins - losses) / sqrt(D), D the disagreements, against its boundary.
 
-    ``fraction`` of the planned disagreements have been seen. At 1 the plan is over: no later look counts.
+    ``fraction`` is the share of the planned disagreements that have been seen. At 1 the test is over, and no later look counts.
     """
 
     fraction: float
@@ -34,11 +34,11 @@ class PlannedLook:
 
 
 def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: float) -> PlannedLook | None:
-    """The newest look of the plan, one look a batch that brings a disagreement; None before the first.
+    """The newest look of the test, which takes one look per batch with a disagreement; None before the first.
 
-    Information is the number of disagreements, not of weeks. The look at which the planned number is reached spends
-    what is left of ``alpha``, also where it brings more than was planned; whatever comes after it is not looked at, so a
-    plan cannot be extended.
+    Information is measured in disagreements, not in weeks. The look that reaches the planned number spends what is left
+    of ``alpha``, even if it brings more disagreements than planned. Later batches are not looked at, so the test cannot
+    be extended.
     """
     wins = losses = 0
     fractions: list[float] = []

@@ -21,7 +21,7 @@ Unlabelled = Literal["refuse", "worst_case", "begg_greenes"]
 if TYPE_CHECKING:
     MeasureName: TypeAlias = str
     OutcomeMetric: TypeAlias = str
-else:  # the names that the registry has, so that a file that names another one is told which there are
+else:  # the names in the registry, so that the error for another name lists them
     MeasureName = Literal[MEASURE_NAMES]
     OutcomeMetric = Literal[OUTCOME_METRICS]
 
@@ -39,8 +39,8 @@ class Costs(_Strict):
     tn: float = Field(0.0, description="A negative that is not flagged.")
 
     @model_validator(mode="after")
-    def _tells_decisions_apart(self) -> Costs:
-        _ = self.matrix
+    def _make_a_matrix(self) -> Costs:
+        _ = self.matrix  # raises ValueError for costs that do not depend on the decision
         return self
 
     @property
@@ -49,7 +49,7 @@ class Costs(_Strict):
 
 
 class Horizon(_Strict):
-    """An end declared beforehand: a group-sequential test in place of the e-process, not to be extended."""
+    """A declared end: a group-sequential test in place of the e-process. It cannot be extended."""
 
     disagreements: int = Field(
         ge=20, description="The planned information: rows on which exactly one of the two is right."
@@ -62,13 +62,16 @@ class Sampling(_Strict):
 
     least: float = Field(gt=0, le=1, description="No row is labelled with a lower probability.")
     disagreements: float | None = Field(
-        None, gt=0, le=1, description="Nor a row on which two of the models disagree with a lower one than this."
+        None,
+        gt=0,
+        le=1,
+        description="No row on which two of the models disagree is labelled with a lower probability than this; by default `least`.",
     )
 
     @model_validator(mode="after")
     def _in_order(self) -> Sampling:
         if self.disagreements is not None and self.disagreements < self.least:
-            msg = f"disagreements is {self.disagreements:g}, below least, which is {self.least:g}; it cannot be lower"
+            msg = f"disagreements is {self.disagreements:g}, which is below least ({self.least:g}); raise it, or remove it"
             raise ValueError(msg)
         return self
 
@@ -79,7 +82,7 @@ class Sampling(_Strict):
 
 
 class Policy(_Strict):
-    """The rule of decision. Every default is that of a plain pair of models judged once a week."""
+    """The rule by which challengers are judged. The defaults are for a plain pair of models judged once a week."""
 
     task: Task = "binary"
     primary: MeasureName = Field("recall", description="What a challenger has to be better in.")
@@ -107,7 +110,7 @@ class Policy(_Strict):
         description="a of the Beta(a, a) mixture; fixed before the data are seen. For a challenger that is planned to win a share s of the "
         "disagreements, 1 / (8 (s - 1/2)^2) - 1/2 proves it soonest.",
     )
-    horizon: Horizon | None = Field(None, description="Test up to a declared end instead of for ever.")
+    horizon: Horizon | None = Field(None, description="Test up to a declared end instead of without an end.")
     costs: Costs | None = Field(None, description="The cost of each kind of decision; needed where 'cost' is named.")
     largest_error: float | None = Field(
         None,
@@ -118,8 +121,8 @@ class Policy(_Strict):
     )
     unlabelled: Unlabelled = Field(
         "refuse",
-        description="Where labels depend on the decisions: refuse; prove what no missing label can undo (recall, specificity and "
-        "accuracy only); or correct, taking labels as missing at random given both decisions.",
+        description="What to do where labels depend on the decisions: refuse; prove what no missing label can undo (recall, specificity "
+        "and accuracy only); or correct, taking labels as missing at random given both decisions.",
     )
     sampling: Sampling | None = Field(
         None,
@@ -139,24 +142,24 @@ class Policy(_Strict):
         kind = KINDS.get(settings.get("task", "binary"), BINARY)
         filled = {"primary": kind.primary, **settings}
         outcomes_only = settings.get("unlabelled") == "worst_case" or settings.get("sampling") is not None
-        usual = {m: v for m, v in kind.guardrails.items() if not outcomes_only or kind.measures[m].counts_outcomes}
-        filled.setdefault("guardrails", {m: v for m, v in usual.items() if m != filled["primary"]})
+        defaults = {m: v for m, v in kind.guardrails.items() if not outcomes_only or kind.measures[m].counts_outcomes}
+        filled.setdefault("guardrails", {m: v for m, v in defaults.items() if m != filled["primary"]})
         return filled
 
     @field_validator("alpha")
     @classmethod
-    def _told_from_none(cls, value: float) -> float:
+    def _not_too_small(cls, value: float) -> float:
         if value < 1e-12:
-            msg = f"alpha is {value:g}; below 1e-12 numbers do not tell 1 - alpha from 1"
+            msg = f"alpha is {value:g}; it must be at least 1e-12, below which 1 - alpha is not exact enough"
             raise ValueError(msg)
         return value
 
     @field_validator("largest_error")
     @classmethod
     def _as_recorded(cls, value: float | None) -> float | None:
-        """A record keeps 12 digits, and what was clipped has to be told from it."""
+        """Rounded to the 12 digits of a record, which says at what value losses were clipped."""
         if value is not None and not 1e-60 <= value <= 1e60:
-            msg = f"an error lies between 1e-60 and 1e60, not {value:g}"
+            msg = f"largest_error must lie between 1e-60 and 1e60, not {value:g}"
             raise ValueError(msg)
         return None if value is None else float(f"{value:.12g}")
 
@@ -169,15 +172,15 @@ class Policy(_Strict):
                 bound = "" if most == float("inf") else f" and below {most:g}"
                 msg = f"the margin of {name} must be above 0{bound}, not {margin:g}"
                 raise ValueError(msg)
-        return dict(sorted(value.items()))  # so that their order in the file does not make another policy
+        return dict(sorted(value.items()))  # so that another order in the file is the same policy
 
     @property
     def kind(self) -> Kind:
-        """All that follows from the task."""
+        """The kind of task: all that depends on ``task``."""
         return KINDS[self.task]
 
     def measure(self, name: str) -> Measure:
-        """The measure of the task that has this name. Raises KeyError for one that it has not."""
+        """The measure of the task with this name. Raises KeyError if the task does not have it."""
         return self.kind.measures[name]
 
     @model_validator(mode="after")
@@ -187,7 +190,7 @@ class Policy(_Strict):
         return self
 
     def _faults(self) -> list[str]:
-        """Why these settings cannot stand together, each a sentence that says what to change."""
+        """Why these settings do not go together, each a sentence that says what to change."""
         known = self.kind.deciding()
         named = [self.primary, *self.guardrails]
         faults = [
@@ -216,12 +219,12 @@ class Policy(_Strict):
 
     def _faults_of_costs(self, named: Sequence[str]) -> list[str]:
         if self.costs is None:
-            needed = "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"
-            return [needed] if "cost" in named else []
+            missing = "cost is named, but there are no costs; add costs: {fp: ..., fn: ...}"
+            return [missing] if "cost" in named else []
         asked = max(self.min_gain if self.primary == "cost" else 0, self.guardrails.get("cost", 0))
         most = self.costs.matrix.span
         return (
-            [f"two decisions on a row differ by at most {most:g} in cost; ask for less than that"]
+            [f"two decisions on a row differ by at most {most:g} in cost; min_gain and the margin of cost must be less"]
             if asked >= most
             else []
         )
@@ -233,19 +236,17 @@ class Policy(_Strict):
             return [f"sampling needs decisions of 0 and 1; the task is {self.task}; remove it"]
         covered = (*OUTCOME_METRICS, "cost")
         faults = [
-            f"labels of rows that were chosen with known probabilities are judged by recall, specificity, accuracy and cost; remove {m}"
-            for m in named
-            if m not in covered
+            f"sampling covers recall, specificity, accuracy and cost; remove {m}" for m in named if m not in covered
         ]
         others = {
             "segment_guardrails": bool(self.segment_guardrails),
             "horizon": self.horizon is not None,
             f"unlabelled: {self.unlabelled}": self.unlabelled != "refuse",
         }
-        return faults + [f"sampling does not go with {name}; remove one" for name, set_ in others.items() if set_]
+        return faults + [f"sampling does not go with {name}; remove one" for name, is_set in others.items() if is_set]
 
     def _faults_of_the_task(self) -> list[str]:
-        """What needs decisions of 0 and 1 where there are none."""
+        """The settings that need decisions of 0 and 1, for a task without them."""
         needs = f"decisions of 0 and 1; the task is {self.task}"
         faults = []
         if self.segment_guardrails:
@@ -258,10 +259,10 @@ class Policy(_Strict):
 
     def _faults_of_missing_labels(self, named: Sequence[str]) -> list[str]:
         worst = self.unlabelled == "worst_case"
-        covers, rest = (
+        words, covered = (
             ("recall, specificity and accuracy", OUTCOME_METRICS) if worst else ("metrics of decisions", METRICS)
         )
-        faults = [f"unlabelled: {self.unlabelled} covers {covers}; remove {m}" for m in named if m not in rest]
+        faults = [f"unlabelled: {self.unlabelled} covers {words}; remove {m}" for m in named if m not in covered]
         if self.unit == "batch":
             faults.append(f"unlabelled: {self.unlabelled} needs rows as units; remove unit: batch")
         if self.segment_guardrails and not worst:
@@ -282,9 +283,9 @@ class Policy(_Strict):
         if not self.measure(self.primary).counts_outcomes:
             others = ", ".join(m for m in OUTCOME_METRICS if m in self.kind.measures)
             instead = f", or choose one of {others}" if others else ""
-            return [f"a horizon counts disagreements, which {self.primary} has not; remove horizon{instead}"]
+            return [f"a horizon counts disagreements, and {self.primary} has none; remove horizon{instead}"]
         if self.min_gain or self.unit == "batch" or self.unlabelled != "refuse":
             return [
-                "a horizon goes with rows as units, min_gain: 0 and unlabelled: refuse only; remove horizon, or the others"
+                "a horizon needs unit: row, min_gain: 0 and unlabelled: refuse; remove horizon, or change the others"
             ]
         return []

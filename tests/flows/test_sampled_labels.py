@@ -117,7 +117,7 @@ def test_batches_that_closed_before_the_setting_count_for_nothing_and_are_named(
         ),
         (
             {"policy": {"sampling": {"least": 0.5, "disagreements": 0.1}}},
-            "disagreements is 0.1, below least, which is 0.5",
+            r"disagreements is 0.1, which is below least \(0.5\); raise it, or remove it",
         ),
         ({"policy": {"sampling": {"lowest": 0.5}}}, "unknown key 'policy.sampling.lowest'"),
         ({"policy": {"sampling": {"least": 0}}}, "policy.sampling.least"),

@@ -44,7 +44,7 @@ def test_the_allowances_of_a_programme_are_those_of_e_lond() -> None:
 @pytest.mark.parametrize("orders", [(0, 1, 0), (2, 1, 0), (1, 1, -1)])
 def test_orders_count_from_one(orders: tuple[int, int, int]) -> None:
     in_reign, order, promotions = orders
-    with pytest.raises(ValueError, match="orders count from 1"):
+    with pytest.raises(ValueError, match="need 1 <= wave <= order and promotions >= 0, not wave "):
         allowance("reign", 0.05, wave=in_reign, order=order, promotions=promotions)
 
 

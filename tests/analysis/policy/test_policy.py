@@ -174,7 +174,7 @@ def test_a_default_guardrail_gives_way_to_a_primary_metric() -> None:
             "unlabelled: worst_case needs decisions of 0 and 1; the task is regression",
         ),
         ("multiclass", {"unlabelled": "begg_greenes"}, "unlabelled: begg_greenes needs decisions of 0 and 1"),
-        ("regression", {"horizon": {"disagreements": 100}}, "which squared_error has not; remove horizon$"),
+        ("regression", {"horizon": {"disagreements": 100}}, "and squared_error has none; remove horizon$"),
         ("multiclass", {"primary": "macro_f1", "horizon": {"disagreements": 100}}, "or choose one of accuracy$"),
         (
             "binary",
@@ -188,7 +188,7 @@ def test_a_default_guardrail_gives_way_to_a_primary_metric() -> None:
             "the margin of absolute_error is 3; with this largest_error it must be below 3",
         ),
         ("regression", {"largest_error": 0}, "greater than 0"),
-        ("regression", {"largest_error": 1e200}, r"an error lies between 1e-60 and 1e60, not 1e\+200"),
+        ("regression", {"largest_error": 1e200}, r"largest_error must lie between 1e-60 and 1e60, not 1e\+200"),
         ("regression", {"largest_error": float("inf")}, "finite number"),
         ("multiclass", {"min_gain": 1}, "no two models differ by that much in accuracy"),
         (["multiclass"], {}, "Input should be 'binary', 'multiclass' or 'regression'"),
@@ -213,23 +213,24 @@ def test_the_usual_guardrails_are_those_that_an_assumption_about_labels_covers()
 
 @pytest.mark.parametrize("error", [9e-61, 1.1e60])
 def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
-    with pytest.raises(ValidationError, match=f"an error lies between 1e-60 and 1e60, not {error:g}".replace("+", ".")):
+    message = f"largest_error must lie between 1e-60 and 1e60, not {error:g}".replace("+", ".")
+    with pytest.raises(ValidationError, match=message):
         Policy(task="regression", largest_error=error)
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ({"alpha": 9e-13}, "alpha is 9e-13; below 1e-12 numbers do not tell 1 - alpha from 1"),
-        ({"primary": "cost"}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
-        ({"guardrails": {"cost": 0.5}}, "cost is named, and no costs are given; add costs: {fp: ..., fn: ...}"),
+        ({"alpha": 9e-13}, "alpha is 9e-13; it must be at least 1e-12, below which 1 - alpha is not exact enough"),
+        ({"primary": "cost"}, "cost is named, but there are no costs; add costs: {fp: ..., fn: ...}"),
+        ({"guardrails": {"cost": 0.5}}, "cost is named, but there are no costs; add costs: {fp: ..., fn: ...}"),
         (
             {"primary": "cost", "costs": {"fp": 1, "fn": 4}, "min_gain": 4},
-            "two decisions on a row differ by at most 4 in cost; ask for less than that",
+            "two decisions on a row differ by at most 4 in cost; min_gain and the margin of cost must be less",
         ),
         (
             {"costs": {"fp": 1, "fn": 4}, "guardrails": {"cost": 4}},
-            "two decisions on a row differ by at most 4 in cost; ask for less than that",
+            "two decisions on a row differ by at most 4 in cost; min_gain and the margin of cost must be less",
         ),
         *(
             (
@@ -261,7 +262,7 @@ def test_a_clip_that_no_record_could_hold_is_refused(error: float) -> None:
         *(
             (
                 {"horizon": {"disagreements": 100}} | other,
-                "a horizon goes with rows as units, min_gain: 0 and unlabelled: refuse only; remove horizon, or the others",
+                "a horizon needs unit: row, min_gain: 0 and unlabelled: refuse; remove horizon, or change the others",
             )
             for other in (
                 {"min_gain": 0.01},
