@@ -48,9 +48,7 @@ class Kind(ABC):
     measures: ClassVar[Mapping[str, Measure]]  # all that are shown
     primary: ClassVar[str]  # the policy's default, as are the guardrails
     guardrails: ClassVar[Mapping[str, float]]
-    decides: ClassVar[bool] = (
-        False  # between 0 and 1 at a threshold: costs, entities and bounds on missing labels make sense
-    )
+    decides: ClassVar[bool] = False  # between 0 and 1: costs, entities and bounds on missing labels make sense
     names_classes: ClassVar[bool] = False  # labels and predictions are text
     right_or_wrong: ClassVar[bool] = True  # each row is one of the two, so it can be won or lost
     decision_type: ClassVar[type[pl.DataType]]  # of a version's column in a tally
@@ -58,9 +56,7 @@ class Kind(ABC):
     unusable: ClassVar[str]  # why a label cannot be used
     differing: ClassVar[str]  # in words, the rows on which two models differ
     prediction: ClassVar[str]  # in words, what a model gives for a row
-    trend: ClassVar[
-        tuple[str, ...]
-    ]  # what the plot over time shows beside the primary measure: the first that it is not
+    trend: ClassVar[tuple[str, ...]]  # the first that is not the primary measure is plotted over time beside it
     served: ClassVar[tuple[str, ...]]  # what a season under a rule is told by
 
     def deciding(self) -> tuple[str, ...]:
