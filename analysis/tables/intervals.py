@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from statsmodels.stats.proportion import proportion_confint
+from scipy import stats
 
 from analysis.tables.counts import PairedOutcomes, Undefined
 
@@ -33,14 +33,21 @@ def newcombe(pairs: PairedOutcomes, both_right: int, *, confidence_level: float)
     if n == 0:
         return Undefined("no row to compare on")
     new, old = both_right + w, both_right + l
-    alpha = 1 - confidence_level
-    l1, u1 = proportion_confint(new, n, alpha, method="wilson")
-    l2, u2 = proportion_confint(old, n, alpha, method="wilson")
+    z = float(stats.norm.isf((1 - confidence_level) / 2))
+    (l1, u1), (l2, u2) = _wilson(new, n, z), _wilson(old, n, z)
     p1, p2 = new / n, old / n
     phi = _correlation(both_right, w, l, n - both_right - w - l)
     low = (p1 - p2) - math.sqrt(max((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2, 0.0))
     high = (p1 - p2) + math.sqrt(max((u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2, 0.0))
-    return Interval(float(low), float(high), confidence_level)
+    return Interval(low, high, confidence_level)
+
+
+def _wilson(k: int, n: int, z: float) -> tuple[float, float]:
+    """The shares that the score test does not reject (Wilson 1927, JASA 22:209)."""
+    p, shrink = k / n, 1 + z**2 / n
+    centre = (p + z**2 / (2 * n)) / shrink
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / shrink
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def _correlation(n11: int, n10: int, n01: int, n00: int) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import runpy
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -98,6 +100,20 @@ def test_what_users_type_arrives_in_the_flow(line: str, monkeypatch: pytest.Monk
     monkeypatch.setattr("tasks.command.main", instead_of_main)
     runpy.run_module(name, run_name="__main__", alter_sys=True)
     assert arrived == [TYPED[line]]
+
+
+def test_to_judge_decisions_of_0_and_1_nobody_waits_for_statsmodels() -> None:
+    """Nor for pandas, which it imports: a third of a second together."""
+    code = """
+import sys
+import flows.judge
+from judge_examples import GOOD, only
+only(*[GOOD] * 6)
+print(*{"analysis", "pandas", "statsmodels"}.intersection(sys.modules))
+"""
+    places = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "analysis")))}
+    found = subprocess.run([sys.executable, "-c", code], env=places, stdout=subprocess.PIPE, text=True, check=True)
+    assert found.stdout.split() == ["analysis"]
 
 
 def test_every_flow_is_typed_here() -> None:

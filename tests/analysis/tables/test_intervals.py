@@ -35,6 +35,21 @@ def test_a_correlation_smaller_than_its_correction_is_none() -> None:
     assert [found.low, found.high] == pytest.approx([-half, half], abs=1e-12)
 
 
+@PROPERTY
+@given(st.integers(0, 3000), st.integers(1, 3000), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+def test_beside_a_model_that_is_always_right_it_is_made_of_wilsons_limits_as_statsmodels_has_them(
+    wins: int, both_right: int, level: float
+) -> None:
+    """There is no correlation then."""
+    n = wins + both_right
+    found = newcombe(PairedOutcomes(wins, 0, both_right), both_right, confidence_level=level)
+    (l1, _), (l2, u2) = (proportion_confint(k, n, 1 - level, method="wilson") for k in (n, both_right))
+    new, old = 1.0, both_right / n
+    assert isinstance(found, Interval)
+    assert found.low == pytest.approx(new - old - math.hypot(new - l1, u2 - old), abs=1e-12)
+    assert found.high == pytest.approx(new - old + (old - l2), abs=1e-12)
+
+
 def test_without_rows_there_is_no_interval() -> None:
     assert isinstance(newcombe(PairedOutcomes(0, 0, 0), 0, confidence_level=0.9), Undefined)
 
