@@ -14,6 +14,6 @@ RULES = 3
    all looks. Guardrails and RETIRE need the proof by batches too where batches are uneven. Batches are tested by exp(x) / cosh(x), and
    their proof is required earlier. The effective number of batches counts. Alpha covers all challengers of a reign.
 3. Labels that were corrected after closing are late labels. Late labels are recognised by counts, not by their time of observation.
-   Rows whose id stands twice have no label. A challenger that failed in the newest batches is not promoted. Labels that a model seems
+   Rows whose id is repeated have no label. A challenger that failed in the newest batches is not promoted. Labels that a model seems
    to have made are invalid.
 """
