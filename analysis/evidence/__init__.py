@@ -1,4 +1,4 @@
-"""From labelled rows to tallies, and from the tallies of closed batches to the evidence on one pair."""
+"""Labelled rows are counted in tallies, and the tallies of closed batches become the evidence on one pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that share an entity (a customer, a machine): from tallies that name it to one outcome an entity."""
+"""Rows that share an entity (a customer, a machine): from tallies that name the entity to one outcome per entity."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MAX_REPEATED_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class EntityEvidence:
-    """One outcome an entity and metric, counted in the first batch in which the entity has a row for the metric.
+    """One outcome per entity and metric, counted in the first batch in which the entity has a row for the metric.
 
-    ``batches[metric]`` has one entry a batch, in order. ``repeated_share``: of the rows on which the two models
-    disagree, those of entities that an earlier batch has already counted. ``clustered``: all rows of every entity, at
-    one look (Obuchowski). ``differences``: their estimates; a record of it has none, since they are for reports alone.
+    ``batches[metric]`` has one entry per batch, in order. ``repeated_share``: of the rows on which the two models
+    disagree, the share whose entity was counted in an earlier batch. ``clustered`` and ``differences``: test and estimate
+    from all rows of every entity, at one look (Obuchowski); records do not hold ``differences``.
     """
 
     batches: Mapping[str, tuple[PairedOutcomes, ...]]
@@ -39,38 +39,40 @@ class EntityEvidence:
 
     @property
     def leaves_much_unused(self) -> bool:
-        """Whether more than a fifth of the disagreements is of entities that have been counted before."""
+        """Whether more than a fifth of the disagreements are of entities that were counted in an earlier batch."""
         return self.repeated_share > _MAX_REPEATED_SHARE
 
-    def pick(self, batches: Sequence[int]) -> EntityEvidence:
-        """The outcomes of these batches; what sums up all of them stays as it is."""
-        return replace(self, batches={name: tuple(parts[i] for i in batches) for name, parts in self.batches.items()})
+    def pick(self, positions: Sequence[int]) -> EntityEvidence:
+        """The outcomes of the batches at these positions; all other fields are unchanged."""
+        return replace(self, batches={name: tuple(parts[i] for i in positions) for name, parts in self.batches.items()})
 
 
 def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: str) -> EntityEvidence:
-    """The entities of one pair over these tallies, in the order of their first use.
+    """The entities of one pair over the tallies of its batches, in the order in which looks first used these.
 
-    The entity becomes the unit: it is won if the challenger is right on more of its rows than the champion. Entities
-    that return are counted once, so errors that stick to an entity cannot add up to evidence.
+    The entity becomes the unit: it is won if the challenger is right on more of its rows than the champion. An entity
+    that returns is counted once, so that an error repeated on one entity cannot add up to evidence.
     """
     table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
     batches, clustered, differences, repeated = {}, {}, {}, {}
     for name in OUTCOME_METRICS:
-        own = table.select("batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant")))
-        own = own.filter(pl.col("rows") > 0).sort("batch", "entity")
-        first = own.unique("entity", keep="first")
+        per_batch = table.select(
+            "batch", "entity", *(pl.col(f"{name}.{k}").alias(k) for k in ("net", "rows", "discordant"))
+        )
+        per_batch = per_batch.filter(pl.col("rows") > 0).sort("batch", "entity")
+        first = per_batch.unique("entity", keep="first")
         net = {key[0]: part["net"].to_numpy() for key, part in first.group_by("batch")}
         batches[name] = tuple(
             entity_outcomes(net[i]) if i in net else PairedOutcomes(0, 0, 0) for i in range(len(frames))
         )
-        entities = own.group_by("entity").agg(pl.col("net", "rows").sum()).sort("entity")
+        entities = per_batch.group_by("entity").agg(pl.col("net", "rows").sum()).sort("entity")
         clustered[name] = (
             clustered_test(entities["net"], entities["rows"], method="obuchowski")
             if entities.height
             else Undefined("no labelled row")
         )
         differences[name] = clustered_difference(entities["net"], entities["rows"])
-        disagreements, counted = int(own["discordant"].sum()), int(first["discordant"].sum())
+        disagreements, counted = int(per_batch["discordant"].sum()), int(first["discordant"].sum())
         repeated[name] = (disagreements - counted) / disagreements if disagreements else 0.0
     return EntityEvidence(batches, repeated["accuracy"], clustered, differences)
 
@@ -80,7 +82,7 @@ _EMPTY = pl.DataFrame(schema={"batch": pl.Int64, "entity": pl.String, **dict.fro
 
 
 def _per_entity(frame: pl.DataFrame, champion: str, challenger: str, batch: int) -> pl.DataFrame:
-    """Net wins, rows and disagreements of each entity of one batch, for each metric."""
+    """Net wins, rows and disagreements of each entity in one batch, for each metric."""
     c, h = decision_column(champion), decision_column(challenger)
     if c not in frame.columns or h not in frame.columns or ENTITY not in frame.columns:
         return _EMPTY

@@ -1,4 +1,4 @@
-"""Evidence: the sum of the tallies of all closed batches, for one champion/challenger pair."""
+"""Evidence: what the tallies of all closed batches say about one champion/challenger pair."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ _USUAL = Policy()
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A model version as a judgement sees it; only one that decides between 0 and 1 has an operating threshold."""
+    """A model version as a judgement sees it. ``threshold`` is None unless it decides between 0 and 1.
+
+    Data up to ``trained_through`` may have been used for training; batches up to this day do not count.
+    """
 
     version: str
     digest: str
@@ -58,9 +61,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class BatchTally:
-    """The tally of one closed batch, and the contenders as they were when it was scored.
+    """The tally of one closed batch, and the contenders, by version, as they were when it was scored.
 
-    ``settled`` is the tally with the labels as they were some time after it had closed, once that was looked at.
+    ``scores`` are the score sums beside the tally. ``settled`` is a second tally, with the labels as they were some time after the
+    batch had closed; None before it is made.
     """
 
     batch: str
@@ -73,7 +77,11 @@ class BatchTally:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair; ``sampled`` where labels have probabilities, which a record of it leaves to the tally."""
+    """What one closed batch says about one pair.
+
+    ``segments`` has a table for each (column, value). ``sampled`` is there if labels have probabilities; records do not hold it, because
+    the tally does.
+    """
 
     batch: str
     date: date
@@ -86,11 +94,11 @@ class PairedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How labels and scores come: what a verdict has to know of them beside the counts.
+    """How labels and scores arrive, as far as a verdict depends on it.
 
-    ``silent``: for each batch that is due and has no label that can be used, why, and of how many rows. ``absent_is_negative``: rows of
-    which no label came were taken for negatives. ``failed_lately``: the newest batches in which a version failed, by version.
-    ``looked_again``: one closed batch at least was looked at again, for labels that came late or were corrected.
+    ``silent``: for each batch that is due but has no label that can be used, the reasons with numbers of rows. ``absent_is_negative``:
+    rows without a label were counted as negatives. ``failed_lately``: by version, the newest batches in which it failed.
+    ``looked_again``: at least one closed batch was looked at again, for labels that came late or were corrected.
     """
 
     silent: tuple[Mapping[str, int], ...] = ()
@@ -101,9 +109,9 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out.
+    """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out, by reason.
 
-    Where rows share entities, ``entities`` holds the outcomes whose unit is the entity. ``feed`` is None where labels are taken as given.
+    If rows share entities, ``entities`` holds the outcomes with entities as units. ``feed`` is None if nothing is known about the feed.
     """
 
     champion: Contender
@@ -112,21 +120,21 @@ class Evidence:
     excluded: Mapping[str, int] = field(default_factory=dict)
     entities: EntityEvidence | None = None
     feed: Feed | None = None
-    kind: Kind = field(default=BINARY, metadata={"record": False})  # it follows from the policy on record
+    kind: Kind = field(default=BINARY, metadata={"record": False})  # follows from the recorded policy
 
     @property
     def counts(self) -> Any:
-        """The table of the pair over all batches, of the type that the kind of task has."""
+        """The table of the pair over all batches; its type depends on the kind of task."""
         return self.kind.total(b.counts for b in self.batches)
 
     @property
     def sampled(self) -> SampledCounts:
-        """The labelled rows over all batches by the probability with which they were chosen; empty where none is known."""
+        """The labelled rows of all batches by the probability with which they were chosen; empty if none is known."""
         return SampledCounts.of(part for b in self.batches if b.sampled for part in b.sampled.by_probability)
 
     @property
     def segments(self) -> dict[tuple[str, str], Any]:
-        """The same within each value of each segment column."""
+        """The table over all batches for each segment, (column, value)."""
         parts: dict[tuple[str, str], list[PairTable]] = {}
         for batch in self.batches:
             for key, counts in batch.segments.items():
@@ -134,7 +142,7 @@ class Evidence:
         return {key: self.kind.total(tables) for key, tables in sorted(parts.items())}
 
     def outcomes(self, name: str) -> list[PairedOutcomes]:
-        """Wins, losses and ties in each batch, of entities where rows share them, else of rows."""
+        """Wins, losses and ties in each batch: of entities if rows share them, else of rows."""
         if self.entities:
             return list(self.entities.batches[name])
         return [b.counts.outcomes(name) for b in self.batches]
@@ -145,22 +153,22 @@ class Evidence:
         return PairedOutcomes(sum(p.wins for p in parts), sum(p.losses for p in parts), sum(p.ties for p in parts))
 
     def until(self, day: date) -> Evidence:
-        """What was known after the batches dated up to ``day``."""
-        seen = [i for i, b in enumerate(self.batches) if b.date <= day]
-        batches = tuple(self.batches[i] for i in seen)
-        return replace(self, batches=batches, entities=self.entities.pick(seen) if self.entities else None)
+        """The evidence of the batches dated up to ``day``."""
+        positions = [i for i, b in enumerate(self.batches) if b.date <= day]
+        batches = tuple(self.batches[i] for i in positions)
+        return replace(self, batches=batches, entities=self.entities.pick(positions) if self.entities else None)
 
     def within(self, segment: tuple[str, str]) -> Evidence:
-        """The rows of one segment, (column, value), as far as their decisions and labels go."""
+        """The evidence of one segment, (column, value): counts only, without score sums and settled tables."""
         parts = ((b, b.segments[segment]) for b in self.batches if segment in b.segments)
         return replace(self, batches=tuple(PairedBatch(b.batch, b.date, counts, {}) for b, counts in parts))
 
     def assuming_the_worst(self) -> Evidence:
-        """Every unlabelled row on which the two disagree counted for the champion, in every batch and segment."""
+        """Every unlabelled row on which the two models disagree is counted as a loss, in every batch and segment."""
         return self._with_counts(worst_case)
 
     def assuming_the_best(self) -> Evidence:
-        """The same, counted for the challenger."""
+        """Every unlabelled row on which the two models disagree is counted as a win, in every batch and segment."""
         return self._with_counts(lambda counts: worst_case(counts.swap()).swap())
 
     def _with_counts(self, change: Callable[[Any], PairedCounts]) -> Evidence:
@@ -172,12 +180,12 @@ class Evidence:
 
 
 def scores_of(batches: Sequence[PairedBatch], name: str) -> list[ScoreSums]:
-    """The sums of one score metric in each of these batches that has them."""
+    """The score sums of the measure ``name`` in each of these batches that has them."""
     return [b.scores[name] for b in batches if name in b.scores]
 
 
 def closing_date(batch_date: date, maturity_days: int) -> date:
-    """The day at whose end the batch is closed: by the calendar, never by its content."""
+    """The day at whose end the batch is closed. It depends on the calendar only, not on the labels that have come."""
     return batch_date + timedelta(days=maturity_days)
 
 
@@ -192,13 +200,18 @@ def gather(
 ) -> Evidence:
     """The evidence on one pair from the closed batches of a reign, in the order in which looks first used them.
 
-    What depends on the order (scales, first appearances of entities, planned looks) then never changes what an earlier look saw.
-    A batch dated on or before the ``trained_through`` of either version counts for nothing: no one is examined on
-    what they learned from. Neither does one that a version scored with another threshold than now: that was another
-    contender. Nor does one whose losses were clipped otherwise than the policy clips them, or that closed without the probabilities
-    that it weighs labels by. Batches without one labelled row of the pair do not become batches of evidence, except where the worst is
-    assumed of a row without a label on which the two disagree. ``open_rows`` are the rows of batches that are not due yet; of
-    ``feed`` see there.
+    Some results depend on the order (scales, first rows of entities, planned looks); in this one a later look keeps what an earlier
+    one saw.
+
+    A batch counts for nothing, and its rows are left out with a reason, if
+
+    - its date is not after the ``trained_through`` of both versions, which may have learned from its rows;
+    - a version scored it with another model or threshold than now;
+    - its losses were clipped at another value than the policy's ``largest_error``;
+    - it closed without label probabilities and the policy has ``sampling``.
+
+    A batch without a labelled row of the pair is no batch of evidence, unless the policy assumes the worst of an unlabelled row on which
+    the two models disagree, or has ``sampling``. ``open_rows`` is the number of rows in batches that are not due yet.
     """
     learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
     excluded: Counter[str] = Counter()
@@ -238,7 +251,7 @@ def gather(
 
 
 def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
-    """Reasons that differ by their example alone, added up under the first of them."""
+    """Reasons that differ only in their example are added up under the first of them."""
     first: dict[str, str] = {}
     total: Counter[str] = Counter()
     for reason, n in sorted(excluded.items()):
@@ -247,7 +260,7 @@ def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
 
 
 def _clipped_as(policy: Policy, scores: Mapping[str, ScoreSums]) -> bool:
-    """Whether losses were clipped when the batch closed where the policy clips them."""
+    """Whether the losses were clipped at the same value as the policy clips them."""
     measures = policy.kind.measures
     return all(s.bound == measures[name].bound(policy.largest_error) for name, s in scores.items() if name in measures)
 

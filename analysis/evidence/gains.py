@@ -1,4 +1,4 @@
-"""What a pair of models differs by, in any measure: over all evidence, and batch by batch."""
+"""The difference of a pair of models in any measure, over all evidence and in each batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_corrected(batches: Sequence[PairedBatch], policy: Policy) -> bool:
 
 
 def _sampled(batches: Sequence[PairedBatch], name: str, policy: Policy) -> Difference | Undefined:
-    """The same of all rows, from labelled ones that were chosen with known probabilities."""
+    """``_difference`` over all rows, estimated from labelled rows that were chosen with known probabilities."""
     counts = SampledCounts.of(part for b in batches if b.sampled for part in b.sampled.by_probability)
     if name == "cost":
         assert policy.costs is not None
@@ -31,19 +31,19 @@ def _sampled(batches: Sequence[PairedBatch], name: str, policy: Policy) -> Diffe
 
 
 def rows_count_alike(batches: Sequence[PairedBatch], policy: Policy) -> bool:
-    """Whether every labelled row counts as one: the counts are neither corrected nor weighed."""
+    """Whether every labelled row counts as one row: counts are not corrected for missing labels, and rows have no weights."""
     return not (policy.sampling or is_corrected(batches, policy))
 
 
 def total_difference(evidence: Evidence, name: str, policy: Policy) -> Difference | Undefined:
-    """Challenger minus champion over all batches, rows as units."""
+    """Challenger minus champion over all batches, with rows as units."""
     return _difference(evidence.batches, name, policy)
 
 
 def batch_differences(evidence: Evidence, name: str, policy: Policy) -> list[Difference]:
-    """Challenger minus champion in each batch where it exists."""
-    each = (_difference([b], name, policy) for b in evidence.batches)
-    return [d for d in each if isinstance(d, Difference)]
+    """Challenger minus champion in each batch in which it exists."""
+    differences = (_difference([b], name, policy) for b in evidence.batches)
+    return [d for d in differences if isinstance(d, Difference)]
 
 
 def _difference(batches: Sequence[PairedBatch], name: str, policy: Policy) -> Difference | Undefined:

@@ -1,4 +1,4 @@
-"""Which label a row has, and why one has none that can be used: the join of a batch's rows with the labels that came in time."""
+"""The join of a batch's rows with the labels that came in time: the label of each row, or why it has none that can be used."""
 
 from __future__ import annotations
 
@@ -59,22 +59,20 @@ def join_labels(
     absent_is_negative: bool = False,
     recurring: pl.Series | None = None,
 ) -> pl.DataFrame:
-    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, in no particular order.
+    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, why a row has no label that can be used; in no order.
 
-    ``excluded`` says why a row has no label that can be used.
+    ``rows`` has ``id``, ``segment.<column>`` for each segment column, ``v<version>`` (0, 1 or null) for each version, and perhaps
+    ``entity``; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``. It may have ``unusable``, why a
+    label cannot be used; ``raw``, the label as text, which is the example in the reason; and ``probability``, with which the row was
+    chosen to be labelled, which labelled rows keep.
 
-    ``rows`` has ``id``, a ``segment.<column>`` for each segment column, maybe ``entity``, and a ``v<version>`` (0/1 or
-    null) for each version; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``. It may have
-    ``unusable``, why a label cannot be used, and ``raw``, the label as text, from which the reason gets an example. Of several labels of
-    an id the last observed by the ``deadline`` counts; if that is null, there is none any more. A row whose last labels contradict each
-    other, whose label is neither 0 nor 1, whose id stands twice in the batch or is among the ``recurring`` ones, or whose labels say
-    nothing of when they were observed, is one without a label. A label that was observed before ``begins``, the first day that a
-    label of the batch can be from, is of another row. With ``absent_is_negative`` a row of which no label came in time has the label 0.
+    If an id has several labels, the last one observed by the ``deadline`` counts; if it is null, the label was withdrawn. A row has no
+    label if its last labels contradict each other, if its label is not 0 or 1, if its id is repeated in the batch or is in ``recurring``,
+    or if its labels have no time of observation. A label observed before ``begins``, the first possible day for a label of this batch,
+    belongs to another row. With ``absent_is_negative``, a row for which no label came in time has the label 0.
 
-    With several classes, decisions and labels are text, and an empty label is no class. With numbers, labels are floats of
-    at most ``analysis.kinds.LARGEST_NUMBER`` either way.
-
-    Where ``labels`` has ``probability``, that with which a row was chosen to be labelled, the labelled rows have it too.
+    For several classes, decisions and labels are text, and an empty text is no class. For numbers, labels are floats within
+    [-``analysis.kinds.LARGEST_NUMBER``, ``analysis.kinds.LARGEST_NUMBER``].
     """
     kind = KINDS[task]
     delivered = labels.with_columns(
@@ -116,14 +114,14 @@ def join_labels(
 
 
 def _last(labels: pl.DataFrame) -> pl.DataFrame:
-    """Of each id the labels that were observed last as one, whether they contradict each other, and whether there was one before a null."""
+    """The last label of each id; ``conflict``: several last ones contradict each other; ``withdrawn``: it is null after another one."""
     sampled = ["probability"] if "probability" in labels.columns else []
     known = labels.filter(pl.col("label").is_not_null()).select("id").unique().with_columns(known=pl.lit(value=True))
-    told = pl.struct("label", *sampled).filter(pl.col("label").is_not_null())
+    distinct = pl.struct("label", *sampled).filter(pl.col("label").is_not_null()).n_unique()
     last = (
         labels.filter(pl.col("observed_at") == pl.col("observed_at").max().over("id"))
         .group_by("id")
-        .agg(pl.col("label", "raw", "unusable", *sampled).min(), (told.n_unique() > 1).alias("conflict"))
+        .agg(pl.col("label", "raw", "unusable", *sampled).min(), (distinct > 1).alias("conflict"))
     )
     withdrawn = pl.col("label").is_null() & pl.col("known").is_not_null()
     return (
@@ -132,12 +130,12 @@ def _last(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _marked(labels: pl.DataFrame, name: str) -> pl.DataFrame:
-    """The ids, each with the earliest time of its labels, as text."""
+    """The ids; the column ``name`` has the earliest time of observation of their labels, as text."""
     return labels.group_by("id").agg(pl.col("observed_at").min().cast(pl.String).fill_null("none").alias(name))
 
 
 def _with_example(joined: pl.DataFrame) -> pl.Expr:
-    """The reason, with the first of the values that it is about: a code that nobody has told us of is seen at once."""
+    """The reason, followed by an example of the values that it is about, so that an unknown code shows at once."""
     reason = pl.col("unusable")
     raw = pl.when(reason == AFTER_CLOSING).then(pl.col("late").str.slice(0, 10)).otherwise(pl.col("raw"))
     examples = joined.filter(reason.is_in(_SHOWN_REASONS)).group_by("unusable").agg(raw.min().alias("raw"))
@@ -150,5 +148,5 @@ def _with_example(joined: pl.DataFrame) -> pl.Expr:
 
 
 def base_reason(reason: str) -> str:
-    """The reason without the example that goes with it."""
+    """The reason without its example."""
     return reason.split(_SUCH_AS, 1)[0]

@@ -1,4 +1,4 @@
-"""What lies beside the tally of a batch: for every pair of versions the sums of each measure of scores, or of numbers."""
+"""The score sums of a batch, which are stored beside its tally."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["score_tally"]
 
 
 def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """The measures of scores or numbers of every pair of versions over the labelled rows that count, as a frame of sums.
+    """A frame of score sums (``analysis.kinds.score_sums``) of every pair of versions over the labelled rows that count.
 
-    ``joined`` has ``excluded``, ``label`` and a ``s<version>`` for every version that scored the batch. A measure that the batch does
-    not define has no row.
+    ``joined`` has ``excluded``, ``label`` and ``s<version>`` for every version that scored the batch. A measure that is undefined in the
+    batch has no row.
     """
     labelled = pl.col("label").is_not_null()
     usable = joined.filter(pl.col("excluded").is_null() & labelled)

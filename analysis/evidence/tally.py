@@ -1,12 +1,12 @@
 """Tallies: the count of every combination of (segment, label, decision of each version) in one batch.
 
-A tally is a polars frame with the columns ``excluded`` (why the rows count for nothing, null if they count), one
-``segment.<column>`` for each segment column, ``entity`` where rows are known to share one, ``label`` (0, 1, or null
-where none arrived), ``probability`` where labelled rows were chosen with known ones, one ``v<version>`` a version (0, 1, or null
-where it gave no decision) and ``n``. Its rows add up to all rows of the batch.
+A tally is a polars frame with the columns ``excluded`` (why the rows do not count, null if they do),
+``segment.<column>`` for each segment column, ``entity`` if rows are known to share one, ``label`` (0, 1, or null if none
+arrived), ``probability`` if labelled rows were chosen with known probabilities, ``v<version>`` for each version (0, 1,
+or null if it gave no decision) and ``n``, the number of rows. The sum of ``n`` is the number of rows in the batch.
 
-For several classes, ``label`` and ``v<version>`` are their names. For numbers they are 1 where there is one: the tally
-counts rows, and their losses lie beside it (``analysis.evidence.score_tally``).
+For several classes, ``label`` and ``v<version>`` are class names. For numbers they are 1 where there is a number: the
+tally counts rows, and the losses are stored beside it (``analysis.evidence.score_tally``).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def tally(rows: pl.DataFrame, labels: pl.DataFrame, *, task: Task = "binary") ->
 
 
 def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
-    """The tally of rows that have their labels."""
+    """The tally of the rows that ``join_labels`` gives."""
     versions = [c for c in joined.columns if c.startswith("v")]
     kind = KINDS[task]
     keys = [
@@ -82,7 +82,7 @@ def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
 
 
 def _entity(rows: pl.DataFrame) -> list[pl.Expr]:
-    """The entity, where a row can count for anything: the others need not swell the tally."""
+    """The entity of the rows that count and have a label; the others do without it, which keeps the tally small."""
     if ENTITY not in rows.columns:
         return []
     counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
@@ -90,7 +90,7 @@ def _entity(rows: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _probability(rows: pl.DataFrame) -> list[pl.Expr]:
-    """The probability of being labelled, of the rows that have a label that can be used."""
+    """The probability of being labelled, for the rows whose label can be used."""
     if PROBABILITY not in rows.columns:
         return []
     counts = pl.col("excluded").is_null() & pl.col("label").is_not_null()
@@ -103,14 +103,14 @@ def _count(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def pair_table(frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY) -> Any:
-    """The counts of the rows that a judgement of the pair may use: those that both scored. A table of the type that the kind has."""
+    """The counts of the rows that both versions scored; the type of the table depends on the kind."""
     return kind.total(table for _, table in _by_segments(frame, champion, challenger, kind))
 
 
 def segment_tables(
     frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY
 ) -> dict[tuple[str, str], PairTable]:
-    """The counts of the pair within each value of each segment column."""
+    """The counts of the pair for each segment, (column, value); a missing value is "(missing)"."""
     columns = [c.removeprefix(_SEGMENT) for c in _segment_columns(frame)]
     parts: dict[tuple[str, str], list[PairTable]] = {}
     for values, table in _by_segments(frame, champion, challenger, kind):
@@ -136,13 +136,13 @@ def _by_segments(
 
 
 def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
-    """The rows that both have scored; one whose label cannot be used, for whatever reason, is a row without a label."""
+    """The rows that both versions scored; the label is null wherever it cannot be used."""
     usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())
     return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
 
 
 def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> SampledCounts | None:
-    """The labelled rows of the pair by the probability with which they were chosen; None for a tally that knows of none."""
+    """The labelled rows of the pair by the probability with which they were chosen; None for a tally without probabilities."""
     c, h = decision_column(champion), decision_column(challenger)
     if PROBABILITY not in frame.columns:
         return None
@@ -151,13 +151,13 @@ def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> Sampled
     cell = (4 * pl.col("label").cast(pl.Int64) + 2 * pl.col(c).cast(pl.Int64) + pl.col(h).cast(pl.Int64)).alias("cell")
     rows = _usable(frame, c, h).filter(pl.col("label").is_not_null()).group_by(PROBABILITY, cell).agg(pl.col("n").sum())
     by_probability: dict[float, list[int]] = {}
-    for p, at, n in rows.iter_rows():
-        by_probability.setdefault(p, [0] * 8)[at] += n
+    for p, position, n in rows.iter_rows():
+        by_probability.setdefault(p, [0] * 8)[position] += n
     return SampledCounts.of((p, tuple(cells)) for p, cells in by_probability.items())  # type: ignore[misc]
 
 
 def confusion(frame: pl.DataFrame, version: str) -> Confusion:
-    """The confusion matrix of one version over the rows that count and are labelled, of decisions of 0 and 1."""
+    """The confusion matrix of one version, which decides between 0 and 1, over the rows that count and have a label."""
     name = decision_column(version)
     if name not in frame.columns:
         return Confusion(0, 0, 0, 0)
@@ -167,7 +167,7 @@ def confusion(frame: pl.DataFrame, version: str) -> Confusion:
 
 
 def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, int]:
-    """Rows of the batch that do not count for the pair, by reason; zero counts are left out."""
+    """Rows of the batch that do not count for the pair, by reason; reasons without a row are left out."""
     excluded = dict(
         frame.filter(pl.col("excluded").is_not_null())
         .group_by("excluded")
