@@ -1,1 +1,1 @@
-"""From evidence to a verdict: which process carries a proof, what is checked beside it, and who is promoted."""
+"""From evidence to a verdict: which process proves a gain, what is checked besides, and which challenger is promoted."""

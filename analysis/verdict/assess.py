@@ -1,4 +1,4 @@
-"""Every number on one pair that a verdict, or its reader, looks at."""
+"""All numbers on one pair: those that decide its verdict, and those that a report shows."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from analysis.verdict.proof import Proof
 __all__ = ["RECENT_BATCHES", "Measured", "measure", "shown_metric"]
 
 RECENT_BATCHES = 8
-"""Shown beside the total: a challenger that was better and has turned worse can still lead on cumulative evidence."""
+"""Their difference is shown beside the total: a challenger that has become worse may still be ahead on cumulative evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The numbers on one pair. Log e-values are natural logarithms; differences are challenger minus champion.
 
-    ``log_e``, ``interval`` and the batch-unit values are of the gain in the primary metric, positive where the
-    challenger is better also if lower values are. ``pairs`` are the outcomes that a metric counting wins and losses
-    rests on: of rows, or of entities. ``uneven``: batches as units have to carry the proof too.
-    ``paired_interval`` is Newcombe's of their difference, or Student's of the gain in
-    the primary loss. What a task does not have is empty: ``class_counts`` by (label, champion, challenger),
-    ``classes`` and ``marginals`` are of several classes, ``losses`` of numbers, which have neither ``bootstrap`` nor ``mcnemar`` nor
-    ``segments``.
+    ``log_e``, ``interval`` and the batch-unit values are of the gain in the primary metric, which is positive if the
+    challenger is better, also where lower values are better. ``pairs`` are the wins and losses, of rows or of entities,
+    in ``shown_metric``. ``uneven``: batches as units have to carry the proof too. ``paired_interval``, at one look, is
+    Newcombe's interval of the difference in ``shown_metric``, Student's of the gain in the primary loss, or the normal
+    one of the weighted gain. Fields that a task does not have are empty: ``class_counts`` by (label, champion, challenger),
+    ``classes`` and ``marginals`` are for several classes, ``losses`` for numbers; ``bootstrap``, ``mcnemar`` and
+    ``segments`` are not for numbers.
     """
 
     counts: PairTable
@@ -90,7 +90,7 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     assumed, level, kind = under_assumption(evidence, policy), 1 - 2 * policy.alpha, policy.kind
     counts, primary, shown, sampled = assumed.counts, policy.primary, shown_metric(policy), policy.sampling is not None
     proof = Proof(evidence, primary, policy)
-    own = proof.process
+    process = proof.process
     segments = assumed.segments if kind.right_or_wrong and not sampled else {}
     right_or_wrong = {key: table.as_recorded() for key, table in segments.items()}
     forest = segment_forest(right_or_wrong, shown, confidence_level=level)
@@ -98,9 +98,9 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
     return Measured(
         counts=counts,
         pairs=assumed.total_outcomes(shown),
-        method=own if isinstance(own, Undefined) else own.method,
-        log_e=0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain),
-        interval=own if isinstance(own, Undefined) else own.interval(policy.alpha),
+        method=process if isinstance(process, Undefined) else process.method,
+        log_e=0.0 if isinstance(process, Undefined) else process.log_e(policy.min_gain),
+        interval=process if isinstance(process, Undefined) else process.interval(policy.alpha),
         planned=planned_look(assumed.outcomes(shown), policy.horizon, alpha=policy.alpha) if policy.horizon else None,
         mcnemar={} if sampled else {name: mcnemar(assumed.total_outcomes(name)) for name in kind.outcome_metrics()},
         paired_interval=_interval_at_one_look(assumed, details.losses, policy),
@@ -113,7 +113,7 @@ def measure(evidence: Evidence, policy: Policy, *, rng: np.random.Generator) -> 
         uneven=proof.uneven,
         log_e_batch_unit=proof.batches.log_e(policy.min_gain),
         log_e_batch_unit_reverse=proof.batches.log_e_reverse(policy.min_gain),
-        labels=label_checks(evidence, own, policy),
+        labels=label_checks(evidence, process, policy),
         segments=tuple(forest),
         homogeneity_p_value={c: homogeneity_p_value(forest, c) for c in sorted({s.column for s in forest})},
         reversals=tuple(reversals(segments)) if kind.decides else (),
@@ -129,7 +129,7 @@ def _newest(evidence: Evidence) -> tuple[PairedBatch, ...]:
 
 
 def shown_metric(policy: Policy) -> str:
-    """The metric whose wins and losses are shown, also by segment: the primary one, or accuracy where it has none."""
+    """The metric whose wins and losses are shown, also by segment: the primary one if it has them, else accuracy."""
     return policy.primary if policy.measure(policy.primary).counts_outcomes else "accuracy"
 
 
@@ -146,7 +146,7 @@ def _interval_at_one_look(
 
 
 def _sampled_interval(evidence: Evidence, policy: Policy) -> Interval | Undefined:
-    """The normal interval of the weighted gain; Newcombe's is for rows that count alike."""
+    """The normal interval of the weighted gain, because Newcombe's is for rows without weights."""
     difference = total_difference(evidence, policy.primary, policy)
     if isinstance(difference, Undefined):
         return difference
@@ -166,14 +166,14 @@ def _bootstrap(evidence: Evidence, policy: Policy, rng: np.random.Generator) -> 
 
 
 def _shown_measures(evidence: Evidence, policy: Policy) -> list[str]:
-    """All of the task but cost without a price, and scores that neither lie beside a tally nor are named."""
+    """All measures of the task, except cost without costs, and measures of scores that are neither stored nor named by the policy."""
     named = {policy.primary, *policy.guardrails}
-    beside = {name for b in evidence.batches for name in b.scores}
+    stored = {name for b in evidence.batches for name in b.scores}
     shown = []
     for measure in policy.kind.measures.values():
         if measure.family == "cost" and not policy.costs:
             continue
-        if measure.family in ("scores", "ranks") and (policy.sampling or measure.name not in beside | named):
+        if measure.family in ("scores", "ranks") and (policy.sampling or measure.name not in stored | named):
             continue
         shown.append(measure.name)
     return shown

@@ -31,7 +31,7 @@ class Check:
 
 
 def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> tuple[Check, ...]:
-    """The conditions of a promotion, all of which have to hold at this very look."""
+    """The conditions of a promotion, which have to hold at one look. ``adjusted`` is ``m.log_e`` adjusted for the other challengers."""
     threshold = -math.log(policy.alpha)
     batches = len(evidence.batches)
     conditions = [
@@ -60,14 +60,14 @@ def checks(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> 
             Check(
                 "batch unit",
                 m.log_e_batch_unit >= threshold,
-                f"{_varies(policy)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
+                f"{_what_varies(policy)} varies between batches, or lies in a few of them, so the batches as units have to carry the "
                 f"proof too: E = {e_text(m.log_e_batch_unit)} ({needed(policy.alpha)} needed)",
             )
         )
     return tuple(conditions)
 
 
-def _varies(policy: Policy) -> str:
+def _what_varies(policy: Policy) -> str:
     counts_outcomes = policy.measure(policy.primary).counts_outcomes
     return "the win share" if counts_outcomes else f"the gain in {policy.primary}"
 
@@ -83,14 +83,14 @@ _MANY_MISSING = 0.05
 
 
 def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) -> list[Check]:
-    """Nothing may point at labels that follow the decisions, long before it is proven that they do.
+    """There may be no sign that labels depend on the decisions, long before it is proven that they do.
 
-    Where labels are missing that could overturn a proof, are corrected, or where silence is a negative, those that came late are
-    looked at before anybody is promoted.
+    If missing labels could overturn a proof, if labels were corrected, or if silence is a negative, late labels have to be looked at
+    before a promotion.
     """
     checks, labels = [], m.labels
-    asked = (("labels", labels.log_e, 1), ("labels that came late", labels.log_e_audit, 2))
-    for name, log_e, most in asked if policy.unlabelled == "refuse" else ():
+    allowed = (("labels", labels.log_e, 1), ("labels that came late", labels.log_e_audit, 2))
+    for name, log_e, most in allowed if policy.unlabelled == "refuse" else ():
         if isinstance(log_e, float):
             fault = "depend on the decisions"
             if policy.sampling and name == "labels":
@@ -98,14 +98,17 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
             finding = f"the evidence that {name} {fault} is E = {e_text(log_e)} (at most {most} allowed)"
             checks.append(Check(name, log_e <= math.log(most), finding))
     many = labels.missing > _MANY_MISSING * labels.disagreements
-    alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the whole proof
+    rows_alone = adjusted == m.log_e and not m.uneven  # else the tipping point of the rows is not that of the proof
     safe = (
-        labels.tipping_point is None and m.method == "rows" and policy.measure(policy.primary).counts_outcomes and alone
+        labels.tipping_point is None
+        and m.method == "rows"
+        and policy.measure(policy.primary).counts_outcomes
+        and rows_alone
     )
     left_out = policy.unlabelled == "refuse" and not policy.sampling
     unsafe = left_out and many and not safe
-    most = evidence.counts.unlabelled_rows > evidence.counts.n or labels.missing > labels.disagreements / 2
-    mixed = _mixed(policy, many=unsafe, most=left_out and most)
+    most_missing = evidence.counts.unlabelled_rows > evidence.counts.n or labels.missing > labels.disagreements / 2
+    mixed = _mixed(policy, many=unsafe, most=left_out and most_missing)
     if mixed:
         finding = (
             f"{labels.missing} of {labels.disagreements} rows on which the two disagree have no label, and "
@@ -130,13 +133,16 @@ def _labels(evidence: Evidence, m: Measured, adjusted: float, policy: Policy) ->
 
 
 def _mixed(policy: Policy, *, many: bool, most: bool) -> str | None:
-    """A measure of the policy that mixes both classes and rests on too few labels for that: more are needed of the primary one."""
+    """A measure of the policy that mixes both classes and has too few labels for it.
+
+    The primary measure must not lack many labels, a guardrail not most of them.
+    """
     named = [*([policy.primary] if many else []), *(policy.guardrails if most else [])]
     return next((name for name in named if policy.measure(name).mixes_classes), None)
 
 
 def _scores(evidence: Evidence) -> list[Check]:
-    """Nobody takes over who could not score the newest batches."""
+    """A challenger that could not score the newest batches is not promoted."""
     if evidence.feed is None:
         return []
     failed = evidence.feed.failed_lately.get(evidence.challenger.version, ())
@@ -165,33 +171,33 @@ def _evidence(m: Measured, adjusted: float, policy: Policy) -> Check:
 
 
 def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
-    """What a single look would need as well: a promotion never contradicts the plain tests that stand beside it."""
-    needed_too, primary = [], policy.primary
+    """Tests at one look, which have to agree, so that a promotion never contradicts them."""
+    conditions, primary = [], policy.primary
     measure = policy.measure(primary)
     if measure.counts_outcomes and rows_count_alike(evidence.batches, policy):
         p = m.mcnemar[primary].p_value
-        needed_too.append(
+        conditions.append(
             Check("mcnemar", p < policy.alpha, f"McNemar's mid-p is {p_text(p)} (below {policy.alpha:g} needed)")
         )
         if evidence.entities:
-            return [*needed_too, *_rows_of_entities(evidence.entities, primary, policy)]
+            return [*conditions, *_rows_of_entities(evidence.entities, primary, policy)]
     if primary in m.bootstrap:
-        return [*needed_too, _bootstrap(m, policy)]
+        return [*conditions, _bootstrap(m, policy)]
     if measure.family == "numbers":
         return [_student(m, policy)]
     total = m.metrics[primary]
     if isinstance(total, Undefined):
-        return [*needed_too, Check("one look", False, f"{primary} is not defined: {total.reason}")]
+        return [*conditions, Check("one look", False, f"{primary} is not defined: {total.reason}")]
     excess = measure.sign * total.value - policy.min_gain
     low = excess - float(stats.norm.isf(policy.alpha)) * total.standard_error
     finding = (
         f"at one look the gain in {primary} is at least {low + policy.min_gain:.4f} (above {policy.min_gain:g} needed)"
     )
-    return [*needed_too, Check("one look", low > 0, finding)]
+    return [*conditions, Check("one look", low > 0, finding)]
 
 
 def _rows_of_entities(entities: EntityEvidence, primary: str, policy: Policy) -> list[Check]:
-    """Over all rows of every entity, at one look: that there is a gain, and that it is as large in rows as in entities."""
+    """Tests over all rows of every entity, at one look: that there is a gain, and that it exceeds ``min_gain`` in rows too."""
     clustered, difference = entities.clustered[primary], entities.differences.get(primary)
     p = clustered.p_value if isinstance(clustered, ClusteredTest) else 1.0
     tested = Check(
@@ -242,17 +248,17 @@ def _guardrail(g: Guardrail, policy: Policy) -> Check:
 
 
 def needed(alpha: float) -> str:
-    """The e-value that decides at this alpha, for a reader."""
+    """The e-value that is needed at this alpha, as text."""
     return f"{1 / alpha:.4g}"
 
 
 def p_text(p_value: float) -> str:
-    """A p-value for a reader, never 0."""
+    """A p-value as text, never 0."""
     return f"{p_value:.2g}" if p_value >= 1e-6 else "less than one in a million"
 
 
 def e_text(log_e: float) -> str:
-    """An e-value for a reader, without overflow."""
+    """An e-value as text, without overflow."""
     if log_e > math.log(1e6):
         return "more than a million"
     return f"{math.exp(log_e):.3g}"

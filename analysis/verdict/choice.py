@@ -28,7 +28,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who is to lead, who is tied with the one ranked first, and why."""
+    """The version to promote, the versions that are tied head to head (this one included), and why it was chosen."""
 
     version: str
     tied: tuple[str, ...]
@@ -38,10 +38,10 @@ class Choice:
 def choose(
     candidates: Sequence[Candidate], policy: Policy, head_to_head: Callable[[str, str], Evidence] | None
 ) -> Choice:
-    """Rank by the lower limit of the gain; whoever does not differ from the first head to head is tied with it.
+    """Choose the challenger whose gain has the highest lower limit; those that do not differ from it head to head are tied with it.
 
-    Two differ if a two-sided test of the primary metric on the rows that both scored has p < 0.05: McNemar's mid-p
-    for shares of rows, else difference over standard error. Among the tied the higher lower limit decides too.
+    Two challengers differ if a two-sided test of the primary metric on the rows that both scored has p < 0.05: McNemar's
+    mid-p for shares of rows, else difference over standard error. A tie is only reported. Without ``head_to_head`` there are no ties.
     """
     ranked = sorted(candidates, key=lambda c: -c.low)
     first = ranked[0]
@@ -58,7 +58,7 @@ def choose(
 
 
 def _p_value(evidence: Evidence, policy: Policy) -> float:
-    """Two-sided, of any difference in the primary metric."""
+    """The two-sided p-value of a difference in the primary metric."""
     if policy.measure(policy.primary).counts_outcomes and rows_count_alike(evidence.batches, policy):
         return mcnemar(evidence.total_outcomes(policy.primary), alternative="two-sided").p_value
     difference = total_difference(evidence, policy.primary, policy)

@@ -18,7 +18,9 @@ from analysis.verdict.proof import Proof
 
 __all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
 
-CHECK_LEVEL = 0.05  # of the tests that can only forbid a promotion; a stricter alpha must not make them laxer
+CHECK_LEVEL = (
+    0.05  # of the tests that can only forbid a promotion, so that a smaller alpha does not make them less strict
+)
 
 Status = Literal["held", "open", "broken"]
 
@@ -27,8 +29,8 @@ Status = Literal["held", "open", "broken"]
 class Guardrail:
     """Proof that the challenger is not worse by the margin (``held``), or that it is (``broken``); else ``open``.
 
-    Where the difference varies between batches more than chance allows, or most of it lies in a few of them, the batches
-    as units have to carry either proof too: ``log_e_batch_unit`` and its reverse; else these are None.
+    Where batches are uneven (``Proof.uneven``), the batches as units have to carry either proof too, by
+    ``log_e_batch_unit`` or ``log_e_batch_unit_reverse``; else these are None.
     """
 
     metric: str
@@ -57,27 +59,27 @@ class SegmentGuardrail:
 def guardrail(evidence: Evidence, name: str, margin: float, policy: Policy) -> Guardrail:
     """Test non-inferiority within the margin, and its reverse, at the policy's alpha."""
     proof = Proof(evidence, name, policy)
-    own = proof.process
-    if isinstance(own, Undefined):
-        return Guardrail(name, margin, own, 0.0, 0.0, None, None, "open")
-    rows = _both_directions(own, -margin)
-    beside = own.method != "batches" and proof.uneven  # batches have to carry the proof too, unless they do already
-    units = _both_directions(proof.batches, -margin) if beside else None
+    process = proof.process
+    if isinstance(process, Undefined):
+        return Guardrail(name, margin, process, 0.0, 0.0, None, None, "open")
+    rows = _both_directions(process, -margin)
+    batches_too = process.method != "batches" and proof.uneven
+    units = _both_directions(proof.batches, -margin) if batches_too else None
     forward, reverse = rows if units is None else np.minimum(rows, units)
     threshold = -math.log(policy.alpha)
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
     unit, unit_reverse = units or (None, None)
-    return Guardrail(name, margin, own.method, *rows, unit, unit_reverse, status)
+    return Guardrail(name, margin, process.method, *rows, unit, unit_reverse, status)
 
 
-def _both_directions(own: Process, null_gain: float) -> tuple[float, float]:
-    return own.log_e(null_gain), own.log_e_reverse(null_gain)
+def _both_directions(process: Process, null_gain: float) -> tuple[float, float]:
+    return process.log_e(null_gain), process.log_e_reverse(null_gain)
 
 
 def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuardrail, ...]:
     """Every segment guardrail of the policy in every segment that has a row for its metric.
 
-    The adjusted p-values allow a statement on each segment by itself; the policy asks for all of them.
+    The adjusted p-values allow a statement on each segment by itself; a promotion needs all segments.
     """
     guardrails: list[SegmentGuardrail] = []
     assumed = under_assumption(evidence, policy).segments
@@ -93,7 +95,7 @@ def segment_guardrails(evidence: Evidence, policy: Policy) -> tuple[SegmentGuard
 
 
 def _anytime_p(rows: float, batches: float | None) -> float:
-    """1/E, of the weaker of the two proofs where both have to be there."""
+    """1/E, at most 1; E is the smaller of the two if batches have to carry the proof too."""
     return math.exp(-max(rows if batches is None else min(rows, batches), 0.0))
 
 

@@ -28,7 +28,7 @@ __all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy"]
 
 
 class Verdict(StrEnum):
-    """What is to be done with a challenger."""
+    """What happens to a challenger."""
 
     PROMOTE = "PROMOTE"
     WAIT = "WAIT"
@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The verdict on one challenger at its own alpha, the reasons, and all that it rests on."""
+    """The verdict on one challenger at its own alpha, its reasons, and everything that it is based on."""
 
     evidence: Evidence
     alpha: float
@@ -52,7 +52,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One look: every challenger's assessment, the version to promote, if any, and how it was chosen among several."""
+    """One look: the assessment of every challenger, the version to promote, if any, and how it was chosen if several were proven."""
 
     assessments: tuple[Assessment, ...]
     promote: str | None
@@ -70,20 +70,20 @@ def judge(
 ) -> Judgement:
     """Judge all challengers of one champion; the same evidence, policy and seed give the same judgement.
 
-    A challenger is promoted if it passes every check (an intersection-union test, Berger 1982: each part at the full
-    alpha). ``allowances`` gives each version's alpha, by default the policy's; ``head_to_head`` the evidence on two
-    challengers, without which several that are proven are ranked by their lower limits alone. ``departed`` are those that challenged
-    in this reign and do not compete any more.
+    A challenger may be promoted if it passes every check (an intersection-union test, Berger 1982: each part at the full
+    alpha). ``allowances`` gives the alpha of each version, by default the policy's. ``head_to_head`` gives the evidence on two
+    challengers, which shows ties (``choose``). ``departed`` are the challengers that left in this reign; they keep their share of alpha.
     """
     allowed = allowances or {}
     waves = _waves(evidence, policy, allowed)
-    left = Counter(a.wave for _, a in departed)
-    own = [
-        own_policy(policy, allowed.get(e.challenger.version), waves.count(w) + left[w])
+    departed_by_wave = Counter(a.wave for _, a in departed)
+    policies = [
+        own_policy(policy, allowed.get(e.challenger.version), waves.count(w) + departed_by_wave[w])
         for e, w in zip(evidence, waves, strict=True)
     ]
     measured = [
-        measure(e, p, rng=np.random.default_rng([seed, i])) for i, (e, p) in enumerate(zip(evidence, own, strict=True))
+        measure(e, p, rng=np.random.default_rng([seed, i]))
+        for i, (e, p) in enumerate(zip(evidence, policies, strict=True))
     ]
     log_es = [m.log_e for m in measured]
     adjusted = (
@@ -91,12 +91,12 @@ def judge(
     )
     assessments = tuple(
         _assess(e, m, a, p, np.random.default_rng([seed, i, 1]))
-        for i, (e, m, a, p) in enumerate(zip(evidence, measured, adjusted, own, strict=True))
+        for i, (e, m, a, p) in enumerate(zip(evidence, measured, adjusted, policies, strict=True))
     )
     candidates = [
         Candidate(a.evidence.challenger.version, a.measured.interval.low)
         for a in assessments
-        if a.verdict is Verdict.PROMOTE and isinstance(a.measured.interval, Interval)  # what is proven has one
+        if a.verdict is Verdict.PROMOTE and isinstance(a.measured.interval, Interval)  # a proven gain has one
     ]
     if not candidates:
         return Judgement(assessments, None)
@@ -105,25 +105,26 @@ def judge(
 
 
 def _waves(evidence: Sequence[Evidence], policy: Policy, allowances: Mapping[str, Allowance]) -> list[int]:
-    """The wave of each challenger; a family is one."""
+    """The wave of each challenger; with the budget ``family`` all are one wave."""
     if policy.error_budget == "family":
         return [0] * len(evidence)
     return [allowances[v].wave if (v := e.challenger.version) in allowances else 1 for e in evidence]
 
 
 def _log_es_of(departed: Sequence[tuple[Evidence, Allowance]], policy: Policy) -> dict[int, list[float]]:
-    """The log e-values of those who have left, by wave; a family is those who are judged together."""
+    """The log e-values of the challengers that left, by wave; they count only with the budget ``reign``."""
     by_wave: dict[int, list[float]] = {}
     for evidence, allowance in departed if policy.error_budget == "reign" else ():
-        own = process(evidence, policy.primary, policy)
-        by_wave.setdefault(allowance.wave, []).append(0.0 if isinstance(own, Undefined) else own.log_e(policy.min_gain))
+        primary = process(evidence, policy.primary, policy)
+        log_e = 0.0 if isinstance(primary, Undefined) else primary.log_e(policy.min_gain)
+        by_wave.setdefault(allowance.wave, []).append(log_e)
     return by_wave
 
 
 def own_policy(policy: Policy, allowance: Allowance | None, family: int) -> Policy:
-    """The policy at one challenger's own alpha, which it shares with ``family`` challengers, itself among them.
+    """The policy at the alpha of one challenger; ``family`` challengers, itself included, share it.
 
-    A plan to a horizon has no e-values, so these share alpha evenly.
+    With a horizon there are no e-values, so the family shares alpha evenly.
     """
     alpha = allowance.alpha if allowance else policy.alpha
     if policy.horizon and policy.error_budget != "programme":
@@ -148,7 +149,7 @@ def _assess(evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rn
 
 
 def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
-    """Proof that the challenger does harm, or that it cannot bring the gain that matters."""
+    """Reasons to retire: proof that the challenger does harm, or that it cannot reach the gain that matters."""
     if len(evidence.batches) < policy.min_batches:
         return ()
     reasons = [
@@ -169,7 +170,7 @@ def _retire(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
         return tuple(reasons)
     high = m.interval.high
     if m.uneven or m.method == "batches":
-        # rows alone prove nothing about the next batch, and an interval of batches not at every gain
+        # rows alone prove nothing about the next batch, and the interval of batches does not hold at every gain
         if (m.method == "batches" or high < policy.min_gain) and m.log_e_batch_unit_reverse >= -math.log(policy.alpha):
             reasons.append(_proven_by_batches(policy))
         return tuple(reasons)

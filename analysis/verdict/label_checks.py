@@ -1,4 +1,4 @@
-"""What is known about the rows without a label on which the two models disagree, and what they could overturn."""
+"""What is known about the rows without a label on which the two models disagree, and whether they could overturn a proof."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LabelChecks", "TippingPoint", "label_checks"]
 
 @dataclass(frozen=True, slots=True)
 class TippingPoint:
-    """Of the ``missing`` labels of ``rows``, at least ``needed`` would have to be ``label`` to overturn the proof."""
+    """Of the ``missing`` labels of ``rows`` (in words), at least ``needed`` would have to be ``label`` to overturn the proof."""
 
     rows: str
     label: str
@@ -26,11 +26,11 @@ class TippingPoint:
 
 @dataclass(frozen=True, slots=True)
 class LabelChecks:
-    """Log e-values against labels that do not depend on the decisions, and what missing labels could do.
+    """Log e-values against H0 that labels do not depend on the decisions, and whether missing labels could overturn a proof.
 
-    ``missing`` of the ``disagreements`` have no label, and at least ``corrected`` had another one when their batch closed; ``audited``:
-    batches whose late and corrected labels have been looked at. ``tipping_point`` is None where nothing is proven, where no missing
-    label could overturn it, or where that is not known.
+    ``log_e`` is of missing labels, ``log_e_audit`` of late ones. Of the ``disagreements``, ``missing`` have no label, and at least
+    ``corrected`` had another label when their batch closed. ``audited``: batches whose late and corrected labels were looked at.
+    ``tipping_point`` is None if nothing is proven, if no missing label could overturn the proof, or if this is not known.
     """
 
     log_e: float | Undefined
@@ -43,7 +43,7 @@ class LabelChecks:
 
 
 def label_checks(evidence: Evidence, primary: Process | Undefined, policy: Policy) -> LabelChecks:
-    """The checks of one pair; ``primary`` is the process of its primary metric."""
+    """The label checks of one pair; ``primary`` is the process of the primary metric."""
     settled = [(b.counts, b.settled) for b in evidence.batches if b.settled is not None]
     missing = sum(b.counts.unlabelled_disagreements for b in evidence.batches)
     return LabelChecks(
@@ -67,7 +67,7 @@ def _selection(evidence: Evidence, policy: Policy) -> float | Undefined:
 
 
 def _tipping_point(evidence: Evidence, primary: Process | Undefined, policy: Policy) -> TippingPoint | None:
-    """The fewest losses among the rows without a label with which E would be below 1/alpha; E falls with every loss."""
+    """The least number of losses among the rows without a label that makes E less than 1/alpha; E decreases with every loss."""
     if not isinstance(primary, OutcomeProcess) or primary.method != "rows" or not policy.kind.decides:
         return None
     rows, label, missing = _could_be_lost(evidence.counts, policy.primary)
@@ -78,7 +78,7 @@ def _tipping_point(evidence: Evidence, primary: Process | Undefined, policy: Pol
 
     if not holds(0) or holds(missing):
         return None
-    low, high = 0, missing  # it holds at the lower one and not at the higher one
+    low, high = 0, missing  # the proof holds with ``low`` losses, and not with ``high``
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle) else (low, middle)

@@ -1,4 +1,4 @@
-"""When the evidence on a challenger may decide, whatever process it is taken by."""
+"""The forecast of when the evidence on a challenger may decide, for every evidence process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["outlook_of"]
 def outlook_of(
     evidence: Evidence, m: Measured, adjusted: float, policy: Policy, rng: np.random.Generator
 ) -> Forecast | Undefined | None:
-    """When the adjusted e-value may reach its threshold if the family stays as it is.
+    """When the adjusted log e-value may reach its threshold, if the other challengers stay as they are.
 
-    None once it has, and under a declared horizon, which has its own end.
+    None if it has reached it, and with a horizon, which has an end of its own.
     """
     threshold = -math.log(policy.alpha)
     if adjusted >= threshold or policy.horizon:
@@ -35,7 +35,9 @@ def outlook_of(
     evidence, raised = under_assumption(evidence, policy), threshold + m.log_e - adjusted
     if m.method in ("rows", "entities"):
         pairs = m.pairs
-        if policy.unlabelled == "worst_case" and policy.min_gain > 0:  # ties without a label count against such a gain
+        if (
+            policy.unlabelled == "worst_case" and policy.min_gain > 0
+        ):  # rows without a label count as ties against a gain above 0
             pairs = replace(pairs, ties=pairs.ties + evidence.counts.unlabelled_rows)
         size = pairs.n / max(len(evidence.batches), 1)
         return forecast(
@@ -43,7 +45,7 @@ def outlook_of(
         )
     if m.method == "batches":
         units = batch_process(evidence, policy.primary, policy)
-        assert isinstance(units, BatchProcess)  # unit: batch does not go with assumptions about labels
+        assert isinstance(units, BatchProcess)  # a policy with unit: batch has no assumption about labels
         x = units.batches.standardised(np.array([policy.min_gain]))
         return forecast_batches(x[0], null_gain=policy.min_gain, threshold=raised, rng=rng)
     if m.method == "losses":

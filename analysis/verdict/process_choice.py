@@ -1,4 +1,4 @@
-"""Which evidence process a measure gets, given the data's structure and the policy."""
+"""The choice of the evidence process for a measure, by the policy and the structure of the data."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
 
-__all__ = ["LOOKS_UNTIL_TIGHTEST", "batch_process", "both_ways", "process", "under_assumption"]
+__all__ = ["LOOKS_UNTIL_TIGHTEST", "batch_process", "label_cases", "process", "under_assumption"]
 
-LOOKS_UNTIL_TIGHTEST = 13  # a quarter of weekly batches
+LOOKS_UNTIL_TIGHTEST = 13  # a quarter of a year, with a batch per week
 
 
 def under_assumption(evidence: Evidence, policy: Policy) -> Evidence:
-    """The evidence under what the policy assumes about missing labels."""
+    """The evidence under the policy's assumption about missing labels."""
     return evidence.assuming_the_worst() if policy.unlabelled == "worst_case" else evidence
 
 
 def process(evidence: Evidence, name: str, policy: Policy) -> Process | Undefined:
-    """The evidence process of the gain in ``name``: that of its measure, unless policy or rows ask for another one.
+    """The evidence process of the gain in ``name``: that of its measure, unless the policy or the rows need another one.
 
-    Exact wherever one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses, labels of rows that
-    were chosen with known probabilities. Batches as units where the policy says so, for rank metrics, and for what is not a share of
-    rows where rows share entities. Else asymptotic, which needs 20 disagreements, or 20 losses of numbers: before that, Undefined. Labels
-    corrected by Begg and Greenes are asymptotic too. Where the policy assumes the worst, evidence for the challenger and against it is
-    what no missing label could undo.
+    It is exact where an exact one is known: wins and losses of rows or entities, precision and NPV, cost, clipped losses, and labels of
+    rows that were chosen with known probabilities. Batches are the units if the policy says so, for rank metrics, and, if rows share
+    entities, for measures other than shares of rows. All other processes are asymptotic, also those corrected by Begg and Greenes: they
+    are Undefined before 20 disagreements, or 20 labelled rows for scores and numbers. If the policy assumes the worst of missing labels,
+    no missing label could undo the evidence, for the challenger or against it.
     """
     measure = policy.measure(name)
     if policy.unlabelled == "worst_case" and measure.counts_outcomes and not evidence.entities:
-        return WorstCaseProcess(*(_bounded(e, name, policy) for e in both_ways(evidence, policy)))
+        return WorstCaseProcess(*(_bounded(e, name, policy) for e in label_cases(evidence, policy)))
     if policy.unit == "batch" or (evidence.entities and not measure.counts_outcomes):
         return batch_process(evidence, name, policy)
     if policy.sampling:
@@ -89,21 +89,21 @@ def _sampled(evidence: Evidence, name: str, policy: Policy, heaviest: tuple[floa
     return SampledProcess(evidence.sampled, tuple(outcome_payoffs(name).tolist()), 1.0, heaviest, policy.prior)
 
 
-def both_ways(evidence: Evidence, policy: Policy) -> tuple[Evidence, ...]:
-    """The evidence as it is, or at its worst and its best where the policy assumes the worst of missing labels."""
+def label_cases(evidence: Evidence, policy: Policy) -> tuple[Evidence, ...]:
+    """The evidence as it is; but its worst and its best case if the policy assumes the worst of missing labels."""
     if policy.unlabelled != "worst_case":
         return (evidence,)
     return evidence.assuming_the_worst(), evidence.assuming_the_best()
 
 
 def _bounded(evidence: Evidence, name: str, policy: Policy) -> OutcomeProcess:
-    """Rows without a label on which the two decide alike are ties, if they count for the metric at all."""
+    """The rows that are left without a label, on which the two models decide alike, are ties if they count for the metric."""
     ties = evidence.counts.unlabelled_rows
     return OutcomeProcess(evidence.total_outcomes(name), policy.prior, maybe_ties=ties)
 
 
 def _asymptotic(evidence: Evidence, name: str, policy: Policy) -> AsymptoticProcess | Undefined:
-    """Tightest after a quarter's worth of batches as large as the first."""
+    """The asymptotic process, tightest after ``LOOKS_UNTIL_TIGHTEST`` batches of the size of the first."""
     measure, difference = policy.measure(name), total_difference(evidence, name, policy)
     if isinstance(difference, Undefined):
         return difference
@@ -125,10 +125,10 @@ def _asymptotic(evidence: Evidence, name: str, policy: Policy) -> AsymptoticProc
 def batch_process(evidence: Evidence, name: str, policy: Policy) -> BatchProcess | WorstCaseProcess:
     """Batches as units: the gain of each over the scale of ``BatchGains`` for shares of rows, else over its standard error.
 
-    There a batch without a standard error says nothing.
+    A batch whose standard error is 0 is left out.
     """
-    each = [_batch_process(e, name, policy) for e in both_ways(evidence, policy)]
-    return each[0] if len(each) == 1 else WorstCaseProcess(*each)
+    processes = [_batch_process(e, name, policy) for e in label_cases(evidence, policy)]
+    return processes[0] if len(processes) == 1 else WorstCaseProcess(*processes)
 
 
 def _batch_process(evidence: Evidence, name: str, policy: Policy) -> BatchProcess:

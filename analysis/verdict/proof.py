@@ -1,4 +1,4 @@
-"""The evidence on one measure of one pair: its process, the batches as units, and whether these have to carry the proof too."""
+"""The proof of a gain in one measure of one pair: its evidence process, batches as units, and whether these have to carry it too."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from analysis.evidence.gains import batch_differences, rows_count_alike
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
-from analysis.verdict.process_choice import batch_process, both_ways, process
+from analysis.verdict.process_choice import batch_process, label_cases, process
 
 __all__ = ["UNEVEN_LEVEL", "Proof", "batch_overdispersion", "is_uneven"]
 
 UNEVEN_LEVEL = 0.2
-"""At .05 a shared shock of sd .2, one batch of half the rows, or rows that stand ten times, are false promotions in .08 to .17."""
+"""The level of the test of overdispersion. At .05 instead, false promotions are .08 to .17 if batches have shocks of sd .2, if one batch
+has half of the rows, or if every row is repeated ten times."""
 
 
 class Proof:
-    """What the evidence proves about the gain in one measure. Each part is computed once, when somebody asks for it."""
+    """What the evidence proves about the gain in one measure. Each property is computed at its first use and kept."""
 
     def __init__(self, evidence: Evidence, name: str, policy: Policy) -> None:
         self._about = evidence, name, policy
 
     @cached_property
     def process(self) -> Process | Undefined:
-        """Its evidence process."""
+        """The evidence process of the measure."""
         return process(*self._about)
 
     @cached_property
@@ -45,39 +46,39 @@ class Proof:
 
     @cached_property
     def overdispersion(self) -> Overdispersion | Undefined:
-        """Whether the lead varies between batches more than chance allows, as a test."""
+        """The test of whether the gain varies between batches more than chance allows."""
         return batch_overdispersion(*self._about)
 
     @cached_property
     def uneven(self) -> bool:
-        """Whether the batches have to carry the proof beside the rows."""
+        """Whether the batches as units have to carry the proof too."""
         return is_uneven(*self._about)
 
 
 def batch_overdispersion(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
-    """Test whether the lead in ``name`` varies between batches more than chance allows; of two cases, the one in which it varies more."""
-    each = [_overdispersion(e, name, policy) for e in both_ways(evidence, policy)]
-    tested = [test for test in each if isinstance(test, Overdispersion)]
-    return min(tested, key=lambda test: test.p_value) if tested else each[0]
+    """Test whether the gain in ``name`` varies between batches more than chance allows; of two ``label_cases``, the smaller p-value."""
+    tests = [_overdispersion(e, name, policy) for e in label_cases(evidence, policy)]
+    defined = [test for test in tests if isinstance(test, Overdispersion)]
+    return min(defined, key=lambda test: test.p_value) if defined else tests[0]
 
 
 def is_uneven(evidence: Evidence, name: str, policy: Policy) -> bool:
-    """Whether batches have to carry a proof about ``name`` beside the rows.
+    """Whether the batches as units have to carry a proof about ``name`` too.
 
-    The lead varies between batches more than chance allows, at the level .2, as a shock is worth more than a few weeks; or
-    the disagreements, most of which may lie in one batch, are worth fewer equal batches than the policy's least number.
+    They have to if overdispersion is significant at ``UNEVEN_LEVEL``, or if the disagreements lie in so few batches that
+    they are worth at most ``min_batches`` - 1 batches of equal size (``effective_batches``).
     """
     test = batch_overdispersion(evidence, name, policy)
     if isinstance(test, Overdispersion) and test.p_value < UNEVEN_LEVEL:
         return True
-    enough = len(evidence.batches) >= policy.min_batches  # before that nobody is promoted, however even
+    enough = len(evidence.batches) >= policy.min_batches  # with fewer there is no promotion anyway
     return enough and any(
-        _effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in both_ways(evidence, policy)
+        _effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in label_cases(evidence, policy)
     )
 
 
 def _effective(evidence: Evidence, measure: Measure) -> float:
-    """The number of equal batches that the disagreements of all batches are worth, or the rows where there are none to count."""
+    """The number of equal batches that the disagreements of all batches are worth; for scores and numbers, the labelled rows."""
     sampled = [b.sampled for b in evidence.batches if b.sampled]
     if sampled:
         differs = np.nan_to_num(outcome_payoffs(measure.name if measure.counts_outcomes else "accuracy")) != 0

@@ -1,4 +1,4 @@
-"""How evidence and metrics went, batch by batch: what the plots of a report show."""
+"""Evidence and measures batch by batch, for the plots of a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["EvidencePoint", "evidence_path", "metric_path"]
 
 @dataclass(frozen=True, slots=True)
 class EvidencePoint:
-    """The evidence on one challenger after the batch of this date: log e-values, of the rows adjusted for the family."""
+    """The log e-values of one challenger after the batch of this date: adjusted for the other challengers, and with batches as units."""
 
     date: date
     log_e_adjusted: float
@@ -31,34 +31,34 @@ class EvidencePoint:
 def evidence_path(
     evidence: Sequence[Evidence], policy: Policy, waves: Mapping[str, int] | None = None
 ) -> dict[str, list[EvidencePoint]]:
-    """The log e-values of every challenger after each closed batch; ``waves`` by version, by default one."""
-    numbers = [(waves or {}).get(e.challenger.version, 1) for e in evidence]
+    """The log e-values by challenger, after each closed batch; ``waves`` has the wave of each version, 1 by default."""
+    wave_of_each = [(waves or {}).get(e.challenger.version, 1) for e in evidence]
     dates = sorted({b.date for e in evidence for b in e.batches})
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
     for day in dates:
-        seen = [e.until(day) for e in evidence]
-        processes = [process(e, policy.primary, policy) for e in seen]
-        raw = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in processes]
-        adjusted = raw if policy.error_budget == "programme" else e_closure_by_wave(raw, numbers, {})
-        for e, value in zip(seen, adjusted, strict=True):
+        evidence_so_far = [e.until(day) for e in evidence]
+        processes = [process(e, policy.primary, policy) for e in evidence_so_far]
+        log_es = [0.0 if isinstance(p, Undefined) else p.log_e(policy.min_gain) for p in processes]
+        adjusted = log_es if policy.error_budget == "programme" else e_closure_by_wave(log_es, wave_of_each, {})
+        for e, log_e in zip(evidence_so_far, adjusted, strict=True):
             batches = batch_process(e, policy.primary, policy)
-            paths[e.challenger.version].append(EvidencePoint(day, value, batches.log_e(policy.min_gain)))
+            paths[e.challenger.version].append(EvidencePoint(day, log_e, batches.log_e(policy.min_gain)))
     return paths
 
 
 def metric_path(closed: Sequence[BatchTally], version: str, name: str, policy: Policy) -> list[tuple[date, float]]:
-    """``name`` of one version in each closed batch where it is defined; the policy has the costs and where errors are clipped."""
-    each = ((t.date, _batch_value(t, version, name, policy)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
-    return [(day, value) for day, value in each if not isinstance(value, Undefined)]
+    """The value of ``name`` for one version in each closed batch in which it is defined, by date."""
+    values = ((t.date, _batch_value(t, version, name, policy)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
+    return [(day, value) for day, value in values if not isinstance(value, Undefined)]
 
 
 def _batch_value(tally: BatchTally, version: str, name: str, policy: Policy) -> float | Undefined:
-    """``name`` of one version in one batch."""
+    """The value of ``name`` for one version in one batch."""
     measure = policy.measure(name)
     if measure.beside_tally:
         bound = measure.bound(policy.largest_error)
-        kept = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
-        return kept[1] if kept else Undefined("no labelled row with scores")
+        stored = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
+        return stored[1] if stored else Undefined("no labelled row with scores")
     sampled = pair_sampled(tally.frame, version, version)
     if policy.sampling and sampled is not None:
         return _weighted_value(sampled, name, policy)

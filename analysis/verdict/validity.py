@@ -1,4 +1,4 @@
-"""Whether the data can carry a judgement at all, and if not, why and what to do."""
+"""Whether the data allow a judgement at all; if not, why, and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["reasons_against"]
 
 
 def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
-    """Why the data cannot carry a judgement at all."""
+    """The reasons why the data do not allow a judgement; empty if they do."""
     reasons = []
     if evidence.champion.digest == evidence.challenger.digest:
         threshold = " with the champion's own threshold" if policy.kind.decides else ""
@@ -34,11 +34,11 @@ def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[st
 
 def _unusable(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
     """Why no label can be used at all, and what to do about it."""
-    alien = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
+    no_match = next((r for r in evidence.excluded if base_reason(r) == NO_ID_MATCHES), None)
     silent = len(evidence.feed.silent) if evidence.feed else 0
-    if alien and not m.counts.n:
+    if no_match and not m.counts.n:
         return [
-            f"{alien}; if labels of these batches are there, write ids alike, or correct 'columns' in the project file"
+            f"{no_match}; if labels of these batches are there, write ids alike, or correct 'columns' in the project file"
         ]
     if silent >= policy.min_batches and not m.counts.n:
         return [f"no row of {silent} batches that are due has a label that can be used{_commonest(evidence)}"]
@@ -50,7 +50,7 @@ def _unusable(evidence: Evidence, m: Measured, policy: Policy) -> list[str]:
 
 
 def _commonest(evidence: Evidence) -> str:
-    """What most of the rows without a label lack it for."""
+    """The most frequent reason why rows are left out, as the end of a sentence."""
     left_out = {r: n for r, n in evidence.excluded.items() if r not in (NOT_CLOSED, NOT_SCORED_BY_BOTH)}
     if not left_out:
         return ""
@@ -58,12 +58,12 @@ def _commonest(evidence: Evidence) -> str:
     return f"; of {left_out[reason]} others: {reason}"
 
 
-_TOO_GOOD = 200  # labelled rows on which no model is right every time
+_TOO_GOOD = 200  # labelled rows; no real model is right on so many without an error
 _FEW_POSITIVES = 20
 
 
 def _follow_a_model(evidence: Evidence, m: Measured) -> list[str]:
-    """Whether labels look as if a model had made them, or as if only its alerts were looked into."""
+    """Signs that a model made the labels, or that only its alerts were looked into."""
     if evidence.entities:
         return []
     reasons = []
@@ -86,12 +86,12 @@ def _follow_a_model(evidence: Evidence, m: Measured) -> list[str]:
     return reasons
 
 
-_FEW_CORRECTED = 0.05  # of the disagreements: what no bound on missing labels covers
+_FEW_CORRECTED = 0.05  # of the disagreements; the worst case of missing labels does not cover corrected ones
 _CURE = "label them alike, or set 'unlabelled' in the policy"
 
 
 def _labels_follow(m: Measured, policy: Policy) -> list[str]:
-    """Whether labels depend on what the models said, so that rows without one cannot be left out."""
+    """Proof that labels depend on the decisions, so that rows without a label cannot be left out."""
     threshold, labels = -math.log(CHECK_LEVEL), m.labels
     reasons = []
     if policy.unlabelled == "refuse" and isinstance(labels.log_e, float) and labels.log_e >= threshold:
