@@ -1,1 +1,1 @@
-"""Whole seasons: what other rules would have done with the same batches, and a policy played on simulated ones."""
+"""Seasons, all batches in order: what other rules would have done with them, and a policy played on simulated batches."""

@@ -1,4 +1,4 @@
-"""A season played again: who would have led, batch by batch, if another rule had decided."""
+"""A season replayed: which version would have led, batch by batch, if another rule had decided."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ __all__ = [
 ]  # fmt: skip
 
 Rule = Callable[[Evidence], str | None]
+"""From the evidence on a pair to the reason why the challenger is promoted, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A change of champion at the end of a day, and what the rule had to say for it."""
+    """A change of champion at the end of the day ``date``, and the reason that the rule gives."""
 
     date: date
     before: str
@@ -44,7 +45,11 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a season under one rule was worth: ``served`` are measures over all labelled rows, each predicted by who led then."""
+    """The result of a season under one rule.
+
+    ``not_better``: switches after which the gain was not above the policy's ``min_gain``, or is unknown. ``broke_guardrail``: switches
+    after which a guardrail's margin was exceeded. ``served``: measures over all labelled rows, each predicted by the version that led.
+    """
 
     switches: tuple[Switch, ...]
     not_better: int
@@ -53,53 +58,54 @@ class Outcome:
 
 
 def seed_rule(evidence: Evidence, name: str = "recall") -> str | None:
-    """Promote whoever has the higher ``name`` so far."""
-    lead = difference(name, evidence.counts.as_recorded())
-    if isinstance(lead, Undefined) or lead.value <= 0:
+    """Promote the challenger if its ``name`` is higher so far."""
+    estimate = difference(name, evidence.counts.as_recorded())
+    if isinstance(estimate, Undefined) or estimate.value <= 0:
         return None
-    return f"{name} {lead.challenger:.4f} > {lead.champion:.4f}"
+    return f"{name} {estimate.challenger:.4f} > {estimate.champion:.4f}"
 
 
 def mcnemar_rule(evidence: Evidence, name: str = "recall") -> str | None:
-    """Promote at McNemar's one-sided mid-p below 0.05."""
+    """Promote if McNemar's one-sided mid-p is below 0.05."""
     p = mcnemar(evidence.counts.outcomes(name)).p_value
     return f"McNemar p = {p:.2g}" if p < 0.05 else None
 
 
 def bootstrap_rule(evidence: Evidence, name: str = "recall") -> str | None:
-    """Promote when the 95 % percentile interval of a row bootstrap of the difference in ``name`` is above 0."""
+    """Promote if the 95 % percentile interval of a row bootstrap of the difference in ``name`` is above 0."""
     counts: PairedCounts = evidence.counts.as_recorded()
     rng = np.random.default_rng(counts.labelled)
-    lead = bootstrap(counts, [name], rng=rng, confidence_level=0.95, n_resamples=2000, method="multinomial")[name]
-    if isinstance(lead, Bootstrap) and lead.interval.low > 0:
-        return f"bootstrap 95% interval from {lead.interval.low:.4f}"
+    result = bootstrap(counts, [name], rng=rng, confidence_level=0.95, n_resamples=2000, method="multinomial")[name]
+    if isinstance(result, Bootstrap) and result.interval.low > 0:
+        return f"bootstrap 95% interval from {result.interval.low:.4f}"
     return None
 
 
 def loss_rule(evidence: Evidence, name: str) -> str | None:
-    """Promote whoever has the lower mean loss so far."""
-    lead, amount = merge(name, scores_of(evidence.batches, name)), REGRESSION_LOSSES[name].amount
-    if isinstance(lead, Undefined) or lead.value >= 0:
+    """Promote the challenger if its mean loss is lower so far."""
+    estimate, amount = merge(name, scores_of(evidence.batches, name)), REGRESSION_LOSSES[name].amount
+    if isinstance(estimate, Undefined) or estimate.value >= 0:
         return None
-    return f"{name} {amount(lead.challenger)} < {amount(lead.champion)}"
+    return f"{name} {amount(estimate.challenger)} < {amount(estimate.champion)}"
 
 
 def student_rule(evidence: Evidence, name: str) -> str | None:
-    """Promote at a paired t test's one-sided p below 0.05."""
+    """Promote if the one-sided p of a paired t test is below 0.05."""
     test = paired_t(merge_losses(scores_of(evidence.batches, name)), confidence_level=0.95)
     return f"paired t p = {test.p_value:.2g}" if isinstance(test, PairedT) and test.p_value < 0.05 else None
 
 
 def policy_rule(policy: Policy) -> Rule:
-    """Promote when ``judge`` would, for a challenger that stands alone and is the first one."""
-    own = allowance(policy.error_budget, policy.alpha, wave=1, order=1, promotions=0)
+    """Promote if ``judge`` does, for a challenger that is the first one and the only one."""
+    allowed = allowance(policy.error_budget, policy.alpha, wave=1, order=1, promotions=0)
 
     def rule(evidence: Evidence) -> str | None:
         primary = process(evidence, policy.primary, policy)
-        proven = not isinstance(primary, Undefined) and primary.log_e(policy.min_gain) >= -math.log(own.alpha)
+        proven = not isinstance(primary, Undefined) and primary.log_e(policy.min_gain) >= -math.log(allowed.alpha)
         if not policy.horizon and not proven:
-            return None  # the condition that fails most often, before the costly ones
-        (assessment,) = judge([evidence], policy, seed=0, allowances={evidence.challenger.version: own}).assessments
+            return None  # the condition that fails most often, before those that take more time
+        allowances = {evidence.challenger.version: allowed}
+        (assessment,) = judge([evidence], policy, seed=0, allowances=allowances).assessments
         promoted = assessment.verdict is Verdict.PROMOTE
         return f"proven better by more than {policy.min_gain:g}" if promoted else None
 
@@ -113,11 +119,11 @@ NAIVE_RULES: Mapping[str, Rule] = {
 }
 
 DETHRONE = "Dethrone's policy"
-"""What the project's own policy is called beside the rules that people use."""
+"""The name of the project's own policy among the rules."""
 
 
 def naive_rules(policy: Policy) -> Mapping[str, Rule]:
-    """The rules that people use today for such a task: the number that went up, and tests of one look, looked at each week."""
+    """The rules in common use for such a task: the higher value is promoted, or tests for one look are repeated each week."""
     if policy.measure(policy.primary).family == "numbers":
         return {
             f"{policy.primary} < {policy.primary}_live": functools.partial(loss_rule, name=policy.primary),
@@ -133,7 +139,7 @@ def naive_rules(policy: Policy) -> Mapping[str, Rule]:
 
 
 class Replay:
-    """The closed batches of a season, to be played under one rule after another; each pair of each batch is counted once."""
+    """The closed batches of a season, to be played under several rules; the counts of each pair in each batch are cached."""
 
     def __init__(
         self,
@@ -156,7 +162,7 @@ class Replay:
         return gather(*pair, closed, policy=self._policy)
 
     def evidence(self, indices: Sequence[int], leader: str, version: str) -> Evidence | None:
-        """The evidence of those of these batches that both have scored, if there are any."""
+        """The evidence of the batches at these positions that both versions scored; None if there is none."""
         common = self._scored_by(indices, [leader, version])
         if not common:
             return None
@@ -169,39 +175,39 @@ class Replay:
         return [i for i in indices if all(v in self.closed[i].scored for v in versions)]
 
     def switches(self, versions: Sequence[str], rule: Rule, *, first: str) -> list[Switch]:
-        """Let ``rule`` decide on every look day, from the batches scored since the last switch and closed by then.
+        """Let ``rule`` decide on every look day, from the batches that were scored since the last switch and have closed.
 
-        The tallies tell what any other course of the season would have seen; a version counts in the batches that it has scored. Of
-        several challengers that the rule would promote, the one with the highest recall is, on the batches that all of them have
-        scored; of classes, the one that is right most often; of numbers, the one with the least squared error.
+        The tallies have the decisions of all versions, so every other course of the season can be played; a version takes part in the
+        batches that it scored. If the rule promotes several challengers, the best one on the batches that all of them scored is taken:
+        the one with the most true positives, with the most right classes, or with the smallest squared error.
         """
         leader, since = first, date.min
         switches: list[Switch] = []
         for day in self.looks:
-            seen = [
+            closed = [
                 i
                 for i, t in enumerate(self.closed)
                 if t.date > since and closing_date(t.date, self._maturity_days) <= day
             ]
             reasons: dict[str, str] = {}
-            for version in versions if seen else ():
-                evidence = self.evidence(seen, leader, version) if version != leader else None
+            for version in versions if closed else ():
+                evidence = self.evidence(closed, leader, version) if version != leader else None
                 reason = rule(evidence) if evidence else None
                 if reason:
                     reasons[version] = reason
             if reasons:
-                version = self._best(list(reasons), self._scored_by(seen, [leader, *reasons]) or seen, leader)
+                version = self._best(list(reasons), self._scored_by(closed, [leader, *reasons]) or closed, leader)
                 switches.append(Switch(day, leader, version, reasons[version]))
                 leader, since = version, day
         return switches
 
     def _best(self, proven: Sequence[str], indices: Sequence[int], leader: str) -> str:
-        """Of these versions, by name where they are alike."""
+        """The version with the highest ``_standing``; of several, the last by name."""
         evidence = {v: self.evidence(indices, leader, v) for v in proven}
         return max((_standing(e), v) for v, e in evidence.items() if e)[1]
 
     def outcome(self, switches: Sequence[Switch], *, first: str) -> Outcome:
-        """Judge the switches by what the rest of the season showed."""
+        """Judge each switch by the batches after it."""
         not_better, broke, policy = 0, 0, self._policy
         for switch in switches:
             later = [i for i, t in enumerate(self.closed) if t.date > switch.date]
@@ -216,13 +222,13 @@ class Replay:
 
 
 def _standing(evidence: Evidence) -> float:
-    """What the better of two challengers has more of, where a rule would promote both."""
+    """What is compared if a rule promotes several challengers: true positives or right classes, or minus the squared error."""
     error = merge("squared_error", scores_of(evidence.batches, "squared_error"))
     return evidence.counts.as_recorded().challenger.tp if isinstance(error, Undefined) else -error.challenger
 
 
 def _served(led: Sequence[tuple[BatchTally, str]], name: str, policy: Policy) -> float | Undefined:
-    """``name`` over the rows of all batches, each predicted by who led then; losses clipped elsewhere are left out."""
+    """``name`` over the rows of all batches, each predicted by the version that led; losses with another clip are left out."""
     measure, kind = policy.measure(name), policy.kind
     if not measure.beside_tally:
         return kind.value(name, kind.total(pair_table(t.frame, leader, leader, kind) for t, leader in led))
@@ -234,11 +240,11 @@ def _served(led: Sequence[tuple[BatchTally, str]], name: str, policy: Policy) ->
 
 
 def _gain(rest: Evidence | None, name: str, policy: Policy) -> float | None:
-    """The gain in ``name`` over what came after a switch, if there is any."""
-    lead = total_difference(rest, name, policy) if rest else None
-    return policy.measure(name).sign * lead.value if isinstance(lead, Difference) else None
+    """The gain in ``name`` over the batches after a switch; None if it is not defined."""
+    estimate = total_difference(rest, name, policy) if rest else None
+    return policy.measure(name).sign * estimate.value if isinstance(estimate, Difference) else None
 
 
 def leader_on(day: date, switches: Sequence[Switch], first: str) -> str:
-    """Who scored the batch of this day: a switch takes effect the day after."""
+    """The version that leads on this day; a switch takes effect on the day after it."""
     return next((s.after for s in reversed(switches) if s.date < day), first)

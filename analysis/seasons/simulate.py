@@ -1,4 +1,4 @@
-"""A rule at a project's own volumes, played on simulated batches: how often it promotes an equal challenger, how soon a better one."""
+"""A rule played on simulated batches of a project's size: how often does it promote an equal challenger, how soon a better one?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Promotions", "Scenario", "Trial", "draw", "evidence_of", "play", "tr
 
 Ints = NDArray[np.int64]
 Trial = Callable[[Sequence[Evidence]], bool]
-"""Whether any of the challengers, judged together, would be promoted at this look."""
+"""From the evidence on each challenger to whether any of them, judged together, is promoted at this look."""
 
 _FIRST_DAY = date(2001, 1, 1)
 
@@ -38,9 +38,10 @@ _FIRST_DAY = date(2001, 1, 1)
 class Scenario:
     """The labelled rows of every batch, a champion, and a challenger that is better by ``gain_recall`` and ``gain_specificity``.
 
-    The two disagree on the shares ``disagreement_positives`` and ``disagreement_negatives`` of the rows of each class;
-    of the disagreements psi the challenger wins (psi + gain) / 2. ``improved`` gives a disagreement that the rates leave
-    room for. Raises ValueError for a rate outside [0, 1].
+    ``positives`` and ``negatives`` are rows per batch, all other fields shares. The two models disagree on the shares
+    ``disagreement_positives`` and ``disagreement_negatives`` of the rows of each class; where this share is psi, the
+    challenger alone is right on (psi + gain) / 2 of the rows. ``improved`` finds a disagreement that the rates allow.
+    Raises ValueError for a rate outside [0, 1], and for a batch without a positive or without a negative.
     """
 
     positives: int
@@ -54,11 +55,11 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if self.positives < 1 or self.negatives < 1:
-            msg = f"a batch needs a positive and a negative at least, not {self.positives} and {self.negatives}"
+            msg = f"a batch needs at least one positive and one negative, not {self.positives} and {self.negatives}"
             raise ValueError(msg)
         for name in ("recall", "false_positive_rate", "disagreement_positives", "disagreement_negatives"):
             if not 0 <= getattr(self, name) <= 1:
-                msg = f"the {name.replace('_', ' ')} lies between 0 and 1, not {getattr(self, name)}"
+                msg = f"the {name.replace('_', ' ')} must lie between 0 and 1, not {getattr(self, name)}"
                 raise ValueError(msg)
 
     @property
@@ -66,7 +67,7 @@ class Scenario:
         return self.positives / (self.positives + self.negatives)
 
     def shares(self) -> tuple[float, ...]:
-        """The expected share of each cell (4 label + 2 champion + challenger) among the rows of its label.
+        """The expected share of each of the eight cells (4 label + 2 champion + challenger) among the rows of its label.
 
         Raises ValueError for rates that no two models can have.
         """
@@ -75,22 +76,22 @@ class Scenario:
         r, f = self.recall, self.false_positive_rate
         shares = (1 - f - raised, raised, cleared, f - cleared, 1 - r - won, won, lost, r - lost)
         if min(shares) < -1e-12:
-            msg = f"no two models differ so: {self}"
+            msg = f"no two models can have these rates: {self}"
             raise ValueError(msg)
         return tuple(0.0 if abs(s) < 1e-12 else s for s in shares)
 
     def expected(self) -> Floats:
-        """The expected rows of a batch in each cell."""
+        """The expected rows per batch in each cell, shape (8,)."""
         rows: Floats = np.array(self.shares()) * np.repeat([self.negatives, self.positives], 4)
         return rows
 
     def improved(self, primary: str, gain: float) -> Scenario:
-        """The same with a challenger that is better by ``gain`` in recall at the champion's false positive rate.
+        """The same scenario with a challenger that is better by ``gain``.
 
-        For specificity it is the gain in specificity at equal recall; for accuracy the gain in accuracy, with one share
-        of wins among the disagreements of both classes. Where the models disagree on fewer rows than such a gain takes,
-        or on more than it leaves room for, the disagreement gives way. Raises ValueError for a gain that the champion
-        leaves no room for.
+        For specificity, it is the gain in specificity at equal recall. For accuracy, it is the gain in accuracy, with the
+        same share of wins among the disagreements of both classes. For every other measure, it is the gain in recall at
+        an equal false positive rate. If the models disagree on too few or too many rows for this gain, the nearest
+        possible disagreement is taken. Raises ValueError for a gain that the champion leaves no room for.
         """
         of_positives = of_negatives = 0.0
         if primary == "specificity":
@@ -110,7 +111,7 @@ class Scenario:
         )
 
     def gain_in(self, name: str, policy: Policy) -> float | Undefined:
-        """The gain that this is in ``name``, at the expected counts; positive where the challenger is better."""
+        """The challenger's gain in ``name`` at the expected counts; positive if the challenger is better."""
         cells = self.expected()
         if name == "cost" and policy.costs:
             return float(cells @ policy.costs.matrix.saved() / cells.sum())
@@ -122,12 +123,12 @@ class Scenario:
 
 
 def _split(disagreement: float, gain: float) -> tuple[float, float]:
-    """Shares of the rows that the challenger alone, and that the champion alone gets right."""
+    """The shares of the rows that only the challenger, and that only the champion gets right."""
     return (disagreement + gain) / 2, (disagreement - gain) / 2
 
 
 def _room(disagreement: float, gain: float, champion_right: float) -> float:
-    """The disagreement nearest to this one that allows the gain: both shares of ``_split`` fit their margins."""
+    """The disagreement nearest to this one that allows the gain; the shares of ``_split`` have to fit the champion's."""
     lowest, highest = abs(gain), min(2 * (1 - champion_right) - gain, 2 * champion_right + gain)
     if highest < lowest - 1e-12:
         room = 1 - champion_right if gain > 0 else champion_right
@@ -137,9 +138,9 @@ def _room(disagreement: float, gain: float, champion_right: float) -> float:
 
 
 def draw(scenario: Scenario, *, runs: int, batches: int, challengers: int = 1, rng: np.random.Generator) -> Ints:
-    """Counts of shape (runs, batches, challengers, 8): in each pair's cells multinomial within each label.
+    """Simulated rows by cell, shape (runs, batches, challengers, 8), multinomial within each label.
 
-    Rows are independent, and so are the challengers given label and champion; all challengers are equally good.
+    Rows are independent. Given label and champion, the challengers are independent too, and all are equally good.
     """
     shape = (runs, batches, challengers)
     s = scenario.shares()
@@ -158,7 +159,7 @@ def _within(share: float, rest: float) -> float:
 
 
 def evidence_of(cells: Ints) -> tuple[Evidence, ...]:
-    """The evidence of one run on each challenger, one batch a week; ``cells`` has the shape (batches, challengers, 8)."""
+    """The evidence of one run on each challenger, with one batch per week; ``cells`` has the shape (batches, challengers, 8)."""
     champion = Contender("1", "champion", 0.5, None)
     return tuple(
         Evidence(
@@ -174,12 +175,12 @@ def evidence_of(cells: Ints) -> tuple[Evidence, ...]:
 
 
 def trial_of_rule(rule: Rule) -> Trial:
-    """Each challenger on its own, by a rule that knows one pair only."""
+    """A trial by a rule for one pair, which is asked about each challenger by itself."""
     return lambda evidence: any(rule(e) is not None for e in evidence)
 
 
 def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None = None) -> Trial:
-    """What ``judge`` would do; it is asked only where each process that has to carry a proof has done so by itself.
+    """A trial by ``judge``, which is called only if every evidence process proves its part for some challenger, to save time.
 
     Raises ValueError for a policy that simulated decisions of 0 and 1 cannot satisfy.
     """
@@ -207,7 +208,7 @@ def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None =
 
 
 def _may_pass(evidence: Evidence, policy: Policy) -> bool:
-    """Conditions that every promotion fulfils, the cheapest first; e-closure never raises an e-value."""
+    """Whether conditions of every promotion hold, the fastest first; e-closure, which is left out, never raises an e-value."""
     if len(evidence.batches) < policy.min_batches:
         return False
     if policy.horizon:
@@ -222,13 +223,14 @@ def _may_pass(evidence: Evidence, policy: Policy) -> bool:
 
 
 def _reached(evidence: Evidence, name: str, null_gain: float, policy: Policy) -> bool:
-    own = process(evidence, name, policy)
-    return not isinstance(own, Undefined) and own.log_e(null_gain) >= -math.log(policy.alpha)
+    evidence_process = process(evidence, name, policy)
+    proven = -math.log(policy.alpha)
+    return not isinstance(evidence_process, Undefined) and evidence_process.log_e(null_gain) >= proven
 
 
 @dataclass(frozen=True, slots=True)
 class Promotions:
-    """The simulated runs whose first promotion came at batch 1, 2, ..., out of ``runs``; the others have none up to the last."""
+    """Of ``runs`` simulated runs, ``at_batch`` has the numbers with their first promotion at batch 1, 2, ...; the others have none."""
 
     runs: int
     at_batch: tuple[int, ...]
@@ -246,30 +248,30 @@ class Promotions:
 
     @property
     def mean_batches(self) -> float:
-        """Mean batches up to the promotion; a run without one counts with all its batches."""
+        """The mean number of batches up to the promotion; a run without one counts with all its batches."""
         return float(self._batches().mean())
 
     @property
     def standard_error(self) -> float:
-        """Of ``mean_batches``, from the spread of the runs."""
+        """The standard error of ``mean_batches``, from the spread of the runs."""
         return float(self._batches().std() / math.sqrt(self.runs))
 
     def _batches(self) -> Floats:
-        horizon = len(self.at_batch)
-        batches = [*range(1, horizon + 1), horizon]
+        length = len(self.at_batch)
+        batches = [*range(1, length + 1), length]
         return np.repeat(np.array(batches, dtype=np.float64), [*self.at_batch, self.runs - self.promoted])
 
     def curve(self) -> list[float]:
-        """The share of runs with a promotion up to batch 1, 2, ..."""
+        """The share of runs with a promotion up to batch 1, up to batch 2, and so on."""
         return [n / self.runs for n in itertools.accumulate(self.at_batch)]
 
     def batches_until(self, share: float) -> int | None:
-        """The batch by which this share of the runs has a promotion; None if it does not within the batches simulated."""
+        """The batch by which this share of the runs has a promotion; None if the simulated batches do not suffice."""
         return next((i for i, reached in enumerate(self.curve(), start=1) if reached >= share), None)
 
 
 def play(cells: Ints, trial: Trial) -> Promotions:
-    """Let ``trial`` look after every batch of every run, until it promotes; ``cells`` as ``draw`` gives them."""
+    """Let ``trial`` look after every batch of every run until it promotes; ``cells`` has the shape that ``draw`` returns."""
     runs, batches = cells.shape[:2]
     at_batch = [0] * batches
     for run in cells:

@@ -113,17 +113,17 @@ def test_a_gain_that_the_champion_leaves_no_room_for_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"positives": 0}, "a batch needs a positive and a negative at least, not 0 and 900"),
-        ({"recall": 1.2}, "the recall lies between 0 and 1, not 1.2"),
-        ({"false_positive_rate": -0.1}, "the false positive rate lies between 0 and 1, not -0.1"),
-        ({"disagreement_negatives": -0.5}, "the disagreement negatives lies between"),
+        ({"positives": 0}, "a batch needs at least one positive and one negative, not 0 and 900"),
+        ({"recall": 1.2}, "the recall must lie between 0 and 1, not 1.2"),
+        ({"false_positive_rate": -0.1}, "the false positive rate must lie between 0 and 1, not -0.1"),
+        ({"disagreement_negatives": -0.5}, "the disagreement negatives must lie between"),
     ],
 )
 def test_rates_that_no_models_have_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(BASE, **change)
     too_many = replace(BASE, disagreement_negatives=0.5)
-    with pytest.raises(ValueError, match="no two models differ so"):
+    with pytest.raises(ValueError, match="no two models can have these rates"):
         draw(too_many, runs=1, batches=1, rng=rng())
     assert too_many.improved("recall", 0.0).disagreement_negatives == pytest.approx(0.04)
 

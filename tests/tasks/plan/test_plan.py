@@ -180,9 +180,9 @@ class TestPlan:
                 {"gains": (0.5,)},
                 r"parcels cannot be simulated: a gain of 0.5 is more than the champion leaves room for",
             ),
-            ({"said": replace(SAID, rows=2)}, r"a batch needs a positive and a negative at least, not 0 and 2"),
-            ({"said": replace(SAID, recall=1.5)}, r"the recall lies between 0 and 1, not 1.5"),
-            ({"said": replace(SAID, prevalence=1.5)}, r"a batch needs a positive and a negative at least"),
+            ({"said": replace(SAID, rows=2)}, r"a batch needs at least one positive and one negative, not 0 and 2"),
+            ({"said": replace(SAID, recall=1.5)}, r"the recall must lie between 0 and 1, not 1.5"),
+            ({"said": replace(SAID, prevalence=1.5)}, r"a batch needs at least one positive and one negative"),
         ],
     )
     def test_what_cannot_be_simulated_is_refused_in_a_sentence(
