@@ -18,6 +18,7 @@ os.environ.update(
 
 import pytest
 from parcels import decisions_frame, put_batch, put_frame, put_labels, register_version, sigmoid_model  # noqa: F401
+from prefect_server import QUIET
 
 from analysis.policy import Policy
 from tasks.base.project import Project
@@ -98,16 +99,12 @@ def register(project: Project) -> Callable[..., str]:
 def prefect_server() -> Iterator[None]:
     """A temporary Prefect server for the session: it takes seconds to start.
 
-    Without what no test of a flow asks of it: services that write to its database beside the flow that runs, until one of them
-    finds it locked, and the heartbeat, for which every flow ends by waiting up to a second.
+    Without services that no test of a flow asks for, and without heartbeats, for which every flow would end by waiting up to a second.
     """
-    from prefect.settings import temporary_settings
+    import prefect.settings
     from prefect.testing.utilities import prefect_test_harness
 
-    services = ("task_run_recorder", "event_persister", "event_logger", "triggers", "scheduler", "late_runs", "foreman")
-    off = {f"server.services.{service}.enabled": False for service in services}
-    with (
-        temporary_settings({"flows.heartbeat_frequency": None, **off}),
-        prefect_test_harness(server_startup_timeout=120),
-    ):
+    settings: dict[Any, Any] = {getattr(prefect.settings, name): value for name, value in QUIET.items()}
+    settings[prefect.settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    with prefect.settings.temporary_settings(settings), prefect_test_harness(server_startup_timeout=120):
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prefect_server import ROOT, PrefectServer
+from prefect_server import QUIET, ROOT, PrefectServer
 from runs import Runs
 
 from tasks.base.project import Project, load_project
@@ -43,7 +43,7 @@ def test_every_flow_has_a_deployment_and_every_deployment_is_one_of_a_flow_file_
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """What README says of a server with a worker; both take seconds to start. Project files are read below its home."""
     home = tmp_path_factory.mktemp("prefect")
-    running = PrefectServer(home, {"DETHRONE_PROJECTS": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"})
+    running = PrefectServer(home, {**QUIET, "DETHRONE_PROJECTS": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"})
     try:
         running("work-pool", "create", "dethrone", "--type", "process")
         running("deploy", "--all")
