@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -105,9 +106,9 @@ def test_a_challenger_that_is_far_worse_on_one_row_in_a_hundred_is_not_promoted_
             challenger = np.where(rng.random(rows) < rare, 3.0, 1.0)
             parts.append((np.zeros(rows), champion, challenger))
         for kind, policy in (("clipped", CLIPPED), ("free", Policy(task="regression", guardrails={}))):
-            hit = False
+            hit, whole = False, loss_evidence(*parts, policy=policy)
             for seen in range(1, weeks + 1):
-                found = process(loss_evidence(*parts[:seen], policy=policy), "squared_error", policy)
+                found = process(replace(whole, batches=whole.batches[:seen]), "squared_error", policy)
                 hit = hit or (not isinstance(found, Undefined) and found.log_e(0.0) >= math.log(20))
             promoted[kind] += hit
     assert promoted["clipped"] <= stats.binom.ppf(0.999, runs, 0.05)

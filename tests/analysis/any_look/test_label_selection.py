@@ -137,9 +137,9 @@ def test_labels_that_are_withdrawn_after_closing_are_compared_with_those_that_st
 
 
 def test_labels_missing_or_late_at_random_are_called_selected_in_at_most_alpha_of_the_years() -> None:
-    """52 looks, 300 years, the rates of every week its own: both processes, the largest of each year."""
+    """52 looks, 100 years, the rates of every week its own: both processes, the largest of each year."""
     rng, hits = np.random.default_rng(4), np.zeros(2)
-    for _ in range(300):
+    for _ in range(100):
         rate = rng.uniform(0.5, 0.95, size=52)
         total = rng.poisson([8, 8, 20, 20], size=(52, 4))  # positives of champion and challenger alone, then negatives
         known = rng.binomial(total, rate[:, None])
@@ -154,7 +154,7 @@ def test_labels_missing_or_late_at_random_are_called_selected_in_at_most_alpha_o
         ]
         hits += [_largest(selection, np.minimum), _largest(audit, np.logaddexp)]
     for n in hits:
-        assert stats.binomtest(int(n), 300).proportion_ci(0.998).low <= 0.05
+        assert stats.binomtest(int(n), 100).proportion_ci(0.998).low <= 0.05
 
 
 def _largest(by_class: list[list[Split]], combine: np.ufunc) -> bool:
