@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test coverage mutants mutation calibration docs benchmark check lock clean
+.PHONY: help env env-dev demo test test-all coverage mutants mutation calibration docs benchmark check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,7 +43,10 @@ demo: env ## play a season of 2013 New York flights (again: goes on where it sta
 	$(BIN)/python -m demo
 	$(BIN)/python -m demo.season flights
 
-test: env-dev ## run the tests
+test: env-dev ## run the tests but for the slow ones, which repeat at length what others show once
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: env-dev ## run every test
 	$(BIN)/python -m pytest
 
 coverage: env-dev ## branch coverage of analysis/, 100 % or it fails

@@ -26,6 +26,12 @@ from tasks.models.registry import Registry
 from tasks.store import DirectoryStore, Store
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an MLflow in SQLite that holds nothing, to be copied: its tables take seconds to make, so one process makes them."""

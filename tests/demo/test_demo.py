@@ -16,6 +16,8 @@ from tasks.decisions import all_records
 from tasks.reigns import reigns
 from tasks.store import open_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 NAIVE = ["recall > recall_live", "McNemar p < 0.05 each week", "bootstrap 95% interval > 0 each week"]
 

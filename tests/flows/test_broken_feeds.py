@@ -68,6 +68,7 @@ def test_corrections_of_both_models_alike_keep_no_winner_waiting(feed: Feed) -> 
     assert said(feed)[0] == "PROMOTE"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dated", ["when it came", "when it happened"])
 @pytest.mark.parametrize("absent", ["negative", "missing"])
 def test_positives_that_come_after_closing_whatever_they_say_of_their_time(feed: Feed, dated: str, absent: str) -> None:

@@ -88,6 +88,7 @@ def everything(store: Store) -> dict[str, bytes]:
     return {key: store.read(key) for key in store.keys("flights")}
 
 
+@pytest.mark.slow
 def test_the_deployments_score_judge_and_promote(
     runs: Runs, server: PrefectServer, store: Store, project: Project
 ) -> None:
@@ -101,6 +102,7 @@ def test_the_deployments_score_judge_and_promote(
     assert store.read("flights/mlflow/flights/live_model_run").decode() == log[-1].run_id
 
 
+@pytest.mark.slow
 def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
     approved: Project, runs: Runs, server: PrefectServer, store: Store
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
     assert promoted.reason == "proven better than version 1; approved: read the report"
 
 
+@pytest.mark.slow
 def test_a_denial_is_kept_and_told_and_a_later_decision_alone_asks_again(
     approved: Project, runs: Runs, store: Store
 ) -> None:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from prefect_server import ROOT
 
 NOISE = re.compile(r"Traceback|ERROR|WARNING|telemetry|locked|sqlite3", re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_two_first_commands_at_once_print_no_error_and_send_nothing(parcels: Path, tmp_path: Path) -> None:
     """Both find the same empty home, and no setting but those of the clone."""
     bare = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_")) and k != "DO_NOT_TRACK"}

@@ -13,10 +13,14 @@ from parcels import register_version
 from prefect.settings import PREFECT_API_URL
 
 from flows.enthrone import enthrone
+from flows.history import history
 from flows.judge import judge
 from flows.promote import promote
+from flows.reconcile import reconcile
 from flows.rollback import rollback
 from flows.score import score
+from flows.season import season
+from flows.verify import verify
 from tasks.base.project import Project
 from tasks.batches.failures import LOST
 from tasks.batches.rows import BatchError
@@ -181,6 +185,18 @@ def test_without_any_date_history_is_scored_judged_and_rolled_back(store: Store,
     assert judge("parcels").startswith("Nothing to judge in parcels")
 
 
+def test_a_season_is_played_and_told_and_its_reigns_and_verdicts_stand(store: Store, project: Project) -> None:
+    told = season("parcels")
+    assert told.startswith("# parcels")
+    assert "| 2 | version 2 | " in told
+    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement"), ("2", "promotion")]
+    assert season("parcels") == told, "it was played to its end"
+    (first, second) = (line for line in history("parcels").splitlines() if " 2024-" in line)
+    assert ("version 1" in first, "version 2" in second) == (True, True)
+    assert reconcile("parcels") == "Version 2 leads parcels, reign 2. Everything says so."
+    assert verify("parcels").endswith("every decision is the same to the last bit.")
+
+
 def test_a_look_back_says_what_has_become_of_the_reign(scored: str, store: Store, project: Project) -> None:
     judge("parcels", as_of=LATER)
     rollback("parcels", author="risk", reason="complaints", as_of=date(2024, 3, 2))
@@ -206,6 +222,7 @@ def test_a_bad_batch_does_not_keep_the_others_waiting(store: Store) -> None:
     assert len([k for k in store.keys("parcels/predictions") if k.endswith("manifest.json")]) == 5
 
 
+@pytest.mark.slow
 def test_the_command_line_judges_without_any_server(scored: str, command: Callable[..., subprocess.Popen[str]]) -> None:
     run = command("flows.judge", "parcels", "--as-of", str(LATER), "--dry-run")
     out, _ = run.communicate(timeout=120)

@@ -22,6 +22,8 @@ from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.store import Store
 
+pytestmark = pytest.mark.slow
+
 EVERY_SECONDS = 10
 # short loops, so that every service of the server has run, and would have failed, before the test is over
 QUICK = {

@@ -66,6 +66,7 @@ def content(store: DirectoryStore, project: Project) -> dict[str, bytes]:
     return {k: store.read(k) for k in store.keys(project.name) if "/predictions/" not in k}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_killed_four_times_the_season_ends_with_the_same_bytes(parcels: Path, project: Project) -> None:
     store = DirectoryStore(Path(project.store))

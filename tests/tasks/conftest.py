@@ -10,7 +10,9 @@ from s3_servers import NAMED, moto, named, rclone, seaweedfs, use  # noqa: F401
 from troubled import calm, pauses, trouble, troubled_store  # noqa: F401
 
 
-@pytest.fixture(params=["directory", "seaweedfs", "moto", *(["named"] if NAMED else [])])
+@pytest.fixture(
+    params=["directory", pytest.param("seaweedfs", marks=pytest.mark.slow), "moto", *(["named"] if NAMED else [])]
+)
 def store_uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URI of an empty store of each kind."""
     if request.param == "directory":

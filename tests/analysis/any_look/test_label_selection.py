@@ -136,6 +136,7 @@ def test_labels_that_are_withdrawn_after_closing_are_compared_with_those_that_st
     assert log_e_audit(late, {"1": [(0, 0, 9, 9)] * 4}) == pytest.approx(np.log(0.9 * np.exp(log_e_audit(late)) + 0.1))
 
 
+@pytest.mark.slow
 def test_labels_missing_or_late_at_random_are_called_selected_in_at_most_alpha_of_the_years() -> None:
     """52 looks, 100 years, the rates of every week its own: both processes, the largest of each year."""
     rng, hits = np.random.default_rng(4), np.zeros(2)

@@ -62,6 +62,7 @@ def test_it_proves_the_direction_that_is_true_and_not_the_other() -> None:
     assert log_e_precision(counts, null_gain=0.5) < 0
 
 
+@pytest.mark.slow
 def test_the_error_at_the_boundary_of_h0_over_a_year_of_weekly_looks_is_at_most_alpha() -> None:
     """Precision exactly at the margin (.80 against .83): the share of years that cross E = 5 is at most 1/5.
 

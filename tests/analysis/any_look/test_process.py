@@ -192,6 +192,7 @@ def test_equal_models_looked_at_after_every_batch_are_rarely_told_apart(name: st
     assert hits <= stats.binom.ppf(0.999, runs, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recall", "f1"])
 def test_batches_as_units_survive_a_shock_that_a_whole_batch_shares(name: str) -> None:
     def shocked(rng: np.random.Generator) -> list[PairedCounts]:

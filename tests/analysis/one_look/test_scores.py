@@ -129,6 +129,7 @@ def test_two_rows_of_either_class_have_an_auc_and_a_spread_by_hand() -> None:
     assert s == [[0.125, 0.0], [0.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_delongs_test_and_its_sum_over_batches_keep_their_size() -> None:
     """2000 tables of exchangeable scores: two-sided rejections at .05, of one batch of 600 and of three of 200."""
     rng = np.random.default_rng(6)

@@ -18,7 +18,7 @@ from analysis.any_look.eprocess import log_e, log_e_array
 from analysis.seasons.season import bootstrap_rule, mcnemar_rule, seed_rule
 from analysis.tables.counts import PairedCounts
 
-pytestmark = pytest.mark.xdist_group("exchangeable")  # one simulation serves the whole file
+pytestmark = pytest.mark.slow
 
 YEARS, WEEKS, ROWS = 10_000, 52, 400
 CONFIDENCE = 0.998  # two-sided: each bound holds with 99.9 %

@@ -133,13 +133,14 @@ class TestChallengerFails:
         assert read_manifest(store, project.name, str(BEGIN)) == manifest
 
     def test_one_that_never_ends_loading_is_left_behind(
-        self, store: Store, project: Project, register: Register
+        self, store: Store, registry: Registry, project: Project, register: Register
     ) -> None:
         register("x2")
-        patient = project.model_copy(update={"model_seconds": 10})
+        registry.load("1")  # which imports what loading takes
+        patient = project.model_copy(update={"model_seconds": 3})
         manifest = score_rows(store, Stuck(patient, "2"), patient, some_parcels())
         assert manifest.versions() == ["1"]
-        limit = "gave no answer within 10 seconds; make it faster, or raise 'model_seconds' in the project file"
+        limit = "gave no answer within 3 seconds; make it faster, or raise 'model_seconds' in the project file"
         assert manifest.scored[1].failure == f"failed to load: {limit}"
 
     def test_one_that_ends_the_process_while_loading_fails_alone(

@@ -25,6 +25,8 @@ from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.store import Store
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 120
 
 

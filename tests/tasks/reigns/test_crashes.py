@@ -202,6 +202,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(STAGES))
 def test_killed_at_any_write_and_run_again_it_ends_in_the_same_state(bench: Bench, name: str) -> None:
     """Killed before each write and after the last: so after each, too. Every stage begins where the one before ended, unharmed."""

@@ -19,6 +19,7 @@ def project(make_project: Callable[..., Project], store_uri: str) -> Project:
     return make_project(store=store_uri)
 
 
+@pytest.mark.slow
 def test_every_promotion_is_in_the_log_once_or_was_told_that_it_lost(project: Project) -> None:
     reports = race(race_to_promote, PROCESSES, project, ROUNDS)
     store = open_store(project.store)

@@ -120,6 +120,7 @@ def play(project: Project, server: Server, seed: int) -> tuple[list[Tale], Count
     return tales, proxy.seen
 
 
+@pytest.mark.slow
 def test_every_promotion_ends_as_its_author_was_told(
     seaweedfs: Server, make_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
