@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from flows.season import season
 from parcels import register_version
 from prefect.settings import PREFECT_API_URL
 
@@ -19,7 +20,6 @@ from flows.promote import promote
 from flows.reconcile import reconcile
 from flows.rollback import rollback
 from flows.score import score
-from flows.season import season
 from flows.verify import verify
 from tasks.base.project import Project
 from tasks.batches.failures import LOST
