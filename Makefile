@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test test-all coverage mutants mutation calibration docs benchmark check lock clean
+.PHONY: help env env-dev demo test test-all coverage mutants mutation calibration settings docs benchmark check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ mutation: env-dev ## change each operator, constant and result of analysis/ and 
 
 calibration: env-dev ## measure the error rate of every shipped rule, into docs/calibration (20 minutes)
 	$(BIN)/python -m calibration
+
+settings: env ## write page and schema of the settings
+	$(BIN)/python -m docs.settings
 
 docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh

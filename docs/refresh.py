@@ -7,16 +7,14 @@ import shutil
 from pathlib import Path
 
 from calibration.readme import readme_tables
-from docs.schema import schema_file
-from docs.settings import settings_page
+from docs.settings import write_settings
 from tasks.base.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
-    (ROOT / "deployments" / "project.schema.json").write_text(schema_file(), encoding="utf-8")
+    write_settings()
     reports = Path(load_project("flights").store) / "flights" / "reports"
     season = (reports / "season" / "season.md").read_text(encoding="utf-8")
     promoted = re.findall(r"\]\(\.\./([^/]+)/report\.md\)", season)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from analysis.policy import Costs, Horizon, Policy, Sampling
+from docs.schema import schema_file
 from tasks.base.markdown import table
 from tasks.base.project import Columns, LabelValues, Project
 
-__all__ = ["settings_page"]
+__all__ = ["settings_page", "write_settings"]
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "The file": Project,
@@ -45,6 +49,12 @@ def settings_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def write_settings() -> None:
+    """Write the page, and the JSON schema of project files: ``make settings``."""
+    (_ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (_ROOT / "deployments" / "project.schema.json").write_text(schema_file(), encoding="utf-8")
+
+
 def _kind(annotation: Any) -> str:
     """The kind of value, for a reader."""
     if str(get_origin(annotation)) == "typing.Literal":
@@ -72,3 +82,7 @@ def _default(info: FieldInfo) -> str:
     if value is None or value in ((), {}):
         return "none"
     return f"`{value}`"
+
+
+if __name__ == "__main__":
+    write_settings()

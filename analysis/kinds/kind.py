@@ -57,7 +57,7 @@ class Kind(ABC):
     differing: ClassVar[str]  # in words, the rows on which two models differ
     prediction: ClassVar[str]  # in words, what a model gives for a row
     trend: ClassVar[tuple[str, ...]]  # the first that is not the primary measure is plotted over time beside it
-    served: ClassVar[tuple[str, ...]]  # what a season under a rule is told by
+    served: ClassVar[tuple[str, ...]]  # the measures that are shown of a season
 
     def deciding(self) -> tuple[str, ...]:
         """The measures that a policy may name."""
