@@ -46,7 +46,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The record of a scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists."""
+    """A scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists."""
 
     batch: str
     date: date

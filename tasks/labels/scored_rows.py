@@ -20,7 +20,7 @@ class AnotherTaskError(DethroneError):
 def scored_rows(store: Store, manifest: Manifest, task: Task) -> pl.DataFrame:
     """One row per scored row: ``id`` as text, segments, entity, and for each version its decision and its score.
 
-    The decision of a version that failed is null; without a threshold it is 1 in every row. Raises AnotherTaskError, DamagedError.
+    The decision of a version that failed is null; of the task regression it is always 1. Raises AnotherTaskError, DamagedError.
     """
     rows = read_parts(store, manifest.parts)
     dtype = KINDS[task].decision_type

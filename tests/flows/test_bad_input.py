@@ -122,7 +122,7 @@ BY_SETTINGS = (
         store_below_a_file,
         name("1"),
         StoreError,
-        r"\S+/parcels.yaml/store: \S+ cannot be \w+: a file lies where a folder should be; remove it or name another directory",
+        r"\S+/parcels.yaml/store: \S+ cannot be \w+: a file is in the place of a folder; remove it or name another directory",
     ),
     Row(
         "missing store, scored",
