@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from calibration.all_tables import TABLES
 from calibration.bounds import Bound
 from calibration.cells import Table
 from calibration.pages import write_index, write_table
 from calibration.promises import BOUNDS
 from calibration.readme import readme_tables
 from calibration.run import measure_tables
-from calibration.tables import TABLES
 
 __all__ = ["calibrate", "main"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from calibration import (
+from calibration.bounds import Bound
+from calibration.tables import (
     batch_margins,
     challengers,
     clusters,
@@ -25,8 +26,7 @@ from calibration import (
     sampled_labels,
     shocks,
 )
-from calibration import paired_intervals as paired
-from calibration.bounds import Bound
+from calibration.tables import paired_intervals as paired
 
 __all__ = ["BOUNDS"]
 

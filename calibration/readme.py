@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from calibration.cells import Cell
-from calibration.looks import FALSE
 from calibration.pages import read_csv
-from calibration.power import WEEKS_TO_A_PROMOTION
 from calibration.records import constant
+from calibration.tables.looks import FALSE
+from calibration.tables.power import WEEKS_TO_A_PROMOTION
 
 __all__ = ["readme_tables"]
 

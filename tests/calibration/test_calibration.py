@@ -15,21 +15,21 @@ from scipy import stats
 from analysis.any_look.eprocess import log_e_array
 from analysis.one_look.mcnemar import mcnemar
 from analysis.tables.counts import PairedOutcomes
-from calibration import paired_intervals
 from calibration.__main__ import calibrate, main
+from calibration.all_tables import TABLES
 from calibration.bounds import Bound, UncheckedError, judged
 from calibration.cells import Cell, DisagreementError, Part, Table, agree, exact, generator, mean, share
-from calibration.clusters import CLUSTERS
-from calibration.looks import FALSE
 from calibration.pages import markdown, read_csv, write_index, write_table
-from calibration.power import WEEKS_TO_A_PROMOTION
 from calibration.promises import BOUNDS
 from calibration.readme import readme_tables
 from calibration.records import Record, constant, play
 from calibration.rules import batch_unit, e_process, group_sequential, reached
 from calibration.run import measure_tables
-from calibration.shocks import SHOCKS
-from calibration.tables import TABLES
+from calibration.tables import paired_intervals
+from calibration.tables.clusters import CLUSTERS
+from calibration.tables.looks import FALSE
+from calibration.tables.power import WEEKS_TO_A_PROMOTION
+from calibration.tables.shocks import SHOCKS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "calibration"

@@ -14,9 +14,9 @@ from analysis.evidence import Contender, Evidence, PairedBatch
 from analysis.policy import Policy
 from analysis.verdict.judge import Verdict, judge
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
-from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import Ints
 from calibration.rules import ALPHA, Bools, first_look, mid_p, reached
+from calibration.tables.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.weekly_tables import cell_shares, counts_of, differences, play_tables
 
 __all__ = ["BY_HAND", "END_TO_END", "FALSE", "POINTS", "SHIPPED"]

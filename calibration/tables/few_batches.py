@@ -11,7 +11,7 @@ from analysis.tables.metrics import Floats
 from calibration.cells import Cell, Part, Table, share, sized
 from calibration.records import WEEKS, Ints, Record
 from calibration.rules import ALPHA, Bools, e_process, reached_at
-from calibration.shocks import gated
+from calibration.tables.shocks import gated
 
 __all__ = ["FALSE", "FEW_BATCHES", "GATED", "REIGN", "RETUNED"]
 

@@ -11,9 +11,9 @@ from analysis.any_look.batch_unit import log_e_symmetric
 from analysis.any_look.eprocess import log_e
 from analysis.one_look.clusters import ClusteredTest, ClusterMethod, clustered_test, entity_outcomes
 from calibration.cells import Cell, Part, Table, agree, mean, share, sized
-from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import WEEKS, Ints
 from calibration.rules import ALPHA, Bools, first_look, mid_p, reached
+from calibration.tables.power import PROMOTED, WEEKS_TO_A_PROMOTION
 
 __all__ = ["CLUSTERS", "FALSE", "RETURNING", "SIZE"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.cells import Cell, Part, Table, mean, share, sized
-from calibration.power import PROMOTED, WEEKS_TO_A_PROMOTION
 from calibration.records import WEEKS, Record
 from calibration.rules import (
     ALPHA,
@@ -20,6 +19,7 @@ from calibration.rules import (
     mid_p_below,
     uneven,
 )
+from calibration.tables.power import PROMOTED, WEEKS_TO_A_PROMOTION
 
 __all__ = ["FALSE", "SHOCKS", "gated"]
 
