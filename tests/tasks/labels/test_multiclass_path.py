@@ -7,134 +7,67 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
-from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from mlflow.pyfunc import PythonModel
-from parcels import register_version
-from played import Played, cells, play, register_echo
+from played import Played, cells
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score, recall_score
-from sklearn.tree import DecisionTreeClassifier
 from statsmodels.stats.contingency_tables import SquareTable
 from statsmodels.stats.multitest import multipletests
-from weeks import look_on, predictions, week
+from task_weeks import ANIMALS, NAMES, ROWS
 
 from analysis.any_look.asymptotic import rho_squared
 from analysis.any_look.batch_unit import log_e_symmetric
 from analysis.any_look.eprocess import log_e
-from analysis.evidence.tally import UNLABELLED
-from analysis.policy import Policy
 from analysis.tables.record import canonical_json
-from demo.season_report import tell
-from tasks.base.project import Project
-from tasks.decisions.decision_log import enter
+from tasks.decisions.decision_log import append_entry
 from tasks.decisions.verification import RETIRED_NUMBERS, verify_decision
-from tasks.labels.tallying import close_batches
-from tasks.models.registry import Registry
 from tasks.reigns import reigns
-from tasks.reports.publish import draw
 from tasks.reports.report import render
 from tasks.store import DirectoryStore
-
-NAMES = np.array(["bird", "cat", "dog"])
-RIGHT = {"1": 0.7, "2": 0.8, "3": 0.7, "4": 0.6}
-WEEKS, ROWS = 4, 750
-POLICY = Policy(task="multiclass", error_budget="family", n_resamples=1000)
-
-
-def animals(number: int, n: int = ROWS) -> pl.DataFrame:
-    """One week of rows: what each version will name stands in its column, half of the time as all others name it."""
-    rng = np.random.default_rng(8 + number)
-    y = rng.choice(3, n, p=[0.5, 0.3, 0.2])
-    shared = rng.random(n) < 0.5
-    common = np.where(rng.random(n) < 0.7, y, (y + rng.integers(1, 3, n)) % 3)
-    columns = {}
-    for version, right in RIGHT.items():
-        own = np.where(rng.random(n) < right, y, (y + rng.integers(1, 3, n)) % 3)
-        columns[f"x{version}"] = NAMES[np.where(shared, common, own)]
-    label = (
-        pl.Series("label", NAMES[y])
-        .to_frame()
-        .with_columns(pl.when(pl.Series(rng.random(n) < 0.95)).then(pl.col("label")))
-    )
-    region = rng.choice(["north", "south"], n)
-    return pl.DataFrame({"id": [f"{number}-{i}" for i in range(n)], "region": region, **columns}).with_columns(
-        label["label"]
-    )
-
-
-register = partial(register_echo, example="cat")
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
-    project = Project(
-        name="animals",
-        store=str(tmp_path_factory.mktemp("animals") / "store"),
-        mlflow=mlflow_uri,
-        model=f"animals-{uuid.uuid4().hex[:8]}",
-        task="multiclass",
-        segments=("region",),
-        maturity_days=14,
-        policy=POLICY,
-    )
-    return play(Played, project, list(RIGHT), [animals(number) for number in range(WEEKS)], register)
+    found: Played = ANIMALS.played(tmp_path_factory.mktemp("animals"), mlflow_uri)
+    return found
 
 
-class TestVerdicts:
-    @pytest.mark.parametrize(("version", "verdict"), [("2", "PROMOTE"), ("3", "WAIT"), ("4", "RETIRE")])
-    def test_the_better_is_promoted_the_equal_waits_the_worse_retires(
-        self, played: Played, version: str, verdict: str
-    ) -> None:
-        assert played.against(version).verdict.value == verdict
-        assert played.look.promote == "2"
+def test_the_decision_is_kept_with_the_counts_of_the_rows(played: Played) -> None:
+    kept = json.loads(played.store.read(f"animals/decisions/{played.look.id}.json"))
+    (first, *_) = kept["judgement"]["assessments"]
+    assert sum(first["evidence"]["batches"][0]["counts"]["labelled"]) == played.rows[:ROWS]["label"].count()
+    y, c, h = played.labelled("2")
+    assert first["measured"]["class_counts"]["dog"]["cat"]["dog"] == np.sum((y == "dog") & (c == "cat") & (h == "dog"))
 
-    def test_the_decision_is_kept_whole_and_is_found_again(self, played: Played) -> None:
-        key = f"animals/decisions/{played.look.id}.json"
-        kept = json.loads(played.store.read(key))
-        assert played.store.read(key) == canonical_json(played.look.record)
-        (first, *_) = kept["judgement"]["assessments"]
-        assert sum(first["evidence"]["batches"][0]["counts"]["labelled"]) == played.rows[:ROWS]["label"].count()
-        y, c, h = played.labelled("2")
-        assert first["measured"]["class_counts"]["dog"]["cat"]["dog"] == np.sum(
-            (y == "dog") & (c == "cat") & (h == "dog")
-        )
-        again = look_on(played.store, played.project, week(WEEKS + 1) + timedelta(days=1))
-        assert again is not None
-        assert (again.id, again.record) == (played.look.id, played.look.record)
 
-    def test_a_decision_that_was_recorded_with_bowkers_test_and_bhapkars_verifies_and_no_other_change_does(
-        self, played: Played, tmp_path: Path
-    ) -> None:
-        shutil.copytree(played.project.store, tmp_path / "store")
-        store = DirectoryStore(tmp_path / "store")
-        older = json.loads(canonical_json(played.look.record))
-        for assessment in older["judgement"]["assessments"]:
-            for name in RETIRED_NUMBERS["marginals"]:
-                test = {"statistic": 7.25, "degrees_of_freedom": 3, "p_value": 0.0643}
-                assessment["measured"]["marginals"][name] = test
-        changed = json.loads(canonical_json(older))
-        changed["judgement"]["assessments"][1]["measured"]["marginals"]["stuart_maxwell"]["statistic"] += 1e-3
-        other = json.loads(canonical_json(older))
-        other["judgement"]["assessments"][0]["measured"]["marginals"]["edwards"] = test
-        for name, kept in (("older", older), ("changed", changed), ("other", other)):
-            data = canonical_json(kept | {"id": name})
-            store.create(f"animals/decisions/{name}.json", data)
-            enter(store, played.project, name, data, new=True)
-        assert verify_decision(store, played.project, played.look.id) == []
-        assert verify_decision(store, played.project, "older") == []
-        for name in ("changed", "other"):
-            (fault,) = verify_decision(store, played.project, name)
-            assert fault.endswith("give another judgement now (in: assessments)")
+def test_a_decision_that_was_recorded_with_bowkers_test_and_bhapkars_verifies_and_no_other_change_does(
+    played: Played, tmp_path: Path
+) -> None:
+    shutil.copytree(played.project.store, tmp_path / "store")
+    store = DirectoryStore(tmp_path / "store")
+    older = json.loads(canonical_json(played.look.record))
+    for assessment in older["judgement"]["assessments"]:
+        for name in RETIRED_NUMBERS["marginals"]:
+            test = {"statistic": 7.25, "degrees_of_freedom": 3, "p_value": 0.0643}
+            assessment["measured"]["marginals"][name] = test
+    changed = json.loads(canonical_json(older))
+    changed["judgement"]["assessments"][1]["measured"]["marginals"]["stuart_maxwell"]["statistic"] += 1e-3
+    other = json.loads(canonical_json(older))
+    other["judgement"]["assessments"][0]["measured"]["marginals"]["edwards"] = test
+    for name, kept in (("older", older), ("changed", changed), ("other", other)):
+        data = canonical_json(kept | {"id": name})
+        store.create(f"animals/decisions/{name}.json", data)
+        append_entry(store, played.project.name, name, data, new=True)
+    assert verify_decision(store, played.project.name, played.look.id) == []
+    assert verify_decision(store, played.project.name, "older") == []
+    for name in ("changed", "other"):
+        (fault,) = verify_decision(store, played.project.name, name)
+        assert fault.endswith("give another judgement now (in: assessments)")
 
 
 @pytest.mark.parametrize("version", ["2", "3", "4"])
@@ -220,45 +153,6 @@ class TestNumbersOfTheRows:
             assert segments[region].difference == pytest.approx(accuracy_score(y, h) - accuracy_score(y, c))
 
 
-class TestStored:
-    def test_a_version_says_one_class_a_row_as_text_and_has_no_threshold(self, played: Played) -> None:
-        (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
-        said = predictions(played.store, batch.manifest, "2")
-        assert said.schema == {"id": pl.String, "decision": pl.String}
-        assert said["decision"].to_list() == played.rows[:ROWS]["x2"].to_list()
-        registry = Registry(played.project)
-        for scored in batch.manifest.scored:
-            assert scored.contender is not None
-            assert scored.contender.threshold is None
-            assert scored.contender.digest == registry.load(scored.version).digest
-
-    def test_every_row_is_counted_or_explained(self, played: Played) -> None:
-        for a in played.look.judgement.assessments:
-            missing = played.rows["label"].null_count()
-            assert a.evidence.excluded == {UNLABELLED: missing}
-            assert a.measured.counts.n + missing == WEEKS * ROWS
-
-    def test_a_classifier_of_scikit_learn_names_its_classes_and_a_threshold_means_nothing(
-        self, make_project: Callable[..., Project]
-    ) -> None:
-        project = make_project(task="multiclass", policy=POLICY)
-        tree = DecisionTreeClassifier().fit(pd.DataFrame({"x": [0.0, 1.0, 2.0]}), [10, 20, 30])
-        version = register_version(project, "x", model=tree, threshold="high")
-        registry = Registry(project)
-        assert registry.load(version)(pl.DataFrame({"x": [2.0, 0.0, 1.0]})).tolist() == ["30", "10", "20"]
-        assert registry.version(version).threshold is None
-
-    def test_a_model_of_unknown_make_names_them_too(self, make_project: Callable[..., Project]) -> None:
-        project = make_project(task="multiclass", policy=POLICY)
-        version = register_version(project, "x", model=Upper(), threshold=None, example="cat")
-        assert Registry(project).load(version)(pl.DataFrame({"x": ["cat", "dog"]})).tolist() == ["CAT", "DOG"]
-
-
-class Upper(PythonModel):  # type: ignore[misc]
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002  (MLflow reads hints)
-        return model_input["x"].str.upper()
-
-
 @pytest.fixture(scope="module")
 def markdown(played: Played) -> str:
     return render(played.project, played.look, reigns(played.store, played.project.name), {"trend": "trend.svg"})
@@ -288,29 +182,3 @@ class TestReport:
         assert "| rows against the champion | all | counted | unlabelled |" in markdown
         assert "| threshold |" not in markdown
         assert "precision is derived" not in markdown
-
-    def test_its_tables_have_as_many_cells_in_every_row_as_in_their_head(self, markdown: str) -> None:
-        tables = [b.splitlines() for b in markdown.split("\n\n") if b.startswith("|")]
-        assert len(tables) >= 3 * 4 + 4
-        for table in tables:
-            assert {len(cells(line)) for line in table} == {len(cells(table[0]))}
-
-    def test_its_plots_are_well_formed(self, played: Played) -> None:
-        closed = close_batches(played.store, played.project, week(WEEKS + 1))
-        figures = draw(played.project, played.look, closed, reigns(played.store, played.project.name))
-        assert sorted(figures) == ["differences", "evidence", "segments", "trend"]
-        for svg in figures.values():
-            assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  our own
-        for title in (b"macro precision", b"macro f1"):
-            assert title in figures["differences"]
-        assert b"accuracy" in figures["trend"]
-        assert b"macro recall" in figures["trend"]
-
-    def test_a_season_is_told_in_its_own_metrics(self, played: Played) -> None:
-        told = tell(played.store, played.project)
-        head_row, *rows = [cells(line) for line in told.splitlines() if line.startswith("|")]
-        assert head_row[-2:] == ["accuracy served", "macro recall served"]
-        y, c, _ = played.labelled("2")
-        own = next(row for row in rows if row[0] == "**Dethrone's policy**")
-        assert own[-2:] == [f"{accuracy_score(y, c):.4f}", f"{balanced_accuracy_score(y, c):.4f}"]
-        assert "accuracy \\> accuracy\\_live" in told
