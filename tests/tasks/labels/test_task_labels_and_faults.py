@@ -243,7 +243,7 @@ class TestFaults:
     @of_both
     def test_a_policy_of_another_task_is_refused(self, project: Project, few: Few) -> None:
         for task in few.others:
-            sentence = f"the policy is made for the task {task}; the project's task is {few.policy.task}"
+            sentence = f"the policy has the task {task}, and the project has the task {few.policy.task}"
             with pytest.raises(ValueError, match=sentence):
                 Project(**{**project.model_dump(), "policy": Policy(task=task)})
 
