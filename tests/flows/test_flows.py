@@ -9,10 +9,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from flows.season import season
 from parcels import register_version
 from prefect.settings import PREFECT_API_URL
 
+from demo.season import season
 from flows.enthrone import enthrone
 from flows.history import history
 from flows.judge import judge
@@ -189,7 +189,7 @@ def test_a_season_is_played_and_told_and_its_reigns_and_verdicts_stand(store: St
     told = season("parcels")
     assert told.startswith("# parcels")
     assert "| 2 | version 2 | " in told
-    assert [(r.version, r.kind) for r in reigns(store, project)] == [("1", "enthronement"), ("2", "promotion")]
+    assert [(r.version, r.kind) for r in reigns(store, project.name)] == [("1", "enthronement"), ("2", "promotion")]
     assert season("parcels") == told, "it was played to its end"
     (first, second) = (line for line in history("parcels").splitlines() if " 2024-" in line)
     assert ("version 1" in first, "version 2" in second) == (True, True)
