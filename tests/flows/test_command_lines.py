@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 from prefect.flows import Flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import ROOT
-
-from tasks.command_line import parser_of
 
 # runpy runs the file as the main module beside the one that was imported: that is what is wanted
 pytestmark = pytest.mark.filterwarnings("ignore:.* found in sys.modules after import")
@@ -90,15 +89,13 @@ def test_help_shows_every_parameter_of_the_flow_as_its_docstring_tells_it(
 
 @pytest.mark.parametrize("line", TYPED)
 def test_what_users_type_arrives_in_the_flow(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to the flow itself, by the lines with which its file ends."""
+    """Up to the flow itself, which Prefect would run."""
     name, *words = line.split()
-    arrived: list[Any] = []
-
-    def instead_of_main(flow: Any, doc: str, *others: Any) -> None:
-        arrived.append(vars(parser_of(flow, doc, *others).parse_args(words)))
-
-    monkeypatch.setattr("tasks.command.main", instead_of_main)
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    arrived: list[dict[str, Any]] = []
+    monkeypatch.setattr(Flow, "__call__", lambda _, **arguments: arrived.append(arguments))
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    with temporary_settings({PREFECT_API_URL: "http://prefect:4200/api"}):  # so that none is started
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
     assert arrived == [TYPED[line]]
 
 
