@@ -99,7 +99,8 @@ TESTS: dict[str, str] = {
 
 LIBRARIES = [
     "mpmath", "numpy", "polars", "pydantic", "pytest", "scipy.optimize", "scipy.stats", "sklearn.metrics",
-    "statsmodels.regression.linear_model", "statsmodels.stats.contingency_tables", "statsmodels.stats.proportion",
+    "statsmodels.regression.linear_model", "statsmodels.stats.contingency_tables", "statsmodels.stats.multitest",
+    "statsmodels.stats.proportion",
 ]  # fmt: skip
 
 

@@ -46,9 +46,8 @@ def e_closure_by_wave(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted for the family at one look that was fixed beforehand (Holm 1979), under any dependence."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    raised = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(raised, 1.0)
-    return [float(a) for a in adjusted]
+    if not p_values:
+        return []
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415  (who has nothing to adjust does not wait for it)
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
