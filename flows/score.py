@@ -36,7 +36,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     settings = load_project(project)
     latest = not_after(as_of, today())
     if batch_dated and batch is None:
-        msg = "batch_dated is the date of one batch; name that batch too"
+        msg = "batch_dated is the date of one batch; name the batch too"
         raise BatchError(msg)
     if batch:
         require_over(batch, batch_date(batch, batch_dated), latest)
