@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from demo.season_report import calendar, tell
+from demo.season_report import calendar, write_season_report
 from tasks.base.project import Project, load_project
 from tasks.batches import scoring
 from tasks.command import unwatched
@@ -74,7 +74,7 @@ def _plain(project: Project) -> float:
     )
     for day in days:
         _week(store, registry, project, day)
-    tell(store, project)
+    write_season_report(store, project)
     return time.perf_counter() - start
 
 

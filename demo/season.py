@@ -1,4 +1,4 @@
-"""Play a season: batch after batch on a simulated calendar, score, close, judge, promote; then tell how it went.
+"""Play a season: batch after batch on a simulated calendar, score, close, judge, promote; then report how it went.
 
 **Requires:** batches whose ids are dates, with labels that say when each was observed, and models: ``python -m demo``
 makes those of the demo.
@@ -11,7 +11,7 @@ from datetime import date
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from demo.season_report import remaining_days, tell
+from demo.season_report import remaining_days, write_season_report
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
@@ -45,9 +45,9 @@ def days_step(project: Project) -> list[date]:
     return remaining_days(open_store(project.store), project)
 
 
-@task(name="tell the season", task_run_name="tell the season", cache_policy=NO_CACHE)
+@task(name="report the season", task_run_name="report the season", cache_policy=NO_CACHE)
 def report_step(project: Project) -> str:
-    return tell(open_store(project.store), project)
+    return write_season_report(open_store(project.store), project)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from tasks.reigns.history import reign_table
 from tasks.reports.plots import styled, version_color
 from tasks.store import Store
 
-__all__ = ["SeasonError", "calendar", "remaining_days", "tell"]
+__all__ = ["SeasonError", "calendar", "remaining_days", "write_season_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -58,7 +58,7 @@ def remaining_days(store: Store, project: Project) -> list[date]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Season:
     """A season under every rule."""
 
     first: str
@@ -68,7 +68,7 @@ class _Told:
     duels: Mapping[str, Mapping[str, Outcome]]
 
 
-def tell(store: Store, project: Project) -> str:
+def write_season_report(store: Store, project: Project) -> str:
     """Write ``reports/season/`` with ``season.md``, ``season.svg`` and ``season.json``; returns the markdown."""
     entries = reigns(store, project.name)
     days = calendar(store, project)
@@ -91,10 +91,10 @@ def tell(store: Store, project: Project) -> str:
         }
         for name, rule in {**rules, DETHRONE: policy_rule(project.policy)}.items()
     }
-    told = _Told(first, versions, tuple(t.date for t in closed), outcomes, duels)
-    markdown = _markdown(store, project, told, entries)
+    season = _Season(first, versions, tuple(t.date for t in closed), outcomes, duels)
+    markdown = _markdown(store, project, season, entries)
     prefix = f"{project.name}/reports/season"
-    store.write(f"{prefix}/season.svg", _timeline(told) or b"")
+    store.write(f"{prefix}/season.svg", _timeline(season) or b"")
     store.write(
         f"{prefix}/season.json",
         canonical_json({"project": project.name, "first": first, "rules": outcomes, "duels": duels}),
@@ -103,21 +103,21 @@ def tell(store: Store, project: Project) -> str:
     return markdown
 
 
-def _markdown(store: Store, project: Project, told: _Told, entries: Sequence[Reign]) -> str:
-    challengers = [v for v in told.versions if v != told.first]
+def _markdown(store: Store, project: Project, season: _Season, entries: Sequence[Reign]) -> str:
+    challengers = [v for v in season.versions if v != season.first]
     last = _last_verdicts(store, project)
     return fill(
         _TEMPLATES / "season.md.j2",
         project=project,
         min_gain=project.policy.min_gain,
-        days=told.days,
-        versions=told.versions,
-        first=told.first,
+        days=season.days,
+        versions=season.versions,
+        first=season.first,
         challengers=challengers,
-        measures=list(told.outcomes[DETHRONE].served),
-        rules=[_rule(name, outcome, challengers, last) for name, outcome in told.outcomes.items()],
+        measures=list(season.outcomes[DETHRONE].served),
+        rules=[_rule(name, outcome, challengers, last) for name, outcome in season.outcomes.items()],
         reigns=reign_table(entries, "../"),
-        duels=[_Duels(name, [duels[v] for v in challengers]) for name, duels in told.duels.items()],
+        duels=[_Duels(name, [duels[v] for v in challengers]) for name, duels in season.duels.items()],
     )
 
 
@@ -177,21 +177,21 @@ def _last_verdicts(store: Store, project: Project) -> dict[str, tuple[str, str]]
 
 
 @styled
-def _timeline(told: _Told) -> Figure:
+def _timeline(season: _Season) -> Figure:
     """One bar a rule, coloured by who scored each batch."""
     figure = Figure(figsize=(7.4, 2.6), layout="constrained")
     axes = figure.subplots()
-    names = list(told.outcomes)
+    names = list(season.outcomes)
     for row, name in enumerate(reversed(names)):
-        leaders = functools.partial(leader_on, switches=told.outcomes[name].switches, first=told.first)
-        for leader, days in itertools.groupby(told.days, key=leaders):
+        leaders = functools.partial(leader_on, switches=season.outcomes[name].switches, first=season.first)
+        for leader, days in itertools.groupby(season.days, key=leaders):
             scored = list(days)
             begin, end = date2num(scored[0]) - 7, date2num(scored[-1])
             axes.barh(row, end - begin, left=begin, height=0.62, color=version_color(leader), linewidth=0)
     axes.set_yticks(range(len(names)), list(reversed(names)))
     axes.xaxis_date()
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    handles = [Patch(color=version_color(v), label=f"version {v} leads") for v in told.versions]
+    handles = [Patch(color=version_color(v), label=f"version {v} leads") for v in season.versions]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

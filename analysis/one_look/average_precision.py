@@ -114,9 +114,9 @@ def _rank(y: NDArray[np.bool_], scores: Floats) -> _Ranking:
 def _weighted(ranking: _Ranking, weights: NDArray[np.int64] | Floats) -> float:
     """Average precision of rows weighted in the order of ``ranking``; not-a-number if no positive row weighs anything."""
     gain = weights[ranking.positives]
-    found = np.cumsum(gain)
-    if len(found) == 0 or found[-1] == 0:
+    hits = np.cumsum(gain)
+    if len(hits) == 0 or hits[-1] == 0:
         return float("nan")
     weighing = gain > 0  # a positive without weight may stand before every row with some
-    precision = found[ranking.peers[weighing]] / np.cumsum(weights)[ranking.reach[weighing]]
-    return float(np.sum(gain[weighing] * precision) / found[-1])
+    precision = hits[ranking.peers[weighing]] / np.cumsum(weights)[ranking.reach[weighing]]
+    return float(np.sum(gain[weighing] * precision) / hits[-1])

@@ -62,12 +62,12 @@ def bootstrap(
     if counts.n == 0:
         return {name: Undefined("no labelled row") for name in metrics}
     origin, draws = _tables(counts, rng, n_resamples, method)
-    found: dict[str, Bootstrap | Undefined] = {}
+    results: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         values = _differences(name, draws)
         limits = _interval(name, counts, origin, draws, values, confidence_level, interval)
-        found[name] = summary(values, limits, method, interval)
-    return found
+        results[name] = summary(values, limits, method, interval)
+    return results
 
 
 def _tables(

@@ -26,15 +26,15 @@ class ByClass:
 def by_class(counts: ClassCounts) -> dict[str, ByClass | Undefined]:
     """Every class that occurs; Undefined where it is only ever predicted."""
     better, worse = recall_by_class(counts), recall_by_class(counts.swap())
-    found: dict[str, ByClass | Undefined] = {}
+    results: dict[str, ByClass | Undefined] = {}
     for name, up in better.items():
         down = worse[name]
         if isinstance(up, ClassRecall) and isinstance(down, ClassRecall):
             adjusted = up.adjusted_p_value, down.adjusted_p_value
-            found[name] = ByClass(up.pairs, up.champion, up.challenger, *adjusted)
+            results[name] = ByClass(up.pairs, up.champion, up.challenger, *adjusted)
         else:
-            found[name] = Undefined(f"no labelled row of class {name}")
-    return found
+            results[name] = Undefined(f"no labelled row of class {name}")
+    return results
 
 
 def marginal_tests(counts: ClassCounts) -> dict[str, TableTest | Undefined]:

@@ -41,8 +41,8 @@ def class_bootstrap(
     and counted, and above 1 % of them no interval is given. Undefined where the observed difference is.
     """
     observed = {name: class_difference(name, counts) for name in metrics}
-    defined = [name for name, found in observed.items() if not isinstance(found, Undefined)]
-    found: dict[str, Bootstrap | Undefined] = {
+    defined = [name for name, value in observed.items() if not isinstance(value, Undefined)]
+    results: dict[str, Bootstrap | Undefined] = {
         name: value for name, value in observed.items() if isinstance(value, Undefined)
     }
     if defined:
@@ -52,8 +52,8 @@ def class_bootstrap(
         ]
         for name, *values in zip(defined, *blocks, strict=True):
             differences = np.concatenate(values)
-            found[name] = summary(differences, percentile_interval(differences, confidence_level), method)
-    return {name: found[name] for name in metrics}
+            results[name] = summary(differences, percentile_interval(differences, confidence_level), method)
+    return {name: results[name] for name in metrics}
 
 
 _Margins = tuple[Floats, Floats, Floats]  # right, labelled, predicted: replicates x classes among the labels

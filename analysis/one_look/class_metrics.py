@@ -141,13 +141,13 @@ def recall_by_class(counts: ClassCounts, *, alternative: Alternative = "greater"
     p_values = [mcnemar(pairs[name], alternative=alternative).p_value for name in tested]
     adjusted = dict(zip(tested, zip(p_values, holm(p_values), strict=True), strict=True))
     old, new = counts.champion, counts.challenger
-    found: dict[str, ClassRecall | Undefined] = {}
+    results: dict[str, ClassRecall | Undefined] = {}
     for name, p in pairs.items():
         if name in adjusted:
-            found[name] = ClassRecall(p, old[name].tp / p.n, new[name].tp / p.n, *adjusted[name])
+            results[name] = ClassRecall(p, old[name].tp / p.n, new[name].tp / p.n, *adjusted[name])
         else:
-            found[name] = Undefined(f"no labelled row of class {name}")
-    return found
+            results[name] = Undefined(f"no labelled row of class {name}")
+    return results
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,16 @@ def begg_greenes(
     if not np.isfinite(whole).all():
         return {name: Undefined("rows with one pair of decisions have no label at all") for name in metrics}
     draws = _complete(rng.multinomial(total, cells / total, size=n_resamples).astype(np.float64))
-    found: dict[str, Bootstrap | Undefined] = {}
+    results: dict[str, Bootstrap | Undefined] = {}
     for name in metrics:
         old, new = paired_metric(name, whole)
         if not np.isfinite([old[0], new[0]]).all():
-            found[name] = Undefined("the metric does not exist for these counts")
+            results[name] = Undefined("the metric does not exist for these counts")
             continue
         champion, challenger = paired_metric(name, draws)
         values = challenger - champion
-        found[name] = summary(values, percentile_interval(values, confidence_level), "multinomial")
-    return found
+        results[name] = summary(values, percentile_interval(values, confidence_level), "multinomial")
+    return results
 
 
 def corrected_difference(counts: PairedCounts, name: str) -> Difference | Undefined:

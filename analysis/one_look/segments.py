@@ -77,7 +77,7 @@ def reversals(segments: Mapping[tuple[str, str], PairedCounts]) -> list[Reversal
     Recall, specificity and accuracy cannot be reversed: their pooled paired difference is the weighted mean of the
     segments' differences, with one denominator for both models. Precision, NPV, F1 and MCC can.
     """
-    found = []
+    reversed_metrics = []
     for column in sorted({c for c, _ in segments}):
         parts = [counts for (c, _), counts in segments.items() if c == column]
         for name in _REVERSIBLE:
@@ -87,8 +87,8 @@ def reversals(segments: Mapping[tuple[str, str], PairedCounts]) -> list[Reversal
             if isinstance(pooled, Undefined) or len(defined) < 2:
                 continue
             if all(d * pooled.value < 0 for d in defined):
-                found.append(Reversal(name, column, pooled.value))
-    return found
+                reversed_metrics.append(Reversal(name, column, pooled.value))
+    return reversed_metrics
 
 
 def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined:

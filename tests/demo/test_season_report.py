@@ -16,7 +16,7 @@ from weeks import everything, found, week
 
 from analysis.policy import Policy
 from analysis.seasons.season import DETHRONE, NAIVE_RULES
-from demo.season_report import SeasonError, calendar, remaining_days, tell
+from demo.season_report import SeasonError, calendar, remaining_days, write_season_report
 from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.batches.scoring import score_batch
@@ -144,7 +144,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> tuple[Sto
     """A season that was played to its end and told."""
     store, registry, project = new_season(tmp_path_factory.mktemp("season"), mlflow_uri)
     play(store, registry, project, calendar(store, project))
-    return store, project, tell(store, project)
+    return store, project, write_season_report(store, project)
 
 
 class TestTelling:
@@ -226,5 +226,5 @@ class TestTelling:
 
     def test_it_is_the_same_when_it_is_told_again(self, store: Store, project: Project, markdown: str) -> None:
         before = everything(store, project)
-        assert tell(store, project) == markdown
+        assert write_season_report(store, project) == markdown
         assert everything(store, project) == before

@@ -13,7 +13,7 @@ from weeks import found, look_on, play_rows, week
 from analysis.evidence import ANOTHER_CLIP
 from analysis.one_look.losses import REGRESSION_LOSSES
 from analysis.policy import Policy
-from demo.season_report import tell
+from demo.season_report import write_season_report
 from tasks.base.project import Project
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
@@ -70,7 +70,7 @@ def test_the_decision_and_its_report_are_about_the_clipped_losses(
     assert "an error beyond 2 counts as 2" in markdown
     assert "the exact process of clipped losses" in markdown
     assert "asymptotic" not in markdown
-    own = next(line for line in tell(store, project).splitlines() if "Dethrone's policy" in line)
+    own = next(line for line in write_season_report(store, project).splitlines() if "Dethrone's policy" in line)
     assert f"{np.mean(errors[0] ** 2):.5g}" in own
 
 

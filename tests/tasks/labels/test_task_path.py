@@ -22,7 +22,7 @@ from weeks import look_on, predictions, week
 
 from analysis.evidence.tally import UNLABELLED
 from analysis.tables.record import canonical_json
-from demo.season_report import tell
+from demo.season_report import write_season_report
 from tasks.base.project import Project
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -187,7 +187,7 @@ class TestReport:
                 assert title in svg
 
     def test_a_season_is_told_in_its_own_measures(self, played: Played, expected: Expected) -> None:
-        told = tell(played.store, played.project)
+        told = write_season_report(played.store, played.project)
         head_row, *rows = [cells(line) for line in told.splitlines() if line.startswith("|")]
         assert head_row[-2:] == list(expected.served)
         y, c, _ = played.labelled("2")
