@@ -103,16 +103,16 @@ _METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", date: "DATE", list[float
 def _meanings(function: Callable[..., Any]) -> dict[str, str]:
     """What the docstring says of each parameter below "Args:", in its order."""
     _, _, entries = (inspect.getdoc(function) or "").partition("\nArgs:\n")
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     name = ""
     for line in entries.splitlines():
         if not line.startswith("    "):
             break
         if entry := re.fullmatch(r" {4}(\w+): (.+)", line):
-            name, found[entry[1]] = entry[1], entry[2]
+            name, meanings[entry[1]] = entry[1], entry[2]
         else:
-            found[name] += f" {line.strip()}"
-    return found
+            meanings[name] += f" {line.strip()}"
+    return meanings
 
 
 def _help(meaning: str, default: Any) -> str:
