@@ -7,7 +7,7 @@ import math
 import textwrap
 from typing import Any
 
-from analysis.kinds import KINDS
+from analysis.kinds import KINDS, MEASURES
 from tasks.base.project import Project
 
 __all__ = ["project_schema", "schema_file"]
@@ -18,7 +18,6 @@ _NUMBERS: dict[str, dict[str, Any]] = {
 }
 """Numbers as ``load_project`` takes them: also in quotes, and 1e-3, which YAML reads as a text."""
 
-_MEASURES = {name: measure for kind in KINDS.values() for name, measure in kind.measures.items()}
 _WIDTH = 140
 
 
@@ -76,7 +75,7 @@ def _written(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _margin(name: str) -> dict[str, Any]:
     """The margin of a guardrail. Each is a key of its own, so that an editor completes it."""
-    largest = _MEASURES[name].largest_difference
+    largest = MEASURES[name].largest_difference
     most = {} if math.isinf(largest) else {"exclusiveMaximum": largest}
     return _written({"type": "number", "exclusiveMinimum": 0, **most})
 

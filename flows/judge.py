@@ -55,15 +55,15 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     summary = f"{sentence(settings, decision)} Decision {decision.id}"
     if dry_run:
         return f"{summary} (dry run: nothing was written).{since_then(decision, newest)}"
-    in_force = decision.reign == newest
+    in_force, registry = decision.reign == newest, Registry(settings)
     if in_force:
         save_decision_step(store, project, quoted(decision))
-        missing = report_step(store, Registry(settings), settings, quoted(decision), quoted(closed))
+        missing = report_step(store, registry, settings, quoted(decision), quoted(closed))
         summary = ". ".join([summary, *missing])
     if in_force and decision.promote and settings.policy.approval == "automatic":
         promote(project, decision.id)
         return f"{summary}."
-    repair_projections_step(store, Registry(settings), project)
+    repair_projections_step(store, registry, project)
     if in_force and decision.promote:
         return f"{summary}. {request_approval(store, project, decision.id)}"
     return f"{summary}.{since_then(decision, newest)}"

@@ -158,12 +158,8 @@ def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> Sampled
 
 def confusion(frame: pl.DataFrame, version: str) -> Confusion:
     """The confusion matrix of one version, which decides between 0 and 1, over the rows that count and have a label."""
-    name = decision_column(version)
-    if name not in frame.columns:
-        return Confusion(0, 0, 0, 0)
-    cells = frame.filter(pl.col("excluded").is_null() & pl.col("label").is_not_null() & pl.col(name).is_not_null())
-    n = {(y, d): k for y, d, k in cells.group_by("label", name).agg(pl.col("n").sum()).iter_rows()}
-    return Confusion(tp=n.get((1, 1), 0), fp=n.get((0, 1), 0), fn=n.get((1, 0), 0), tn=n.get((0, 0), 0))
+    matrix: Confusion = pair_table(frame, version, version).champion
+    return matrix
 
 
 def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, int]:

@@ -15,6 +15,7 @@ __all__ = [
     "BINARY",
     "KINDS",
     "LARGEST_NUMBER",
+    "MEASURES",
     "MEASURE_NAMES",
     "MULTICLASS",
     "REGRESSION",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 KINDS: dict[str, Kind] = {kind.task: kind for kind in (BINARY, MULTICLASS, REGRESSION)}
+
+MEASURES: dict[str, Measure] = {name: measure for kind in KINDS.values() for name, measure in kind.measures.items()}
+"""The measures of every task, by name: what is written alike has the same direction and range in each task that has it."""
 
 MEASURE_NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for kind in KINDS.values() for name in kind.deciding()))
 """All measures that a policy may name, of every task."""

@@ -40,6 +40,7 @@ class _Binary(Kind):
     decides: ClassVar[bool] = True
     decision_type: ClassVar[type[pl.DataType]] = pl.Int8
     usable_label: ClassVar[pl.Expr] = pl.col("label").is_in([0.0, 1.0])
+    widths: ClassVar[tuple[int, ...]] = (1, 2)  # or the probabilities of the classes 0 and 1
     unusable: ClassVar[str] = "label not 0/1"
     differing: ClassVar[str] = "rows flagged by one model alone"
     trend: ClassVar[tuple[str, ...]] = ("precision", "recall")
@@ -49,11 +50,7 @@ class _Binary(Kind):
     def joined_label(self, label: pl.Expr) -> pl.Expr:
         return label.cast(pl.Int8)
 
-    def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
-        if output.ndim == 2 and output.shape[1] in (1, 2):
-            output = output[:, -1]  # one column, or the probabilities of the classes 0 and 1
-        if output.ndim != 1:
-            return output
+    def checked(self, output: NDArray[Any]) -> NDArray[Any]:
         try:
             scores = output.astype(np.float64)
         except (TypeError, ValueError):
@@ -103,11 +100,7 @@ class _Binary(Kind):
     ) -> Mapping[str, Bootstrap | Undefined]:
         return bootstrap(table, METRICS, rng=rng, confidence_level=confidence_level, n_resamples=n_resamples)
 
-    def log_e_selection(
-        self, tables: Sequence[PairedCounts], sums: Sequence[Mapping[str, ScoreSums]]
-    ) -> float | Undefined:
-        if not any(t.unlabelled_disagreements for t in tables):
-            return Undefined("every row on which the two disagree is labelled")
+    def log_e_selection(self, tables: Sequence[PairedCounts], sums: Sequence[Mapping[str, ScoreSums]]) -> float:
         return log_e_selection(binary_splits(tables))
 
     def log_e_audit(self, pairs: Sequence[tuple[PairedCounts, PairedCounts]]) -> float | Undefined:

@@ -21,11 +21,13 @@ from analysis.tables.measure import Measure
 from analysis.tables.metrics import Difference, Floats
 from analysis.tables.pair_table import PairTable
 
-__all__ = ["LARGEST_NUMBER", "Cell", "Details", "Kind", "Task"]
+__all__ = ["LARGEST_NUMBER", "NOTHING_SETTLED", "Cell", "Details", "Kind", "Task"]
 
 Task = Literal["binary", "multiclass", "regression"]
 Cell = tuple[Any, Any, Any, int]
 """Label (None for rows without one), prediction of the champion, prediction of the challenger, number of rows."""
+
+NOTHING_SETTLED = Undefined("no batch is old enough for its late labels to be looked at")
 
 LARGEST_NUMBER = 1e60
 """The largest label or prediction that counts as a number, either way: the squares of squared errors have to be finite."""
@@ -53,6 +55,7 @@ class Kind(ABC):
     right_or_wrong: ClassVar[bool] = True  # each row is one of the two, so it can be won or lost
     decision_type: ClassVar[type[pl.DataType]]  # of a version's column in a tally
     usable_label: ClassVar[pl.Expr]
+    widths: ClassVar[tuple[int, ...]] = (1,)  # columns of an output, of which the last has the predictions
     unusable: ClassVar[str]  # why a label cannot be used
     differing: ClassVar[str]  # in words, the rows on which two models differ
     prediction: ClassVar[str]  # in words, what a model gives for a row
@@ -75,12 +78,18 @@ class Kind(ABC):
         """The label as a tally counts it."""
         return label
 
-    @abstractmethod
     def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
         """One prediction per row, shape (n,), from a model's output, shape (n,) or (n, k); output of another shape is returned unchanged.
 
         Raises ValueError for a value that is no prediction; the message continues a sentence that begins with the version.
         """
+        if output.ndim == 2 and output.shape[1] in self.widths:
+            output = output[:, -1]
+        return self.checked(output) if output.ndim == 1 else output
+
+    @abstractmethod
+    def checked(self, output: NDArray[Any]) -> NDArray[Any]:
+        """The predictions in an output of shape (n,). Raises ValueError as ``predictions`` does."""
 
     @abstractmethod
     def table(self, cells: Iterable[Cell]) -> PairTable:
@@ -126,11 +135,14 @@ class Kind(ABC):
 
     @abstractmethod
     def log_e_selection(self, tables: Sequence[Any], sums: Sequence[Mapping[str, ScoreSums]]) -> float | Undefined:
-        """Log of the e-value against H0: labels do not depend on the predictions; ``tables`` and ``sums`` have one entry per batch."""
+        """Log of the e-value against H0: labels do not depend on the predictions; ``tables`` and ``sums`` have one entry per batch.
+
+        Where rows are right or wrong, one disagreement at least has no label.
+        """
 
     def log_e_audit(self, pairs: Sequence[tuple[Any, Any]]) -> float | Undefined:
         """The same for late labels; ``pairs`` has the table at closing and the settled table of each batch."""
-        return Undefined("no batch is old enough for its late labels to be looked at")
+        return NOTHING_SETTLED
 
     def disagreement(self, outcomes: PairedOutcomes, unit: str, metric: str) -> str | None:
         """A sentence that says on how many rows the two models differ; None for numbers."""

@@ -42,12 +42,8 @@ class _Multiclass(Kind):
     served: ClassVar[tuple[str, ...]] = ("accuracy", "macro_recall")
     prediction: ClassVar[str] = "one class"
 
-    def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
+    def checked(self, output: NDArray[Any]) -> NDArray[Any]:
         """The names of the predicted classes, as text."""
-        if output.ndim == 2 and output.shape[1] == 1:
-            output = output[:, 0]
-        if output.ndim != 1:
-            return output
         values = _as_series(output)
         if values is None or not is_class_type(values.dtype):
             msg = (
@@ -87,12 +83,8 @@ class _Multiclass(Kind):
         level = confidence_level
         return class_bootstrap(table, CLASS_METRICS, rng=rng, confidence_level=level, n_resamples=n_resamples)
 
-    def log_e_selection(
-        self, tables: Sequence[ClassCounts], sums: Sequence[Mapping[str, ScoreSums]]
-    ) -> float | Undefined:
+    def log_e_selection(self, tables: Sequence[ClassCounts], sums: Sequence[Mapping[str, ScoreSums]]) -> float:
         """The mean of the e-values for each pair of classes (``class_splits``)."""
-        if not any(t.unlabelled_disagreements for t in tables):
-            return Undefined("every row on which the two disagree is labelled")
         log_es = [log_e_selection(splits) for splits in class_splits(tables).values()]
         return float(special.logsumexp(log_es) - math.log(len(log_es)))
 
@@ -105,10 +97,10 @@ class _Multiclass(Kind):
 
 def _as_series(output: NDArray[Any]) -> pl.Series | None:
     """The output as a series; None if its values are of several types."""
-    import pandas as pd  # only models whose classes are Python objects need it
-
     if output.dtype.kind != "O":
         return pl.Series(output)
+    import pandas as pd  # only models whose classes are Python objects need it
+
     try:
         return pl.Series([None if missing else v for v, missing in zip(output, pd.isna(output), strict=True)])
     except (TypeError, ValueError, OverflowError):

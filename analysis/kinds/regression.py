@@ -42,12 +42,8 @@ class _Regression(Kind):
         """1 where there is a label, else null: a tally only counts the rows."""
         return pl.when(label.is_not_null()).then(pl.lit(1, dtype=pl.Int8)).alias("label")
 
-    def predictions(self, output: NDArray[Any]) -> NDArray[Any]:
+    def checked(self, output: NDArray[Any]) -> NDArray[Any]:
         """Numbers within [-``LARGEST_NUMBER``, ``LARGEST_NUMBER``]."""
-        if output.ndim == 2 and output.shape[1] == 1:
-            output = output[:, 0]
-        if output.ndim != 1:
-            return output
         numbers = _as_floats(output)
         if numbers is None:
             msg = f"gave {output.dtype} values such as {output[0]!r}; predictions must be finite numbers"

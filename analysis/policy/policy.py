@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from analysis.any_look.cost import CostMatrix
 from analysis.any_look.eprocess import DEFAULT_PRIOR
 from analysis.any_look.group_sequential import Spending
-from analysis.kinds import BINARY, KINDS, MEASURE_NAMES, Kind, Measure, Task
+from analysis.kinds import BINARY, KINDS, MEASURE_NAMES, MEASURES, Kind, Measure, Task
 from analysis.tables.metrics import METRICS, OUTCOME_METRICS
 
 __all__ = ["Costs", "ErrorBudget", "Horizon", "Policy", "Sampling", "Unlabelled"]
@@ -167,7 +167,7 @@ class Policy(_Strict):
     @classmethod
     def _sensible_margins(cls, value: dict[str, float]) -> dict[str, float]:
         for name, margin in value.items():
-            most = next(k.measures[name].largest_difference for k in KINDS.values() if name in k.measures)
+            most = MEASURES[name].largest_difference
             if not 0 < margin < most:
                 bound = "" if most == float("inf") else f" and below {most:g}"
                 msg = f"the margin of {name} must be above 0{bound}, not {margin:g}"

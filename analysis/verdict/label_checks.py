@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from analysis.any_look.process import OutcomeProcess, Process
 from analysis.any_look.sampled import log_e_declared
 from analysis.evidence import Evidence
+from analysis.kinds.kind import NOTHING_SETTLED
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 
@@ -47,8 +48,8 @@ def label_checks(evidence: Evidence, primary: Process | Undefined, policy: Polic
     settled = [(b.counts, b.settled) for b in evidence.batches if b.settled is not None]
     missing = sum(b.counts.unlabelled_disagreements for b in evidence.batches)
     return LabelChecks(
-        log_e=_selection(evidence, policy),
-        log_e_audit=policy.kind.log_e_audit(settled) if settled else Undefined(_NOTHING_SETTLED),
+        log_e=_selection(evidence, missing, policy),
+        log_e_audit=policy.kind.log_e_audit(settled) if settled else NOTHING_SETTLED,
         audited=len(settled),
         missing=missing,
         corrected=sum(closed.corrected(later) for closed, later in settled),
@@ -57,12 +58,11 @@ def label_checks(evidence: Evidence, primary: Process | Undefined, policy: Polic
     )
 
 
-_NOTHING_SETTLED = "no batch is old enough for its late labels to be looked at"
-
-
-def _selection(evidence: Evidence, policy: Policy) -> float | Undefined:
+def _selection(evidence: Evidence, missing: int, policy: Policy) -> float | Undefined:
     if policy.sampling:
         return log_e_declared(evidence.counts, evidence.sampled, heaviest=policy.sampling.heaviest, prior=policy.prior)
+    if policy.kind.right_or_wrong and not missing:
+        return Undefined("every row on which the two disagree is labelled")
     return policy.kind.log_e_selection([b.counts for b in evidence.batches], [b.scores for b in evidence.batches])
 
 

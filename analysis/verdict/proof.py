@@ -21,7 +21,7 @@ from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
 from analysis.verdict.process_choice import batch_process, label_cases, process
 
-__all__ = ["UNEVEN_LEVEL", "Proof", "batch_overdispersion", "is_uneven"]
+__all__ = ["UNEVEN_LEVEL", "Proof"]
 
 UNEVEN_LEVEL = 0.2
 """The level of the test of overdispersion. At .05 instead, false promotions are .08 to .17 if batches have shocks of sd .2, if one batch
@@ -46,35 +46,29 @@ class Proof:
 
     @cached_property
     def overdispersion(self) -> Overdispersion | Undefined:
-        """The test of whether the gain varies between batches more than chance allows."""
-        return batch_overdispersion(*self._about)
+        """The test of whether the gain varies between batches more than chance allows; of two ``label_cases``, the smaller p-value."""
+        _, name, policy = self._about
+        tests = [_overdispersion(e, name, policy) for e in self._cases()]
+        defined = [test for test in tests if isinstance(test, Overdispersion)]
+        return min(defined, key=lambda test: test.p_value) if defined else tests[0]
 
     @cached_property
     def uneven(self) -> bool:
-        """Whether the batches as units have to carry the proof too."""
-        return is_uneven(*self._about)
+        """Whether the batches as units have to carry the proof too.
 
+        They have to if overdispersion is significant at ``UNEVEN_LEVEL``, or if the disagreements lie in so few batches that
+        they are worth at most ``min_batches`` - 1 batches of equal size (``effective_batches``).
+        """
+        evidence, name, policy = self._about
+        test = self.overdispersion
+        if isinstance(test, Overdispersion) and test.p_value < UNEVEN_LEVEL:
+            return True
+        enough = len(evidence.batches) >= policy.min_batches  # with fewer there is no promotion anyway
+        return enough and any(_effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in self._cases())
 
-def batch_overdispersion(evidence: Evidence, name: str, policy: Policy) -> Overdispersion | Undefined:
-    """Test whether the gain in ``name`` varies between batches more than chance allows; of two ``label_cases``, the smaller p-value."""
-    tests = [_overdispersion(e, name, policy) for e in label_cases(evidence, policy)]
-    defined = [test for test in tests if isinstance(test, Overdispersion)]
-    return min(defined, key=lambda test: test.p_value) if defined else tests[0]
-
-
-def is_uneven(evidence: Evidence, name: str, policy: Policy) -> bool:
-    """Whether the batches as units have to carry a proof about ``name`` too.
-
-    They have to if overdispersion is significant at ``UNEVEN_LEVEL``, or if the disagreements lie in so few batches that
-    they are worth at most ``min_batches`` - 1 batches of equal size (``effective_batches``).
-    """
-    test = batch_overdispersion(evidence, name, policy)
-    if isinstance(test, Overdispersion) and test.p_value < UNEVEN_LEVEL:
-        return True
-    enough = len(evidence.batches) >= policy.min_batches  # with fewer there is no promotion anyway
-    return enough and any(
-        _effective(e, policy.measure(name)) <= policy.min_batches - 1 for e in label_cases(evidence, policy)
-    )
+    def _cases(self) -> tuple[Evidence, ...]:
+        evidence, _, policy = self._about
+        return label_cases(evidence, policy)
 
 
 def _effective(evidence: Evidence, measure: Measure) -> float:

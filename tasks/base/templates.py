@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.kinds import KINDS
+from analysis.kinds import MEASURES
 from analysis.tables.counts import Undefined
 from analysis.tables.intervals import Interval
 from tasks.base.markdown import e_value, escape, interval_text, level_text, p_value, percent
@@ -74,11 +74,8 @@ def _whole_percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-_MEASURES = {name: measure for kind in KINDS.values() for name, measure in kind.measures.items()}
-
-
 def _amount(value: float, measure: str, *, sign: bool = False) -> str:
-    return _MEASURES[measure].amount(value, sign=sign)
+    return MEASURES[measure].amount(value, sign=sign)
 
 
 _FILTERS: dict[str, Callable[..., str]] = {

@@ -11,7 +11,7 @@ from analysis.evidence import Evidence, gather
 from analysis.evidence.tally import confusion
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
-from analysis.verdict.proof import is_uneven
+from analysis.verdict.proof import Proof
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.labels.tallying import ClosedBatch, close_batches
@@ -161,4 +161,4 @@ def _rivals(batches: Sequence[ClosedBatch], champion: str, policy: Policy) -> li
 
 def _varies(evidence: Evidence, policy: Policy) -> bool:
     """Whether a gain that needs proof varies between batches more than chance allows."""
-    return any(is_uneven(evidence, name, policy) for name in (policy.primary, *policy.guardrails))
+    return any(Proof(evidence, name, policy).uneven for name in (policy.primary, *policy.guardrails))

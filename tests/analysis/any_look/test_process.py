@@ -37,7 +37,7 @@ from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference
 from analysis.verdict.guardrails import guardrail, segment_guardrails
 from analysis.verdict.process_choice import process
-from analysis.verdict.proof import batch_overdispersion
+from analysis.verdict.proof import Proof
 
 COSTS = Costs(fp=1, fn=4)
 ROWS = PairedCounts((1800, 40, 30, 130, 40, 60, 35, 150))
@@ -226,7 +226,7 @@ def test_a_guardrail_whose_difference_swings_between_batches_needs_their_proof_t
 def test_unevenness_is_tested_in_every_kind_of_measure() -> None:
     wild = [PairedCounts((9000, 50, 50, 300, 200, w, 120 - w, 2000)) for w in (110, 10, 115, 5, 110, 20)]
     for name in ("recall", "f1", "balanced_accuracy"):
-        found = batch_overdispersion(evidence(*wild), name, policy_for(name))
+        found = Proof(evidence(*wild), name, policy_for(name)).overdispersion
         assert not isinstance(found, Undefined)
         assert found.p_value < 1e-6
         by_outcomes, by_differences = (

@@ -27,7 +27,7 @@ from analysis.verdict.choice import Candidate, choose
 from analysis.verdict.guardrails import guardrail, segment_guardrails
 from analysis.verdict.judge import Assessment, Verdict, judge
 from analysis.verdict.process_choice import batch_process, process
-from analysis.verdict.proof import batch_overdispersion
+from analysis.verdict.proof import Proof
 
 WORST = Policy(unlabelled="worst_case", guardrails={}, n_resamples=1000)
 CORRECTED = Policy(unlabelled="begg_greenes", guardrails={}, n_resamples=1000)
@@ -136,7 +136,7 @@ def test_harm_that_varies_between_batches_has_to_be_proven_by_them_at_their_best
     plain = batch_process(best, "recall", Policy())
     assert found.measured.log_e_batch_unit_reverse == plain.log_e_reverse(0.0) < math.log(20)
     assert found.verdict is Verdict.WAIT
-    ends = [batch_overdispersion(e, "recall", Policy()) for e in (evidence(*weeks * 6).assuming_the_worst(), best)]
+    ends = [Proof(e, "recall", Policy()).overdispersion for e in (evidence(*weeks * 6).assuming_the_worst(), best)]
     assert found.measured.overdispersion == min(ends, key=lambda o: o.p_value) == ends[1] != ends[0]  # type: ignore[union-attr]
     worst = batch_process(evidence(*weeks * 6).assuming_the_worst(), "recall", Policy())
     assert found.measured.log_e_batch_unit == worst.log_e(0.0)
