@@ -80,7 +80,7 @@ check: env-dev ## lint, format, types, import contracts
 lock: $(BIN)/uv ## resolve the dependencies anew into the lock files
 	echo "uv==0.13.9" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -o requirements-uv.lock -
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra tables --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what demo, tests and tools left behind, and the environment
 	rm -rf .demo .prefect .venv .coverage .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache
