@@ -17,6 +17,7 @@ from tasks.batches.rows import BatchError, batch_date
 from tasks.batches.scoring import unscored_batches
 from tasks.command import as_state, main, not_after, require_over, today
 from tasks.models.registry import Registry
+from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.steps import repair_projections_step, score_step
 from tasks.store import open_store
@@ -50,11 +51,12 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
 
     scored: list[Manifest] = []
     faults: list[DethroneError] = []
-    for one in batches:
-        try:
-            scored.append(score_step(store, registry, settings, one, batch_date(one, batch_dated)))
-        except DethroneError as error:  # the other batches are scored all the same
-            faults.append(error)
+    with Versions(store, registry, settings) as versions:
+        for one in batches:
+            try:
+                scored.append(score_step(versions, one, batch_date(one, batch_dated)))
+            except DethroneError as error:  # the other batches are scored all the same
+                faults.append(error)
     if len(faults) == 1:
         raise faults[0]
     if faults:

@@ -23,11 +23,12 @@ from tasks.base.errors import without_traceback
 from tasks.base.project import Project
 from tasks.batches.failures import failed_sentences, failures, notes
 from tasks.batches.predictions import Manifest
-from tasks.batches.scoring import score_batch
+from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
 from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tallying import Closed, close_batches
 from tasks.models.registry import Registry
+from tasks.models.versions import Versions
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
@@ -115,9 +116,9 @@ def deny_step(store: Store, project_name: str, decision_id: str, author: str, re
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
-def score_step(store: Store, registry: Registry, project: Project, batch: str, day: date) -> Manifest:
+def score_step(versions: Versions, batch: str, day: date) -> Manifest:
     """Score a batch under the reign in force; logs failures of challengers."""
-    manifest = score_batch(store, registry, project, head(store, project.name), batch, day)
+    manifest = score_with(versions, head(versions.store, versions.project.name), batch, day)
     failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())

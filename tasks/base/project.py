@@ -46,6 +46,7 @@ class Columns(BaseModel):
 
 
 Absent = Literal["missing", "negative"]
+Environment = Literal["shared", "model"]
 LabelValue = bool | int | float | str
 """A value as YAML reads it."""
 
@@ -127,7 +128,17 @@ class Project(BaseModel):
         3600,
         gt=0,
         le=604_800,
-        description="Seconds that a model may take to load, or to score a chunk of rows; after that it has failed.",
+        description="Seconds that a model may take to load, or to score a chunk of rows; after that its process is ended.",
+    )
+    model_memory_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Gigabytes of memory that a model may use for its data; by default half of what this machine, or this container, has.",
+    )
+    environment: Environment = Field(
+        "shared",
+        description="Where a model loads: in this clone's environment, or in its own, built from the requirements that it was logged with. "
+        "A version's tag `environment` comes first.",
     )
     policy: Policy = Field(Policy(), description="What a challenger has to show before it takes over.")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,12 +17,14 @@ import polars as pl
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, plain
 from tasks.base.errors import DamagedError, DeletedError
-from tasks.store import NotThereError, Store
+from tasks.store import NotThereError, Store, StoreError
 
 __all__ = [
-    "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of", "manifest_bytes",
+    "DamagedError", "DeletedError", "Manifest", "Part", "Parts", "Scored", "commit_manifest", "contender_of", "manifest_bytes",
     "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
 ]  # fmt: skip
+
+log = logging.getLogger("dethrone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +70,32 @@ class Manifest:
         return [s.version for s in self.scored if s.failure is None]
 
 
-class Staging:
-    """Parts in a local folder before they are uploaded: a batch that fails leaves nothing in the store."""
+class Parts:
+    """The parts that one scoring writes. Until a manifest names them nobody reads them, and ``discard`` removes them.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    The keys of two scorings differ, so that one which fails never removes a part of another.
+    """
 
-    def add(self, prefix: str, number: int, frame: pl.DataFrame) -> Part:
-        """Stage one file. Its key contains its digest, so two runs never write different bytes under one key."""
+    def __init__(self, store: Store, project_name: str, batch: str) -> None:
+        self._store, self._prefix, self._scoring = store, f"{project_name}/predictions/{batch}", secrets.token_hex(4)
+
+    def write(self, folder: str, number: int, frame: pl.DataFrame) -> Part:
+        """Write one part of the file set ``folder``: rows, or a version."""
         buffer = BytesIO()
         frame.write_parquet(buffer)
         data = buffer.getvalue()
         sha256 = hashlib.sha256(data).hexdigest()
-        part = Part(f"{prefix}/part-{number:05}-{sha256[:12]}.parquet", sha256, frame.height)
-        (self._folder / sha256).write_bytes(data)
-        return part
+        key = f"{self._prefix}/{folder}/part-{number:05}-{self._scoring}-{sha256[:12]}.parquet"
+        self._store.write(key, data)
+        return Part(key, sha256, frame.height)
 
-    def upload(self, store: Store, parts: Iterable[Part]) -> None:
+    def discard(self, parts: Iterable[Part]) -> None:
+        """Remove parts that no manifest names. What cannot be removed stays, without harm."""
         for part in parts:
-            store.write(part.key, (self._folder / part.sha256).read_bytes())
+            try:
+                self._store.delete(part.key)
+            except StoreError as error:
+                log.warning("%s stays behind, and nothing reads it: %s", part.key, error)
 
 
 def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:

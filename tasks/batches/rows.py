@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from tasks.base.errors import DethroneError, first_line
+from tasks.models.signature import gaps
 from tasks.store import Store
 
 __all__ = [
@@ -78,11 +80,25 @@ def batches_in(store: Store, project_name: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class BatchRows:
-    """The rows of one batch, read lazily; ``columns`` are all of its columns."""
+    """The rows of one batch, read lazily; ``schema`` has all of its columns."""
 
     batch: str
-    columns: tuple[str, ...]
+    schema: pl.Schema
     _frame: pl.LazyFrame
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all of its columns."""
+        return tuple(self.schema)
+
+    def with_gaps(self, columns: Sequence[str]) -> frozenset[str]:
+        """Those of the columns that are null, or NaN, in a row. Raises BatchError."""
+        if not columns:
+            return frozenset()
+        found = self._frame.select(gaps(c, self.schema[c]).any().alias(c) for c in columns)
+        with self._readable():
+            (row,) = found.collect(engine="streaming").iter_rows(named=True)
+        return frozenset(c for c, gap in row.items() if gap)
 
     def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """The rows in order, at most ``CHUNK_ROWS`` at a time, with only these columns. Raises BatchError."""
@@ -93,8 +109,13 @@ class BatchRows:
                 "add it, or correct the project file"
             )
             raise BatchError(msg)
-        try:
+        with self._readable():
             yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except pl.exceptions.PolarsError as error:
             msg = (
                 f"batch {self.batch}: its Parquet files cannot be read as one table; write them again, all with the same columns "
@@ -112,11 +133,11 @@ def open_batch(store: Store, project_name: str, batch: str) -> BatchRows:
         raise BatchError(msg)
     frame = store.scan_parquet(keys)
     try:
-        columns = tuple(frame.collect_schema().names())
+        schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
         msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it again ({first_line(error)})"
         raise BatchError(msg) from error
-    return BatchRows(batch, columns, frame)
+    return BatchRows(batch, schema, frame)
 
 
 class RowDigest:
@@ -125,7 +146,7 @@ class RowDigest:
     def __init__(self, columns: Sequence[str]) -> None:
         self._hashes = {c: tuple(hashlib.sha256() for _ in range(3)) for c in columns}
         self._types: dict[str, str] = {}
-        self.rows = 0
+        self.columns, self.rows = tuple(columns), 0
 
     def update(self, chunk: pl.DataFrame) -> None:
         self.rows += chunk.height

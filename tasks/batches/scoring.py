@@ -1,35 +1,36 @@
-"""Scoring a batch with the champion and its challengers, in one pass over its rows."""
+"""Scoring a batch with the champion and its challengers, side by side, in one pass over its rows."""
 
 from __future__ import annotations
 
-import functools
 import logging
-import tempfile
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
-import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from analysis.evidence import Contender
 from analysis.evidence.tally import ENTITY, segment_column
-from analysis.kinds import KINDS
 from analysis.tables.record import digest
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
-from tasks.batches.predictions import Manifest, Part, Scored, Staging, commit_manifest, read_manifest, scored_batches
+from tasks.batches.in_flight import InFlight
+from tasks.batches.predictions import Manifest, Part, Parts, commit_manifest, read_manifest, scored_batches
 from tasks.batches.rows import BatchError, BatchRows, RowDigest, batch_date, batches_in, is_dated, open_batch
-from tasks.models.integrity import keep_digest, load_checked
-from tasks.models.registry import ModelVersion, Registry, Scorer
-from tasks.models.time_limit import with_timeout
+from tasks.batches.version_run import VersionRun
+from tasks.models.errors import ScoringError
+from tasks.models.integrity import keep_digest
+from tasks.models.registry import Registry
+from tasks.models.signature import Column, Signature, arrow_column
+from tasks.models.version import ModelVersion
+from tasks.models.version_process import ModelRaisedError
+from tasks.models.versions import LoadedVersion, Versions
 from tasks.reigns import Reign
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["ChampionFailedError", "score_batch", "unscored_batches"]
+__all__ = ["ChampionFailedError", "score_batch", "score_with", "unscored_batches"]
 
-_FEW_VALUES = 2  # a version with so many different numbers or fewer gets a note
-_NOTE_ROWS = 100  # rows from which on it does
+_IN_FLIGHT = 128 * 1024 * 1024  # bytes of rows that wait for a version or are with one
 
 log = logging.getLogger("dethrone")
 
@@ -40,35 +41,6 @@ class ChampionFailedError(DethroneError):
     traced = True  # the model's author needs to see where
 
 
-@dataclass
-class _VersionRun:
-    """The state of one version while a batch is scored; ``values`` are its first few different numbers."""
-
-    version: str
-    batch: str
-    scorer: Scorer | None = None
-    contender: Contender | None = None
-    parts: list[Part] = field(default_factory=list)
-    failure: str | None = None
-    values: set[float] = field(default_factory=set)
-
-    def note(self) -> str | None:
-        """What is odd about the numbers; None if nothing is. A model that returns classes can look like one that returns scores."""
-        if (
-            self.failure
-            or not self.values
-            or len(self.values) > _FEW_VALUES
-            or sum(p.rows for p in self.parts) < _NOTE_ROWS
-        ):
-            return None
-        threshold = self.contender.threshold if self.contender else None
-        if len(self.values) == 1:
-            return f"gave every row the same number, {min(self.values):g}"
-        if self.values == {0.0, 1.0} and threshold is not None and 0 < threshold < 1:
-            return f"gave only 0 and 1, so its threshold of {threshold:g} has no effect: log it so that it gives probabilities"
-        return None
-
-
 def unscored_batches(store: Store, project_name: str, as_of: date) -> list[str]:
     """The batches that are dated by their id, on or before ``as_of``, and are not scored yet."""
     scored = set(scored_batches(store, project_name))
@@ -76,31 +48,32 @@ def unscored_batches(store: Store, project_name: str, as_of: date) -> list[str]:
 
 
 def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
+    """Score one batch as ``score_with`` does, with versions that are started for it alone."""
+    with Versions(store, registry, project) as versions:
+        return score_with(versions, reign, batch, day)
+
+
+def score_with(versions: Versions, reign: Reign, batch: str, day: date) -> Manifest:
     """Score one batch and commit its manifest; of a batch that is scored already, check that its rows are the same.
 
-    The manifest has the failure of each challenger that does not load or score, or needs more than ``model_seconds`` for
-    it. Raises ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those that
-    were scored before; then nothing is written.
+    The manifest has the failure of each challenger that does not load or score, ends its process, or needs more time or memory than the
+    project file gives it. Raises ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those
+    that were scored before; then no prediction stays in the store.
     """
+    store, project = versions.store, versions.project
     rows = open_batch(store, project.name, batch)
     done = read_manifest(store, project.name, batch)
     if done is None:
-        runs = _load(store, registry, project, reign, rows)
-        with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
-            staging = Staging(Path(folder))
-            try:
-                manifest = _score(staging, project, reign, rows, day, runs)
-            except BatchError as error:
-                _fail_challengers_with_more_columns(runs, reign, error)
-                manifest = _score(staging, project, reign, rows, day, runs)
-            for run in runs:
-                if run.scorer and run.failure is None:
-                    keep_digest(store, project.name, run.scorer)
-            staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
+        scoring = _Scoring(versions, reign, rows, Parts(store, project.name, batch))
         try:
+            manifest = scoring.manifest(day)
             commit_manifest(store, project.name, manifest)
         except AlreadyThereError:  # another run was first
+            scoring.discard()
             done = read_manifest(store, project.name, batch)
+        except BaseException:
+            scoring.discard()
+            raise
         else:
             return manifest
     assert done is not None
@@ -108,137 +81,208 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
     return done
 
 
-def _load(store: Store, registry: Registry, project: Project, reign: Reign, rows: BatchRows) -> list[_VersionRun]:
-    known = {v.version: v for v in registry.versions()}
-    if reign.version not in known:  # the champion scores also if it is tagged as retired
-        known[reign.version] = registry.version(reign.version)
-    runs = []
-    for version in sorted(known, key=int):
-        run = _VersionRun(version, rows.batch)
+@dataclass
+class _Scoring:
+    """One batch while it is scored."""
+
+    versions: Versions
+    reign: Reign
+    rows: BatchRows
+    parts: Parts
+    written: list[Part] = field(default_factory=list)
+
+    def manifest(self, day: date) -> Manifest:
+        """Score the batch; the manifest names every part, and is not written yet."""
+        runs = self._load()
         try:
-            load = functools.partial(load_checked, store, registry, project.name, version)
-            run.scorer = with_timeout(project.model_seconds, load)
-            run.contender = _contender(known[version], run.scorer)
-            _require_columns(run.scorer, rows)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  any error of a model is its own failure, not the batch's
-            _fail(run, reign, "load", error)
-        runs.append(run)
-    return runs
+            total, row_parts = self._score(runs)
+        except BatchError as error:
+            _fail_challengers_with_more_columns(runs, self.reign, self.rows, error)
+            self.discard()
+            total, row_parts = self._score(runs)
+        for run in runs:
+            if run.loaded and run.failure is None:
+                keep_digest(self.versions.store, self.versions.project.name, run.loaded.artifacts)
+        return Manifest(
+            batch=self.rows.batch,
+            date=day,
+            reign=self.reign.number,
+            champion=self.reign.version,
+            rows=total.rows,
+            columns=total.columns,
+            rows_digest=total.hexdigest(),
+            parts=tuple(row_parts),
+            scored=tuple(run.scored() for run in runs),
+        )
+
+    def discard(self) -> None:
+        """Remove the parts that were written, as no manifest names them."""
+        self.parts.discard(self.written)
+        self.written.clear()
+
+    def _load(self) -> list[VersionRun]:
+        registry = self.versions.registry
+        known = {v.version: v for v in registry.versions()}
+        if self.reign.version not in known:  # the champion scores also if it is tagged as retired
+            known[self.reign.version] = registry.version(self.reign.version)
+        runs = []
+        for version in sorted(known, key=int):
+            run = VersionRun(version)
+            try:
+                run.loaded = self.versions.load(known[version], champion=version == self.reign.version)
+                run.contender = _contender(known[version], run.loaded)
+                _require_columns(run.loaded, self.rows)
+            except Exception as error:  # noqa: BLE001  files of any kind can be registered
+                _fail(run, self.reign, self.rows.batch, "load", error)
+            else:
+                self._check_types(run)
+            runs.append(run)
+        return runs
+
+    def _check_types(self, run: VersionRun) -> None:
+        try:
+            _signature(run).check(self.rows.schema)
+        except ScoringError as error:
+            _fail(run, self.reign, self.rows.batch, "score", error)
+
+    def _score(self, runs: list[VersionRun]) -> tuple[RowDigest, list[Part]]:
+        """Let every version score every row; the digest of the rows, and their parts."""
+        project = self.versions.project
+        live = [run for run in runs if run.runs]
+        row_parts: list[Part] = []
+        for run in live:
+            run.start(project.task, self.parts)
+        try:
+            total = self._read(live, row_parts)
+        finally:
+            for run in live:
+                run.finish()
+            self.written += [*row_parts, *(part for run in live for part in run.parts)]
+        for run in live:
+            if run.fault:
+                raise run.fault
+            if run.error:
+                self.versions.failed(run.version, run.error)
+                _fail(run, self.reign, self.rows.batch, "score", run.error)
+                self.parts.discard(run.parts)
+        if total.rows == 0:
+            msg = f"batch {self.rows.batch}: its files hold no rows; put its rows there, or remove it"
+            raise BatchError(msg)
+        return total, row_parts
+
+    def _read(self, live: list[VersionRun], row_parts: list[Part]) -> RowDigest:
+        """Read the rows once: digest them, write their ids, and hand each version its columns."""
+        project, rows = self.versions.project, self.rows
+        entity, segments = project.columns.entity, project.segments
+        read = {c for run in live for c in _signature(run).present(rows.columns)}
+        nullable = rows.with_gaps(sorted({c for run in live for c in _signature(run).integral(rows.columns)}))
+        wanted = read | {*segments, *([entity] if entity else [])}
+        columns = (project.columns.id, *sorted(wanted - {project.columns.id}))
+        total, in_flight = RowDigest(columns), InFlight(_IN_FLIGHT)
+        champion = next(run for run in live if run.version == self.reign.version)
+        for number, chunk in enumerate(rows.chunks(columns)):
+            if not champion.runs or any(run.fault for run in live):  # the batch will not be scored
+                break
+            total.update(chunk)
+            row_parts.append(self.parts.write("rows", number, _identified(chunk, project, rows.batch)))
+            converted: dict[Column, tuple[pa.Field, pa.Array]] = {}
+            taking = [run for run in live if run.runs and _converts(run, chunk, nullable, converted)]
+            names = {column: str(place) for place, column in enumerate(converted)}
+            fields, arrays = zip(*converted.values(), strict=True) if converted else ((), ())
+            schema = pa.schema([field.with_name(name) for field, name in zip(fields, names.values(), strict=True)])
+            sent = in_flight.chunk(number, pa.Table.from_arrays(arrays, schema=schema))
+            sent.shared_by(len(taking))
+            for run in taking:
+                run.put(sent, [(names[column], column.name) for column in _signature(run).columns])
+        return total
 
 
-def _require_columns(scorer: Scorer, rows: BatchRows) -> None:
-    missing = [repr(c) for c in scorer.columns if c not in rows.columns]
+def _signature(run: VersionRun) -> Signature:
+    assert run.loaded is not None
+    return run.loaded.artifacts.signature
+
+
+def _converts(
+    run: VersionRun,
+    chunk: pl.DataFrame,
+    nullable: frozenset[str],
+    converted: dict[Column, tuple[pa.Field, pa.Array]],
+) -> bool:
+    """Whether the columns of a version can be converted to its types; they are added to ``converted``, once for all versions."""
+    try:
+        for column in _signature(run).columns:
+            if column not in converted:
+                converted[column] = arrow_column(chunk, column, run.version, gap=column.name in nullable)
+    except ScoringError as error:
+        run.error = error
+        return False
+    return True
+
+
+def _identified(chunk: pl.DataFrame, project: Project, batch: str) -> pl.DataFrame:
+    """The ids, segments and entities of the rows. Raises BatchError if an id or an entity cannot be used."""
+    id_column, entity = project.columns.id, project.columns.entity
+    ids = chunk[id_column].alias("id")
+    if ids.dtype.is_float():
+        msg = f"batch {batch}: column '{id_column}' is {ids.dtype}; ids are integers or text, as in the labels"
+        raise BatchError(msg)
+    if ids.null_count():
+        msg = f"batch {batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
+        raise BatchError(msg)
+    if entity and chunk[entity].null_count():
+        msg = (
+            f"batch {batch}: column '{entity}' is null in {chunk[entity].null_count()} rows; every row needs its entity"
+        )
+        raise BatchError(msg)
+    shared = [pl.col(entity).alias(ENTITY)] if entity else []
+    return chunk.select(ids, *(pl.col(s).alias(segment_column(s)) for s in project.segments), *shared)
+
+
+def _require_columns(loaded: LoadedVersion, rows: BatchRows) -> None:
+    missing = [repr(c) for c in loaded.artifacts.signature.missing(rows.columns)]
     if missing:
         msg = f"its signature names the column {', '.join(missing)}, which batch {rows.batch} does not have"
         raise BatchError(msg)
 
 
-def _contender(version: ModelVersion, scorer: Scorer) -> Contender:
-    """The contender of a version; its digest includes the threshold, as another threshold makes other decisions."""
-    threshold = version.threshold
-    identity = scorer.digest if threshold is None else digest({"model": scorer.digest, "threshold": threshold})
+def _contender(version: ModelVersion, loaded: LoadedVersion) -> Contender:
+    """The contender of a version; its digest includes the threshold and the chosen output, as others make other decisions."""
+    threshold, choices, model = version.threshold, version.choices, loaded.artifacts.digest
+    named = {"threshold": threshold} if threshold is not None else {}
+    identity = digest({"model": model, **named, **choices}) if named or choices else model
     return Contender(version.version, identity, threshold, version.trained_through)
 
 
-def _fail(run: _VersionRun, reign: Reign, verb: str, error: BaseException, hint: str = "") -> None:
-    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}{hint}"
-    if isinstance(error, ModuleNotFoundError):
-        text += f"; add the library of '{error.name}' to requirements-models.txt and run 'make env'"
+def _fail(run: VersionRun, reign: Reign, batch: str, verb: str, error: BaseException) -> None:
+    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, ModelRaisedError) and error.missing_module:
+        text += (
+            f"; add the library of '{error.missing_module}' to requirements-models.txt and run 'make env', or let the version load "
+            "in its own environment (tag 'environment': 'model')"
+        )
     if run.version == reign.version:
-        msg = f"batch {run.batch}: the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
+        msg = f"batch {batch}: the champion, version {run.version}, failed to {verb}, so nothing was scored: {text}"
         raise ChampionFailedError(msg) from error
     log.warning("challenger %s failed to %s and is left out of this batch: %s", run.version, verb, text)
-    run.failure = f"failed to {verb}: {text}"
+    run.failure, run.error = f"failed to {verb}: {text}", None
 
 
-def _fail_challengers_with_more_columns(runs: list[_VersionRun], reign: Reign, error: BatchError) -> None:
-    """Fail the challengers that read other columns than the champion, and reset the rest; raise ``error`` if there are none.
+def _fail_challengers_with_more_columns(
+    runs: list[VersionRun], reign: Reign, rows: BatchRows, error: BatchError
+) -> None:
+    """Fail the challengers that read other columns than the champion; raise ``error`` if there are none.
 
     So a column that only challengers read does not stop the champion.
     """
     champion = next(r for r in runs if r.version == reign.version)
-    assert champion.scorer is not None
-    columns = set(champion.scorer.columns)
-    failing = [r for r in runs if r.scorer and not r.failure and not set(r.scorer.columns) <= columns]
+    columns = set(_signature(champion).present(rows.columns))
+    failing = [
+        r for r in runs if r.loaded and not r.failure and not set(_signature(r).present(rows.columns)) <= columns
+    ]
     if not failing:
         raise error
     for run in failing:
-        _fail(run, reign, "score", error)
-    for run in runs:
-        run.parts.clear()
-        run.values.clear()
-
-
-def _score(
-    staging: Staging, project: Project, reign: Reign, rows: BatchRows, day: date, runs: list[_VersionRun]
-) -> Manifest:
-    id_column, entity, segments = project.columns.id, project.columns.entity, project.segments
-    shared = [entity] if entity else []
-    wanted = {c for run in runs if run.scorer and not run.failure for c in run.scorer.columns} | {*segments, *shared}
-    columns = (id_column, *sorted(wanted - {id_column}))
-    prefix = f"{project.name}/predictions/{rows.batch}"
-    total, row_parts = RowDigest(columns), []
-    for number, chunk in enumerate(rows.chunks(columns)):
-        total.update(chunk)
-        ids = chunk[id_column].alias("id")
-        if ids.dtype.is_float():
-            msg = f"batch {rows.batch}: column '{id_column}' is {ids.dtype}; ids are integers or text, as in the labels"
-            raise BatchError(msg)
-        if ids.null_count():
-            msg = f"batch {rows.batch}: column '{id_column}' is null in {ids.null_count()} rows; every row needs an id"
-            raise BatchError(msg)
-        if entity and chunk[entity].null_count():
-            msg = f"batch {rows.batch}: column '{entity}' is null in {chunk[entity].null_count()} rows; every row needs its entity"
-            raise BatchError(msg)
-        kept = [*(pl.col(s).alias(segment_column(s)) for s in segments), *(pl.col(e).alias(ENTITY) for e in shared)]
-        row_parts.append(staging.add(f"{prefix}/rows", number, chunk.select(ids, *kept)))
-        for run in runs:
-            if run.failure is None:
-                predictions = _predict(run, reign, ids, chunk, project.model_seconds)
-                if predictions is not None:
-                    run.parts.append(staging.add(f"{prefix}/{run.version}", number, predictions))
-    if total.rows == 0:
-        msg = f"batch {rows.batch}: its files hold no rows; put its rows there, or remove it"
-        raise BatchError(msg)
-    return Manifest(
-        batch=rows.batch,
-        date=day,
-        reign=reign.number,
-        champion=reign.version,
-        rows=total.rows,
-        columns=columns,
-        rows_digest=total.hexdigest(),
-        parts=tuple(row_parts),
-        scored=tuple(
-            Scored(r.version, r.contender, () if r.failure else tuple(r.parts), r.failure, r.note()) for r in runs
-        ),
-    )
-
-
-def _predict(
-    run: _VersionRun, reign: Reign, ids: pl.Series, chunk: pl.DataFrame, seconds: float
-) -> pl.DataFrame | None:
-    assert run.scorer is not None
-    assert run.contender is not None
-    try:
-        output = with_timeout(seconds, functools.partial(run.scorer, chunk))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  any error of a model is its own failure, not the batch's
-        _fail(run, reign, "score", error, _null_columns(chunk, run.scorer.columns))
-        return None
-    if KINDS[run.scorer.task].names_classes:
-        return pl.DataFrame([ids, pl.Series("decision", output, dtype=pl.String)])
-    if len(run.values) <= _FEW_VALUES:
-        run.values.update(np.unique(output).tolist()[: _FEW_VALUES + 1])
-    score = pl.Series("score", output)
-    if run.contender.threshold is None:
-        return pl.DataFrame([ids, score])
-    return pl.DataFrame([ids, score, pl.Series("decision", output >= run.contender.threshold).cast(pl.Int8)])
-
-
-def _null_columns(chunk: pl.DataFrame, columns: tuple[str, ...]) -> str:
-    """A hint for the error of a model: its columns with nulls, which many models do not accept."""
-    nulls = [f"'{c}' is null in {n} rows" for c in columns if (n := chunk[c].null_count())]
-    return f" (its column {', '.join(nulls)})" if nulls else ""
+        _fail(run, reign, rows.batch, "score", error)
 
 
 def _check_same_rows(rows: BatchRows, manifest: Manifest) -> None:

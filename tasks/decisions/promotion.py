@@ -8,8 +8,8 @@ from typing import Any
 from tasks.base.errors import DethroneError
 from tasks.decisions.decision import read_record
 from tasks.decisions.verification import input_faults
-from tasks.models.integrity import load_checked
 from tasks.models.registry import Registry
+from tasks.models.versions import require_loads
 from tasks.reigns import LogError, Reign, SupersededError, commit, head, reign_after, reigns
 from tasks.reigns.approvals import read_denial
 from tasks.store import Store
@@ -68,7 +68,7 @@ def enthrone(
             "judge it, or roll back to it"
         )
         raise LogError(msg)
-    load_checked(store, registry, project_name, version)
+    require_loads(store, registry, version)
     _ = model_version.threshold, model_version.trained_through  # raise RegistryError for a tag that is not valid
     return commit(
         store,
@@ -124,7 +124,7 @@ def promote(
     changed = input_faults(store, record)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
-    load_checked(store, registry, project_name, version)
+    require_loads(store, registry, version)
     day = date.fromisoformat(record["as_of"])
     reign = reign_after(
         newest,

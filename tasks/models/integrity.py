@@ -6,40 +6,34 @@ import json
 
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
-from tasks.models.registry import Registry, Scorer
+from tasks.models.registry import Artifacts
 from tasks.store import AlreadyThereError, NotThereError, Store
 
-__all__ = ["ChangedModelError", "keep_digest", "load_checked"]
+__all__ = ["ChangedModelError", "keep_digest", "require_same"]
 
 
 class ChangedModelError(DethroneError):
     """The artifacts of a version changed after it first scored."""
 
 
-def load_checked(store: Store, registry: Registry, project_name: str, version: str) -> Scorer:
-    """Load a version for scoring. Raises ChangedModelError if its artifacts differ from the stored digest, RegistryError."""
-    scorer = registry.load(version)
-    _require_same(store, project_name, scorer)
-    return scorer
-
-
-def keep_digest(store: Store, project_name: str, scorer: Scorer) -> None:
+def keep_digest(store: Store, project_name: str, artifacts: Artifacts) -> None:
     """Store the digest of a version's artifacts, once. Raises ChangedModelError if a different one is stored."""
-    key = _key(project_name, scorer.version)
+    key = _key(project_name, artifacts.version.version)
     try:
-        store.create(key, canonical_json({"version": scorer.version, "artifacts": scorer.digest}))
+        store.create(key, canonical_json({"version": artifacts.version.version, "artifacts": artifacts.digest}))
     except AlreadyThereError:
-        _require_same(store, project_name, scorer)
+        require_same(store, project_name, artifacts)
 
 
-def _require_same(store: Store, project_name: str, scorer: Scorer) -> None:
+def require_same(store: Store, project_name: str, artifacts: Artifacts) -> None:
+    """Raise ChangedModelError if the artifacts are not those with which the version first scored."""
     try:
-        stored = json.loads(store.read(_key(project_name, scorer.version)))["artifacts"]
+        stored = json.loads(store.read(_key(project_name, artifacts.version.version)))["artifacts"]
     except NotThereError:
         return
-    if stored != scorer.digest:
+    if stored != artifacts.digest:
         msg = (
-            f"the artifacts of version {scorer.version} were changed after it first scored (SHA-256 {scorer.digest[:12]}, "
+            f"the artifacts of version {artifacts.version.version} were changed after it first scored (SHA-256 {artifacts.digest[:12]}, "
             f"then {stored[:12]}); restore them, or register the changed model as a new version"
         )
         raise ChangedModelError(msg)

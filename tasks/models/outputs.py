@@ -8,13 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.kinds import KINDS, Task
-from tasks.base.errors import DethroneError
+from tasks.models.errors import ScoringError
 
-__all__ = ["ScoringError", "predictions_of"]
-
-
-class ScoringError(DethroneError):
-    """The output of a model is not one prediction per row."""
+__all__ = ["predictions_of"]
 
 
 def predictions_of(task: Task, version: str, output: Any, rows: int) -> NDArray[Any]:

@@ -8,103 +8,38 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import yaml
-from numpy.typing import NDArray
 
-from analysis.kinds import KINDS, Task
-from tasks.base.errors import DethroneError, first_line
+from tasks.base.errors import first_line
 from tasks.base.project import Project
-from tasks.models.outputs import ScoringError, predictions_of
+from tasks.models.errors import RegistryError
+from tasks.models.signature import Signature, read_signature
+from tasks.models.version import ModelVersion
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # with MLflow's own 7 retries of 120 seconds each it takes minutes until an error says that no server is there
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
-__all__ = ["ModelVersion", "Registry", "RegistryError", "Scorer", "ScoringError"]
+__all__ = ["Artifacts", "Registry"]
 
 RETIRED_TAG = "retired"
-_WITH_PROBABILITIES = ("sklearn", "lightgbm", "xgboost", "catboost")  # pyfunc returns classes, not their probabilities
-_NUMERIC = ("boolean", "integer", "long", "float", "double")
-
-
-class RegistryError(DethroneError):
-    """MLflow does not answer, a model or version is not there, or a version cannot compete."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One version of the registered model, as it is in MLflow."""
+class Artifacts:
+    """The files of a version on this machine, which are removed with this object; ``digest`` is of what is in them."""
 
-    version: str
-    run_id: str
-    tags: dict[str, str]
-    task: Task = "binary"
-
-    @property
-    def threshold(self) -> float | None:
-        """The operating threshold: a row is flagged if its score is at least this. Raises RegistryError.
-
-        None for the tasks multiclass and regression, where no row is flagged.
-        """
-        if not KINDS[self.task].decides:
-            return None
-        text = self.tags.get("threshold")
-        if text is None:
-            msg = f"version {self.version} has no tag 'threshold'; set it to the score from which a row is flagged"
-            raise RegistryError(msg)
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 1:
-            msg = f"version {self.version}: its tag 'threshold' is '{text}'; it must be a number from 0 to 1"
-            raise RegistryError(msg)
-        return value
-
-    @property
-    def trained_through(self) -> date | None:
-        """The last day of the training data; None without the tag. Raises RegistryError if it is not a date."""
-        text = self.tags.get("trained_through")
-        if text is None:
-            return None
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            msg = f"version {self.version}: its tag 'trained_through' is '{text}'; it must be a date such as 2013-02-28"
-            raise RegistryError(msg) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """A loaded model: call it with rows to get predictions. ``columns`` are those it reads, ``digest`` is of its artifacts."""
-
-    version: str
-    task: Task
-    columns: tuple[str, ...]
+    version: ModelVersion
+    folder: Path
+    signature: Signature
     digest: str
-    _predict: Callable[[Any], Any]
-    _folder: Any = None
-    _types: Mapping[str, str] = field(default_factory=dict)
-
-    def __call__(self, rows: pl.DataFrame) -> NDArray[Any]:
-        """One prediction per row: a score in [0, 1], the name of a class, or a finite number. Raises ScoringError."""
-        for name, wanted in self._types.items():
-            dtype = rows.schema[name]
-            if wanted in _NUMERIC and not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
-                msg = f"version {self.version} reads the column '{name}' as {wanted}, and the batch has it as {dtype}; write it as numbers"
-                raise ScoringError(msg)
-        return predictions_of(
-            self.task, self.version, self._predict(rows.select(self.columns).to_pandas()), rows.height
-        )
+    _temporary: Any = None
 
 
 class Registry:
@@ -115,6 +50,7 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(project.mlflow)  # loading from a models:/ URI needs the global setting
+        self.project = project
         self.model = project.model
         self._uri = project.mlflow
         self._task = project.task
@@ -161,39 +97,18 @@ class Registry:
             v = self._client.get_model_version(self.model, number)
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
-    def load(self, number: str) -> Scorer:
-        """Load a version for scoring. Raises RegistryError.
-
-        Of a binary model with ``predict_proba`` the scores are the probabilities of the class 1. Of every other model the
-        predictions are those of ``predict``, of its sklearn flavour or else of pyfunc.
-        """
+    def download(self, version: ModelVersion) -> Artifacts:
+        """Download the files of a version; none of its code is imported. Raises RegistryError."""
         import mlflow
 
-        folder = tempfile.TemporaryDirectory(
-            prefix="dethrone-"
-        )  # lives as long as the scorer, which may read files from it
+        number = version.version
+        temporary = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as a model may read files from it
         with self._mlflow_errors(self._missing(number)):
             uri = f"models:/{self.model}/{number}"
-            path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder.name))
-        description = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))
-        if not description.get("signature") or not description["signature"].get("inputs"):
-            msg = f"version {number} has no signature; log it with one that names the columns it reads"
-            raise RegistryError(msg)
-        inputs = json.loads(description["signature"]["inputs"])
-        types = {str(c["name"]): str(c.get("type")) for c in inputs if "name" in c}
-        if not types:
-            msg = f"version {number}: its signature names no columns; log it with a data frame as input"
-            raise RegistryError(msg)
-        predict: Callable[[Any], Any]
-        flavour = next((f for f in _WITH_PROBABILITIES if f in description["flavors"]), None)
-        model: Any = getattr(mlflow, flavour).load_model(str(path)) if flavour else None
-        if KINDS[self._task].decides and hasattr(model, "predict_proba"):
-            predict = _probability_of_one(number, model)
-        elif flavour == "sklearn":
-            predict = model.predict
-        else:
-            predict = mlflow.pyfunc.load_model(str(path)).predict
-        return Scorer(number, self._task, tuple(types), _content_digest(path, description), predict, folder, types)
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary.name))
+        description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        signature = read_signature(number, description)
+        return Artifacts(version, folder, signature, _content_digest(folder, description), temporary)
 
     def aliases(self) -> dict[str, str]:
         """Alias to version. Raises RegistryError."""
@@ -220,16 +135,6 @@ class Registry:
             f"the registry holds no run {run_id}, which made a version of the model '{self.model}'"
         ):
             self._client.log_artifacts(run_id, str(folder), artifact_path)
-
-
-def _probability_of_one(number: str, model: Any) -> Callable[[Any], Any]:
-    """The column of ``predict_proba`` of the class 1. Raises RegistryError if the model does not have the classes 0 and 1."""
-    classes = [str(c).removesuffix(".0") for c in getattr(model, "classes_", [0, 1])]
-    wanted = next((i for i, c in enumerate(classes) if c in ("1", "True")), None)
-    if wanted is None or len(classes) != 2:
-        msg = f"version {number} has the classes {', '.join(classes)}; register a binary model with the classes 0 and 1"
-        raise RegistryError(msg)
-    return lambda rows: np.asarray(model.predict_proba(rows))[:, wanted]
 
 
 def _content_digest(path: Path, description: dict[str, Any]) -> str:

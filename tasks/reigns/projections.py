@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from tasks.models.registry import Registry, RegistryError
+from tasks.models.errors import RegistryError
+from tasks.models.registry import Registry
 from tasks.reigns.approvals import denials
 from tasks.reigns.history import history_page
 from tasks.reigns.promotion_log import Reign, reigns

@@ -11,7 +11,8 @@ from tasks.base.errors import first_line
 from tasks.base.project import Project
 from tasks.decisions import Decision
 from tasks.labels.tallying import Closed
-from tasks.models.registry import Registry, RegistryError
+from tasks.models.errors import RegistryError
+from tasks.models.registry import Registry
 from tasks.reigns import Reign
 from tasks.reigns.approvals import denials
 from tasks.reports import plots

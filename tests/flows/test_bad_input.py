@@ -17,7 +17,8 @@ from flows.reconcile import reconcile
 from flows.score import score
 from tasks.base.project import ProjectFileError
 from tasks.command import CalendarError
-from tasks.models.registry import Registry, RegistryError
+from tasks.models.errors import RegistryError
+from tasks.models.registry import Registry
 from tasks.reigns import LogError, commit, head, reign_after
 from tasks.reigns.projections import repair_projections
 from tasks.store import StoreError

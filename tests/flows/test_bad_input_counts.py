@@ -48,7 +48,7 @@ FAILURES = {
     INFINITE: "version 2 gave the score inf (row 0 of a chunk); scores must be numbers from 0 to 1",
     ABOVE_ONE: "version 2 gave the score 1.5 (row 0 of a chunk); scores must be numbers from 0 to 1",
     TOO_FEW: "version 2 gave an output of shape (4,) for 5 rows; one score per row is needed",
-    WORDS: "version 2 gave <U4 values such as np.str_('late'); scores must be numbers from 0 to 1",
+    WORDS: "version 2 gave object values such as 'late'; scores must be numbers from 0 to 1",
     RAISES: "RuntimeError: the feature server is down",
     ENDS: "SystemExit: 1",
 }

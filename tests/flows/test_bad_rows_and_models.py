@@ -202,7 +202,9 @@ BY_CHAMPION = (
     of_the_champion(
         "too few", TOO_FEW, r"version 1 gave an output of shape \(4,\) for 5 rows; one score per row is needed"
     ),
-    of_the_champion("words", WORDS, r"version 1 gave <U4 values such as .*late.*; scores must be numbers from 0 to 1"),
+    of_the_champion(
+        "words", WORDS, r"version 1 gave object values such as .*late.*; scores must be numbers from 0 to 1"
+    ),
     of_the_champion("raises", RAISES, "RuntimeError: the feature server is down"),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 import forked
 
 from tasks.base.project import Project
-from tasks.models.registry import ModelVersion
+from tasks.models.version import ModelVersion
 from tasks.reigns import Reign, SupersededError, commit, reign_after, reigns
 from tasks.reigns.projections import repair_projections
 from tasks.store import AlreadyThereError, Store, StoreError, open_store

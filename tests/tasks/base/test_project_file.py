@@ -108,7 +108,7 @@ class TestFaults:
                 {"qqqq": 1},
                 (
                     "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, maturity_days, "
-                    "model_seconds, policy"
+                    "model_seconds, model_memory_gb, environment, policy"
                 ),
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from answers import digest_of
 from parcels import put_batch
 from weeks import BEGIN, InterferingStore, SpyStore, everything, found, predictions, score_rows, some_parcels, week
 
 from analysis.evidence import Contender
+from analysis.tables.record import digest
 from tasks.base.project import Columns, Project
 from tasks.batches.predictions import Manifest, manifest_key, read_manifest, read_parts
 from tasks.batches.rows import CHUNK_ROWS, BatchError
@@ -21,6 +24,13 @@ from tasks.reigns import head
 from tasks.store import Store
 
 Register = Callable[..., str]
+
+
+class SevenAsText:
+    """A scikit-learn kind of model that flags the text 7."""
+
+    def predict(self, rows: Any) -> Any:
+        return (rows.iloc[:, 0].astype(str) == "7").to_numpy().astype(float)
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ class TestOneBatch:
         for version, column, threshold in (("1", "x1", 0.5), ("2", "x2", 0.25)):
             said = predictions(store, manifest, version)
             expected = 1 / (1 + np.exp(-rows[column].to_numpy()))
-            assert said["id"].to_list() == rows["id"].to_list()
+            assert said.columns == ["score", "decision"]  # the ids stand with the rows, once for all versions
             np.testing.assert_allclose(said["score"].to_numpy(), expected)
             assert said["decision"].to_list() == [int(s >= threshold) for s in expected]
 
@@ -104,7 +114,9 @@ class TestOneBatch:
         manifest = score_rows(store, registry, project, rows)
         for parts in (manifest.parts, *(s.parts for s in manifest.scored)):
             assert [p.rows for p in parts] == [CHUNK_ROWS, CHUNK_ROWS, 8]
-            assert read_parts(store, parts)["id"].to_list() == rows["id"].to_list()
+        assert read_parts(store, manifest.parts)["id"].to_list() == rows["id"].to_list()
+        scores = predictions(store, manifest, "1")["score"]
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-rows["x1"].to_numpy())))
 
 
 @pytest.mark.usefixtures("two")
@@ -185,7 +197,32 @@ def test_the_id_may_be_called_otherwise_and_be_a_feature_too(
     found(store, registry, named)
     manifest = score_rows(store, registry, named, pl.DataFrame({"parcel": [-1, 2], "region": ["north", "south"]}))
     assert manifest.columns == ("parcel", "region")
-    assert predictions(store, manifest, "1").select("id", "decision").rows() == [(-1, 0), (2, 1)]
+    assert read_parts(store, manifest.parts)["id"].to_list() == [-1, 2]
+    assert predictions(store, manifest, "1")["decision"].to_list() == [0, 1]
+
+
+def test_the_same_model_read_by_another_class_is_another_contender(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    for tags in ({}, {}, {"positive_class": "0"}, {"positive_class": "1"}):
+        register("x1", tags=tags)
+    found(store, registry, project)
+    contenders = [s.contender for s in score_rows(store, registry, project, some_parcels()).scored]
+    one, same, other, named = (c.digest for c in contenders if c is not None)
+    assert one == same == digest({"model": digest_of(registry, "1"), "threshold": 0.5})
+    assert len({one, other, named}) == 3
+
+
+def test_a_row_gets_the_same_score_in_a_chunk_with_a_gap_and_in_one_without(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    """The model reads integers as text, which in a float column would be another one."""
+    register("x1", model=SevenAsText(), example=1)
+    found(store, registry, project)
+    ids = [f"p{i}" for i in range(CHUNK_ROWS + 3)]
+    rows = pl.DataFrame({"id": ids, "region": "north", "x1": [None, *[7] * (CHUNK_ROWS + 2)]})
+    scores = predictions(store, score_rows(store, registry, project, rows), "1")["score"].to_list()
+    assert scores == [0.0] + [1.0] * (CHUNK_ROWS + 2)
 
 
 def test_the_same_model_with_another_threshold_is_another_contender(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hostile import MARK, HostileToLoad
 from parcels import put_batch, sigmoid_model
 from weeks import BEGIN, everything, found, predictions, score_rows, some_parcels, week
 
@@ -20,7 +22,7 @@ from tasks.base.project import Project
 from tasks.batches.predictions import read_manifest
 from tasks.batches.rows import CHUNK_ROWS, BatchError
 from tasks.batches.scoring import ChampionFailedError, score_batch
-from tasks.models.registry import Registry, Scorer
+from tasks.models.registry import Registry
 from tasks.reigns import head
 from tasks.store import Store
 
@@ -54,28 +56,6 @@ def lacking_model(column: str) -> Any:
     model = Lacking()
     model.__dict__.update(sigmoid_model(column).__dict__)
     return model
-
-
-class Stuck(Registry):
-    """A registry, one version of which never loads."""
-
-    def __init__(self, project: Project, version: str) -> None:
-        super().__init__(project)
-        self._stuck = version
-
-    def load(self, number: str) -> Scorer:
-        if number == self._stuck:
-            threading.Event().wait()
-        return super().load(number)
-
-
-class Exits(Registry):
-    """A registry, whose version 2 ends the process that loads it."""
-
-    def load(self, number: str) -> Scorer:
-        if number == "2":
-            sys.exit(3)
-        return super().load(number)
 
 
 @pytest.fixture
@@ -135,21 +115,33 @@ class TestChallengerFails:
     def test_one_that_never_ends_loading_is_left_behind(
         self, store: Store, registry: Registry, project: Project, register: Register
     ) -> None:
-        register("x2")
-        registry.load("1")  # which imports what loading takes
-        patient = project.model_copy(update={"model_seconds": 3})
-        manifest = score_rows(store, Stuck(patient, "2"), patient, some_parcels())
+        register("x2", model=HostileToLoad(time.sleep, MARK))
+        patient = project.model_copy(update={"model_seconds": 4})
+        manifest = score_rows(store, registry, patient, some_parcels())
         assert manifest.versions() == ["1"]
-        limit = "gave no answer within 3 seconds; make it faster, or raise 'model_seconds' in the project file"
+        limit = "gave no answer within 4 seconds; make it faster, or raise 'model_seconds' in the project file"
         assert manifest.scored[1].failure == f"failed to load: {limit}"
 
-    def test_one_that_ends_the_process_while_loading_fails_alone(
-        self, store: Store, project: Project, register: Register
+    @pytest.mark.parametrize(
+        ("call", "failure"),
+        [
+            (sys.exit, "SystemExit: 3"),
+            (os._exit, "ended its own process with the status 3; a model must not call exit"),
+        ],
+    )
+    def test_one_that_ends_its_process_while_loading_fails_alone(
+        self,
+        store: Store,
+        registry: Registry,
+        project: Project,
+        register: Register,
+        call: Callable[[int], object],
+        failure: str,
     ) -> None:
-        register("x2")
-        manifest = score_rows(store, Exits(project), project, some_parcels())
+        register("x2", model=HostileToLoad(call, 3))
+        manifest = score_rows(store, registry, project, some_parcels())
         assert manifest.versions() == ["1"]
-        assert manifest.scored[1].failure == "failed to load: SystemExit: 3"
+        assert manifest.scored[1].failure == f"failed to load: {failure}"
 
     def test_a_model_that_is_gone_is_a_failure_to_load(
         self, store: Store, registry: Registry, project: Project, register: Register

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import polars as pl
 import pytest
+from answers import answers, digest_of
 from mlflow.pyfunc import PythonModel
 from parcels import register_version
 from played import Gives, Played, cells
@@ -133,13 +134,13 @@ class TestStored:
     def test_a_version_says_one_thing_a_row_and_has_no_threshold(self, played: Played, expected: Expected) -> None:
         (batch, *_) = close_batches(played.store, played.project, week(WEEKS + 1)).batches
         said, (column, kind) = predictions(played.store, batch.manifest, "2"), expected.said
-        assert said.schema == {"id": pl.String, column: kind}
+        assert said.schema == {column: kind}
         assert said[column].to_list() == played.rows[:ROWS]["x2"].to_list()
         registry = Registry(played.project)
         for scored in batch.manifest.scored:
             assert scored.contender is not None
             assert scored.contender.threshold is None
-            assert scored.contender.digest == registry.load(scored.version).digest
+            assert scored.contender.digest == digest_of(registry, scored.version)
 
     def test_every_row_is_counted_or_explained(self, played: Played) -> None:
         for a in played.look.judgement.assessments:
@@ -153,7 +154,7 @@ class TestStored:
         project = make_project(task=expected.weeks.policy.task, policy=expected.weeks.policy)
         version = register_version(project, "x", model=expected.estimator, threshold="high")
         registry, (rows, said) = Registry(project), expected.of_estimator
-        found = registry.load(version)(pl.DataFrame({"x": rows})).tolist()
+        found = answers(registry, version, pl.DataFrame({"x": rows})).tolist()
         assert found == (said if isinstance(said[0], str) else pytest.approx(said))
         assert registry.version(version).threshold is None
 
@@ -165,7 +166,7 @@ class TestStored:
             expected.of_own_model,
         )
         version = register_version(project, "x", model=expected.own_model, threshold=None, example=rows[0])
-        assert Registry(project).load(version)(pl.DataFrame({"x": rows})).tolist() == said
+        assert answers(Registry(project), version, pl.DataFrame({"x": rows})).tolist() == said
 
 
 class TestReport:

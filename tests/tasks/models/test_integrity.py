@@ -9,13 +9,14 @@ from typing import Any
 
 import mlflow
 import pytest
+from answers import digest_of
 from weeks import BETTER, found, judged, play_week, week
 
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.scoring import ChampionFailedError
 from tasks.decisions.promotion import enthrone, promote
-from tasks.models.integrity import ChangedModelError, keep_digest, load_checked
+from tasks.models.integrity import ChangedModelError, keep_digest
 from tasks.models.registry import Registry
 from tasks.store import Store
 
@@ -50,7 +51,7 @@ def test_the_digest_is_put_on_record_when_a_version_first_scores(
     play_week(store, registry, project, 0, BETTER)
     assert store.keys("parcels/versions") == ["parcels/versions/1.json", "parcels/versions/2.json"]
     kept = json.loads(store.read("parcels/versions/2.json"))
-    assert kept == {"version": "2", "artifacts": registry.load("2").digest}
+    assert kept == {"version": "2", "artifacts": digest_of(registry, "2")}
 
 
 def test_a_challenger_whose_artifacts_changed_is_left_out_and_named(
@@ -84,11 +85,11 @@ def test_a_challenger_whose_artifacts_changed_is_not_promoted(
 
 
 def test_two_that_score_first_keep_one_digest(store: Store, registry: Registry, project: Project) -> None:
-    first = load_checked(store, registry, project.name, "2")
+    first = registry.download(registry.version("2"))
     keep_digest(store, project.name, first)
     keep_digest(store, project.name, first)
     tamper(project, "2")
     with pytest.raises(ChangedModelError):
-        keep_digest(store, project.name, registry.load("2"))
+        keep_digest(store, project.name, registry.download(registry.version("2")))
     with pytest.raises(ChangedModelError):
         enthrone(store, registry, project.name, version="2", since=week(0), **BY)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from analysis.kinds import Task
-from tasks.models.outputs import ScoringError, predictions_of
+from tasks.models.errors import ScoringError
+from tasks.models.outputs import predictions_of
 
 
 class TestClasses:

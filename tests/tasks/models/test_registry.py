@@ -13,13 +13,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from answers import answers, digest_of
 from lightgbm import LGBMClassifier
 from mlflow.models import infer_signature
 from parcels import register_version, sigmoid_model
 from weeks import everything
 
 from tasks.base.project import Project
-from tasks.models.registry import ModelVersion, Registry, RegistryError, ScoringError
+from tasks.models.errors import RegistryError, ScoringError
+from tasks.models.registry import Registry
+from tasks.models.version import ModelVersion
 from tasks.store import Store
 
 Register = Callable[..., str]
@@ -45,17 +48,16 @@ class OnlyPredicts:
 
 class TestScores:
     def test_a_classifier_gives_the_probability_of_class_1(self, registry: Registry, register: Register) -> None:
-        scorer = registry.load(register("x1"))
-        assert (scorer.version, scorer.columns) == ("1", ("x1",))
-        np.testing.assert_allclose(scorer(ROWS), 1 / (1 + np.exp(-ROWS["x1"].to_numpy())))
+        version = register("x1")
+        assert registry.download(registry.version(version)).signature.present(()) == ("x1",)
+        np.testing.assert_allclose(answers(registry, version, ROWS), 1 / (1 + np.exp(-ROWS["x1"].to_numpy())))
 
     def test_a_model_sees_its_columns_only_and_by_their_names(self, registry: Registry, register: Register) -> None:
         def count(column: Any) -> Any:
             assert column.name == "x2"
             return column / 10
 
-        scorer = registry.load(register("x2", model=Says(count)))
-        np.testing.assert_allclose(scorer(ROWS), 0.9)
+        np.testing.assert_allclose(answers(registry, register("x2", model=Says(count)), ROWS), 0.9)
 
     def test_a_boosters_native_flavour_gives_probabilities_and_not_the_classes_that_pyfunc_gives(
         self, registry: Registry, project: Project, tmp_path: Path
@@ -70,7 +72,7 @@ class TestScores:
             info = mlflow.lightgbm.log_model(model, name="model", signature=signature, pip_requirements=["lightgbm"])
         version = mlflow.register_model(info.model_uri, project.model, tags={"threshold": "0.5"}).version
         assert set(mlflow.pyfunc.load_model(info.model_uri).predict(frame)) == {False, True}
-        scores = registry.load(str(version))(pl.DataFrame({"x1": x}))
+        scores = answers(registry, str(version), pl.DataFrame({"x1": x}))
         np.testing.assert_array_equal(scores, model.predict_proba(frame)[:, 1])
 
     @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ class TestScores:
             (lambda x: x.abs().tolist(), [1.0, 0.0, 0.25, 1.0]),
             (lambda x: x.abs().to_numpy()[:, None], [1.0, 0.0, 0.25, 1.0]),
             (lambda x: x.abs().to_frame("score"), [1.0, 0.0, 0.25, 1.0]),
-            (lambda x: np.column_stack([1 - x.abs(), x.abs()]), [1.0, 0.0, 0.25, 1.0]),
+            (lambda x: pd.DataFrame({"0": 1 - x.abs(), "1": x.abs()}), [1.0, 0.0, 0.25, 1.0]),
             (lambda x: x.abs().astype("float32"), [1.0, 0.0, 0.25, 1.0]),
         ],
         ids=[
@@ -92,21 +94,21 @@ class TestScores:
             "list",
             "one column",
             "data frame",
-            "two columns",
+            "two columns named by class",
             "single precision",
         ],
     )
     def test_every_form_of_one_score_a_row_is_understood(
         self, registry: Registry, register: Register, output: Callable[[Any], Any], scores: list[float]
     ) -> None:
-        given = registry.load(register("x1", model=Says(output)))(ROWS)
+        given = answers(registry, register("x1", model=Says(output)), ROWS)
         assert given.dtype == np.float64
         assert given.tolist() == scores
 
     def test_a_scikit_learn_model_without_probabilities_gives_its_decisions(
         self, registry: Registry, register: Register
     ) -> None:
-        assert registry.load(register("x1", model=OnlyPredicts()))(ROWS).tolist() == [0.0, 0.0, 1.0, 1.0]
+        assert answers(registry, register("x1", model=OnlyPredicts()), ROWS).tolist() == [0.0, 0.0, 1.0, 1.0]
 
     @pytest.mark.parametrize(
         ("output", "sentence"),
@@ -131,9 +133,9 @@ class TestScores:
     def test_anything_else_is_refused_with_what_it_was(
         self, registry: Registry, register: Register, output: Callable[[Any], Any], sentence: str
     ) -> None:
-        scorer = registry.load(register("x1", model=Says(output)))
+        version = register("x1", model=Says(output))
         with pytest.raises(ScoringError, match=f"version 1 {sentence}"):
-            scorer(ROWS)
+            answers(registry, version, ROWS)
 
 
 class TestLoading:
@@ -162,7 +164,7 @@ class TestLoading:
             r"version 1 has no signature; log it with one that names" if example is None else r"names no columns; log"
         )
         with pytest.raises(RegistryError, match=sentence):
-            registry.load("1")
+            registry.download(registry.version("1"))
 
 
 class TestDigest:
@@ -173,7 +175,7 @@ class TestDigest:
         other.intercept_ = np.array([1e-9])
         for model in (None, None, other):
             register("x1", model=model)
-        first, twin, different = (registry.load(v).digest for v in "123")
+        first, twin, different = (digest_of(registry, v) for v in "123")
         assert first == twin
         assert different != first
 
@@ -181,15 +183,15 @@ class TestDigest:
         self, registry: Registry, register: Register
     ) -> None:
         """Only the signature differs."""
-        digests = {registry.load(register(column, model=sigmoid_model("x1"))).digest for column in ("x1", "x2")}
+        digests = {digest_of(registry, register(column, model=sigmoid_model("x1"))) for column in ("x1", "x2")}
         assert len(digests) == 2
 
     def test_tags_and_aliases_do_not_change_it(self, registry: Registry, register: Register) -> None:
         version = register("x1")
-        before = registry.load(version).digest
+        before = digest_of(registry, version)
         registry.set_tags(version, {"threshold": "0.9"})
         registry.set_alias("champion", version)
-        assert registry.load(version).digest == before
+        assert digest_of(registry, version) == before
 
 
 class TestVersions:
@@ -288,13 +290,13 @@ def test_a_model_that_knows_one_class_only_is_refused(project: Project, registry
     model = sigmoid_model("x1")
     model.classes_ = np.array([0])
     version = register_version(project, "x1", model=model)
-    with pytest.raises(RegistryError, match=f"version {version} has the classes 0"):
-        registry.load(version)
+    with pytest.raises(ScoringError, match=f"version {version} has the classes 0"):
+        answers(registry, version, pl.DataFrame({"x1": [3.0]}))
 
 
 def test_the_probability_is_that_of_the_class_1_wherever_it_stands(project: Project, registry: Registry) -> None:
     model = sigmoid_model("x1")
     model.classes_ = np.array([1, 0])
     version = register_version(project, "x1", model=model)
-    scores = registry.load(version)(pl.DataFrame({"x1": [3.0]}))
+    scores = answers(registry, version, pl.DataFrame({"x1": [3.0]}))
     assert scores[0] < 0.5

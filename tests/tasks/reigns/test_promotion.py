@@ -22,7 +22,8 @@ from tasks.decisions.promotion import (
     roll_back,
     waits_for_approval,
 )
-from tasks.models.registry import Registry, RegistryError
+from tasks.models.errors import RegistryError
+from tasks.models.registry import Registry
 from tasks.reigns import LogError, Reign, SupersededError, head, reigns
 from tasks.store import Store
 

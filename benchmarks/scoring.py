@@ -1,0 +1,234 @@
+"""What scoring costs from store to store, beside its models' own predict calls and beside MLflow's pyfunc: CPU and wall seconds, memory.
+
+    python -m benchmarks.scoring [ROWS]      2,000,000 rows unless you say
+
+The three are interleaved, each in a process of its own, with one OpenMP thread per model:
+
+* bare: read the rows once with polars, call each model on all of them in turn, write one file with every score;
+* dethrone: ``score_with``, which digests the rows, keeps predictions in parts and commits a manifest;
+* pyfunc: each version through ``mlflow.pyfunc``, chunk by chunk.
+
+Starting is counted apart from scoring: it is done once a run, whatever the number of its batches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # threads that wait spin, which would count as work
+
+import numpy as np
+import polars as pl
+
+ROUNDS = 3
+CHUNK = 131_072
+DAY = date(2024, 1, 7)
+SUITES = {"LR, HGB and LightGBM, 20 columns": (20, ("lr", "hgb", "lightgbm")), "three LRs, 8 columns": (8, ("lr",) * 3)}
+
+
+def _rows(n: int, columns: int) -> pl.DataFrame:
+    rng = np.random.default_rng(20240107)
+    return pl.DataFrame({"id": np.arange(n), **{f"x{i}": rng.normal(size=n) for i in range(columns)}})
+
+
+def _fitted(kind: str, frame: Any, y: Any) -> Any:
+    from lightgbm import LGBMClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    models = {
+        "lr": make_pipeline(StandardScaler(), LogisticRegression()),
+        "hgb": HistGradientBoostingClassifier(),
+        "lightgbm": LGBMClassifier(n_jobs=1, verbose=-1),
+    }
+    return models[kind].fit(frame, y)
+
+
+def _prepare(folder: Path, n: int, columns: int, kinds: tuple[str, ...]) -> None:
+    """A store with one batch, its models in MLflow, and the first reign."""
+    import mlflow
+    from mlflow.models import infer_signature
+
+    rows = _rows(n, columns)
+    train = rows.head(50_000).drop("id").to_pandas()
+    rng = np.random.default_rng(1)
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    experiment = mlflow.create_experiment("scoring", (folder / "artifacts").as_uri())
+    for kind in kinds:
+        y = train.to_numpy() @ rng.normal(size=columns) + rng.normal(size=len(train)) > 0
+        model = _fitted(kind, train, y)
+        with mlflow.start_run(experiment_id=experiment):
+            info = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=infer_signature(train.head(), np.array([0.5])),
+                serialization_format="cloudpickle",
+                pip_requirements=["scikit-learn", "lightgbm"],
+            )
+        mlflow.register_model(info.model_uri, "scoring", tags={"threshold": "0.5"})
+    path = folder / "store/scoring/batches" / str(DAY)
+    path.mkdir(parents=True)
+    rows.write_parquet(path / "rows.parquet")
+
+
+def _project(folder: Path) -> Any:
+    from tasks.base.project import Project
+
+    return Project(
+        name="scoring",
+        store=str(folder / "store"),
+        mlflow=f"sqlite:///{folder}/mlflow.db",
+        model="scoring",
+        maturity_days=7,
+    )
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of those it started, also while they run."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    ticks = 0
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(stat.parent.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    below = {os.getpid()}
+    while more := {pid for pid, (parent, _) in parents.items() if parent in below} - below:
+        below |= more
+    ticks = sum(parents[pid][1] for pid in below - {os.getpid()} if pid in parents)
+    return own.ru_utime + own.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _measured(result: dict[str, float], name: str) -> Iterator[None]:
+    cpu, wall = _cpu(), time.perf_counter()
+    yield
+    result[f"{name} cpu"], result[f"{name} wall"] = _cpu() - cpu, time.perf_counter() - wall
+
+
+def bare(folder: Path) -> dict[str, float]:
+    """The models' own predict calls, one read and one write."""
+    import mlflow
+
+    result: dict[str, float] = {}
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with _measured(result, "start"):
+        client = mlflow.MlflowClient()
+        numbers = sorted(int(v.version) for v in client.search_model_versions("name = 'scoring'"))
+        models = {str(v): mlflow.sklearn.load_model(f"models:/scoring/{v}") for v in numbers}
+    with _measured(result, "score"):
+        rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")
+        frame = rows.drop("id").to_pandas()
+        scores = {v: model.predict_proba(frame)[:, 1] for v, model in models.items()}
+        flags = {f"{v} flagged": (s >= 0.5).astype(np.int8) for v, s in scores.items()}
+        rows.select("id").with_columns(**{k: pl.Series(v) for k, v in {**scores, **flags}.items()}).write_parquet(
+            folder / "bare.parquet"
+        )
+    return result
+
+
+def pyfunc(folder: Path) -> dict[str, float]:
+    """Each version through MLflow's pyfunc, chunk by chunk."""
+    import mlflow
+
+    result: dict[str, float] = {}
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with _measured(result, "start"):
+        client = mlflow.MlflowClient()
+        numbers = sorted(int(v.version) for v in client.search_model_versions("name = 'scoring'"))
+        models = {str(v): mlflow.pyfunc.load_model(f"models:/scoring/{v}") for v in numbers}
+    with _measured(result, "score"):
+        for version, model in models.items():
+            rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")
+            for start in range(0, rows.height, CHUNK):
+                chunk = rows.slice(start, CHUNK)
+                said = model.predict(chunk.drop("id").to_pandas())
+                chunk.select("id", score=pl.Series(said)).write_parquet(folder / f"pyfunc-{version}-{start}.parquet")
+    return result
+
+
+def dethrone(folder: Path) -> dict[str, float]:
+    """The batch as the flow ``score`` scores it."""
+    import shutil
+
+    from tasks.batches.scoring import score_with
+    from tasks.decisions.promotion import enthrone
+    from tasks.models.registry import Registry
+    from tasks.models.versions import Versions
+    from tasks.reigns import head, reigns
+    from tasks.store import open_store
+
+    project = _project(folder)
+    store, registry = open_store(project.store), Registry(project)
+    shutil.rmtree(folder / "store/scoring/predictions", ignore_errors=True)
+    if not reigns(store, "scoring"):
+        enthrone(store, registry, "scoring", version="1", since=DAY, author="benchmark", reason="it is the first")
+    result: dict[str, float] = {}
+    with Versions(store, registry, project) as versions:
+        with _measured(result, "start"):
+            for version in registry.versions():
+                versions.load(version, champion=version.version == "1")
+        with _measured(result, "score"):
+            score_with(versions, head(store, "scoring"), str(DAY), DAY)
+        result["peak MB"] = _peak()
+    return result
+
+
+def _peak() -> float:
+    """The most memory that this process has had, in MB; its models come on top and have chunks of one size."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+WAYS: dict[str, Callable[[Path], dict[str, float]]] = {"bare": bare, "dethrone": dethrone, "pyfunc": pyfunc}
+
+
+def _one(way: str, folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.scoring", "--way", way, str(folder)]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    return {k: float(v) for k, v in json.loads(answer.stdout.splitlines()[-1]).items()}
+
+
+def main(n: int) -> None:
+    for suite, (columns, kinds) in SUITES.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            _prepare(folder, n, columns, kinds)
+            found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+            for _ in range(ROUNDS):
+                for way in WAYS:
+                    found[way].append(_one(way, folder))
+        print(f"\n{suite}, {n:,} rows: median of {ROUNDS}, seconds")
+        middle = {
+            way: {k: statistics.median(r[k] for r in results) for k in results[0]} for way, results in found.items()
+        }
+        for way, values in middle.items():
+            print(f"  {way:9}" + "".join(f"  {k} {v:8.2f}" for k, v in values.items()))
+        ours, base, peer = middle["dethrone"], middle["bare"], middle["pyfunc"]
+        print(
+            f"  CPU: {ours['score cpu'] / base['score cpu']:.2f} x bare, {ours['score cpu'] / peer['score cpu']:.2f} x pyfunc"
+        )
+        faster = peer["score wall"] / ours["score wall"]
+        print(f"  wall: {ours['score wall'] / base['score wall']:.2f} x bare; {faster:.2f} x faster than pyfunc")
+
+
+if __name__ == "__main__":
+    if "--way" in sys.argv:
+        print(json.dumps(WAYS[sys.argv[2]](Path(sys.argv[3]))))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000)

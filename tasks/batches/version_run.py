@@ -1,0 +1,153 @@
+"""One version on one batch: a thread that sends it chunks and writes its predictions."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis.evidence import Contender
+from analysis.kinds import KINDS, Task
+from tasks.base.errors import DethroneError
+from tasks.batches.in_flight import Chunk
+from tasks.batches.predictions import Part, Parts, Scored
+from tasks.models.outputs import predictions_of
+from tasks.models.version_process import ModelRaisedError
+from tasks.models.versions import LoadedVersion
+
+__all__ = ["VersionRun"]
+
+_FEW_VALUES = 2  # a version with so many different numbers or fewer gets a note
+_NOTE_ROWS = 100  # rows from which on it does
+_AHEAD = 2  # chunks that a version has at once: one that it scores, one that waits so that it never does
+
+
+class VersionRun:
+    """The state of one version while a batch is scored.
+
+    After ``start`` it takes chunks until ``finish``. ``error`` is what the version failed with, ``fault`` what is not the version's own,
+    such as a store that cannot be written; then it only releases the chunks that come.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.loaded: LoadedVersion | None = None
+        self.contender: Contender | None = None
+        self.parts: list[Part] = []
+        self.failure: str | None = None
+        self.error: BaseException | None = None
+        self.fault: BaseException | None = None
+        self._values: set[float] = set()  # its first few different numbers
+        self._chunks: queue.SimpleQueue[tuple[Chunk, list[tuple[str, str]]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it takes part, so far without an error."""
+        return self.loaded is not None and self.failure is None and self.error is None and self.fault is None
+
+    def start(self, task: Task, parts: Parts) -> None:
+        self.parts, self._values = [], set()
+        self._thread = threading.Thread(
+            target=self._work, args=(task, parts), name=f"version {self.version}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, chunk: Chunk, columns: list[tuple[str, str]]) -> None:
+        """Let the version score a chunk; of each of its columns, the name in the chunk and the model's."""
+        self._chunks.put((chunk, columns))
+
+    def finish(self) -> None:
+        """Wait until every chunk is scored or released."""
+        if self._thread is not None:
+            self._chunks.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def scored(self) -> Scored:
+        """The result, for the manifest."""
+        parts = () if self.failure else tuple(self.parts)
+        return Scored(self.version, self.contender, parts, self.failure, self._note())
+
+    def _work(self, task: Task, parts: Parts) -> None:
+        sent: deque[tuple[Chunk, list[tuple[str, str]]]] = deque()
+        more = True
+        while more or sent:
+            # an answer that waits comes before a chunk that is not there yet: else the chunk would never be released
+            if sent and (not more or len(sent) == _AHEAD or self._chunks.empty()):
+                self._finish_oldest(sent, task, parts)
+                continue
+            item = self._chunks.get()
+            if item is None:
+                more = False
+                continue
+            sent.append(item)
+            if self.runs:
+                self._send(*item)
+
+    def _send(self, chunk: Chunk, columns: list[tuple[str, str]]) -> None:
+        assert self.loaded is not None
+        try:
+            self.loaded.process.send(chunk.file, columns)
+        except DethroneError as error:
+            self.error = error
+
+    def _finish_oldest(self, sent: deque[tuple[Chunk, list[tuple[str, str]]]], task: Task, parts: Parts) -> None:
+        chunk, columns = sent.popleft()
+        try:
+            if self.runs:
+                self._receive(chunk, columns, task, parts)
+        finally:
+            chunk.release()
+
+    def _receive(self, chunk: Chunk, columns: list[tuple[str, str]], task: Task, parts: Parts) -> None:
+        assert self.loaded is not None
+        try:
+            predictions = predictions_of(task, self.version, self.loaded.process.receive(), chunk.rows)
+        except ModelRaisedError as error:
+            error.args = (f"{error}{_null_columns(chunk, columns)}",)
+            self.error = error
+            return
+        except DethroneError as error:
+            self.error = error
+            return
+        try:
+            self.parts.append(parts.write(self.version, chunk.number, self._frame(task, predictions)))
+        except Exception as error:  # noqa: BLE001  raised again where the batch is scored
+            self.fault = error
+
+    def _frame(self, task: Task, predictions: NDArray[Any]) -> pl.DataFrame:
+        """What is stored of the predictions, in the order of the rows."""
+        assert self.contender is not None
+        if KINDS[task].names_classes:
+            return pl.DataFrame([pl.Series("decision", predictions, dtype=pl.String)])
+        if len(self._values) <= _FEW_VALUES:
+            self._values.update(np.unique(predictions).tolist()[: _FEW_VALUES + 1])
+        score = pl.Series("score", predictions)
+        threshold = self.contender.threshold
+        if threshold is None:
+            return pl.DataFrame([score])
+        return pl.DataFrame([score, pl.Series("decision", predictions >= threshold).cast(pl.Int8)])
+
+    def _note(self) -> str | None:
+        """What is odd about the numbers; None if nothing is. A model that returns classes can look like one that returns scores."""
+        few = 0 < len(self._values) <= _FEW_VALUES
+        if self.failure or not few or sum(p.rows for p in self.parts) < _NOTE_ROWS:
+            return None
+        threshold = self.contender.threshold if self.contender else None
+        if len(self._values) == 1:
+            return f"gave every row the same number, {min(self._values):g}"
+        if self._values == {0.0, 1.0} and threshold is not None and 0 < threshold < 1:
+            return f"gave only 0 and 1, so its threshold of {threshold:g} has no effect: log it so that it gives probabilities"
+        return None
+
+
+def _null_columns(chunk: Chunk, columns: list[tuple[str, str]]) -> str:
+    """A hint for the error of a model: its columns with nulls, which many models do not accept."""
+    nulls = [f"'{name}' is null in {n} rows" for stored, name in columns if (n := chunk.nulls[stored])]
+    return f" (its column {', '.join(nulls)})" if nulls else ""

@@ -1,0 +1,118 @@
+"""The versions of a project, each loaded in a process of its own, once for all batches of a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tasks.base.project import Project
+from tasks.models.environments import lacking, own_python
+from tasks.models.fork_servers import fork_server
+from tasks.models.integrity import require_same
+from tasks.models.registry import Artifacts, Registry
+from tasks.models.version import ModelVersion
+from tasks.models.version_process import NoAnswerError, VersionProcess
+from tasks.store import Store
+
+__all__ = ["LoadedVersion", "Versions", "require_loads"]
+
+_CHAMPION, _CHALLENGER = (
+    500,
+    1000,
+)  # who ends first when the machine's memory is used up: challengers, and nothing else before the champion
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+log = logging.getLogger("dethrone")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVersion:
+    """A version that is loaded and waits for rows."""
+
+    artifacts: Artifacts
+    process: VersionProcess
+
+
+class Versions:
+    """The processes of a project's versions. As a context manager it ends them all."""
+
+    def __init__(self, store: Store, registry: Registry, project: Project) -> None:
+        self.store, self.registry, self.project = store, registry, project
+        self._artifacts: dict[str, Artifacts] = {}
+        self._loaded: dict[str, LoadedVersion] = {}
+        self._silent: dict[str, NoAnswerError] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as all_of_them:
+            for version in self._loaded.values():
+                all_of_them.callback(version.process.end)
+
+    def load(self, version: ModelVersion, *, champion: bool = False) -> LoadedVersion:
+        """The version, loaded now if it is not yet. Raises whatever keeps it from loading, and what ``VersionProcess`` raises."""
+        number = version.version
+        if number in self._silent:  # or each batch of a run would wait for it
+            raise self._silent[number]
+        if number not in self._loaded:
+            artifacts = self._artifacts.get(number) or self.registry.download(version)
+            require_same(self.store, self.project.name, artifacts)
+            self._artifacts[number] = artifacts
+            self._loaded[number] = self._start(version, artifacts, champion=champion)
+        return self._loaded[number]
+
+    def failed(self, version: str, error: BaseException) -> None:
+        """End the process of a version that failed; the next batch starts it anew unless it gave no answer."""
+        if version in self._loaded:
+            self._loaded.pop(version).process.end()
+        if isinstance(error, NoAnswerError):
+            self._silent[version] = error
+
+    def _start(self, version: ModelVersion, artifacts: Artifacts, *, champion: bool) -> LoadedVersion:
+        project, number = self.project, version.version
+        if (version.environment or project.environment) == "model":
+            server = fork_server(own_python(number, artifacts.folder, project.model_seconds))
+        else:
+            server = fork_server()
+            if missing := lacking(artifacts.folder):
+                log.warning(
+                    "version %s was logged with %s; if it fails or scores otherwise, set its tag 'environment' to 'model'",
+                    number,
+                    ", ".join(missing),
+                )
+        gigabytes = project.model_memory_gb
+        process = VersionProcess(
+            server,
+            number,
+            seconds=project.model_seconds,
+            memory=_half_of_the_memory() if gigabytes is None else int(gigabytes * 1e9),
+            expendable=_CHAMPION if champion else _CHALLENGER,
+        )
+        try:
+            process.load(str(artifacts.folder), project.task, version.choices)
+        except BaseException as error:
+            process.end()
+            self.failed(number, error)
+            raise
+        return LoadedVersion(artifacts, process)
+
+
+def require_loads(store: Store, registry: Registry, version: str) -> None:
+    """Load a version and end it again. Raises what keeps it from loading, ChangedModelError if it changed after it first scored."""
+    with Versions(store, registry, registry.project) as versions:
+        versions.load(registry.version(version), champion=True)
+
+
+def _half_of_the_memory() -> int:
+    """Half of the memory of this machine, or of the container that this process is in, in bytes."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _CGROUP.read_text(encoding="ascii").strip() if _CGROUP.is_file() else ""
+    return min(total, int(limit)) // 2 if limit.isdecimal() else total // 2
