@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,10 +24,10 @@ def library_of(model: Any) -> str:
 def restoring_categories(model: Any, names: Sequence[str]) -> Restore:
     """What turns the columns of a frame into what the model's library was trained on. Raises ModelError, as what it returns does.
 
-    The model is a booster, a wrapper of one, or a scikit-learn pipeline that ends in one.
+    The model is a booster, a wrapper of one, or an estimator of scikit-learn around one: a pipeline that ends in it, a search, a
+    calibration, a vote.
     """
-    steps = getattr(model, "steps", None)
-    inner = steps[-1][1] if isinstance(steps, list) and steps else model
+    inner = next(_boosters(model), model)
     library = library_of(inner)
     if library == "catboost":
         return _for_catboost(inner, names)
@@ -39,6 +39,19 @@ def restoring_categories(model: Any, names: Sequence[str]) -> Restore:
         return frame.assign(**{n: pd.Categorical(frame[n], categories=c) for n, c in categories.items()})
 
     return restore
+
+
+def _boosters(model: Any) -> Iterator[Any]:
+    if library_of(model):
+        yield model
+        return
+    steps, estimators = getattr(model, "steps", None), getattr(model, "estimators_", None)
+    inside = [steps[-1][1]] if isinstance(steps, list) and steps else []
+    inside += [c.estimator for c in getattr(model, "calibrated_classifiers_", [])]
+    inside += [getattr(model, "best_estimator_", None), *(estimators if isinstance(estimators, list) else [])]
+    for estimator in inside:
+        if estimator is not None:
+            yield from _boosters(estimator)
 
 
 def _lightgbm(model: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -61,10 +74,10 @@ def _lightgbm(model: Any, names: Sequence[str]) -> dict[str, Any]:
 
 def _xgboost(model: Any, names: Sequence[str]) -> dict[str, Any]:
     booster = model.get_booster() if hasattr(model, "get_booster") else model
-    types = booster.feature_types or []
-    columns = [n for n, t in zip(booster.feature_names or names, types, strict=True) if t == "c" and n in names]
-    if not columns:
+    types = booster.feature_types
+    if not types:
         return {}
+    columns = [n for n, t in zip(booster.feature_names or names, types, strict=True) if t == "c" and n in names]
     kept: dict[str, Any] = {}
     if hasattr(booster, "get_categories"):
         arrays = booster.get_categories(export_to_arrow=True).to_arrow() or []

@@ -13,8 +13,10 @@ import pytest
 import xgboost as xgb
 from catboost import CatBoost, CatBoostClassifier, CatBoostRegressor, Pool
 from scorers import Scorer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
@@ -89,11 +91,28 @@ class TestProbabilities:
         expected = model.predict(OBJECTS, prediction_type="Probability")[:, 1]
         np.testing.assert_array_equal(in_chunks(scorer("catboost", model, MIXED), MIXED), expected)
 
-    def test_of_a_pipeline_that_ends_in_a_booster(self, scorer: Callable[..., Scorer]) -> None:
-        model = make_pipeline(FunctionTransformer(), lgb.LGBMClassifier(n_estimators=5, **SMALL)).fit(CATEGORIES, Y)
+    @pytest.mark.parametrize(
+        "around",
+        [
+            lambda model: make_pipeline(FunctionTransformer(), model),
+            lambda model: GridSearchCV(model, {"num_leaves": [3]}, cv=2),
+            lambda model: CalibratedClassifierCV(model, cv=2),
+            lambda model: VotingClassifier([("one", model)], voting="soft"),
+        ],
+        ids=["pipeline", "search", "calibration", "vote"],
+    )
+    def test_of_an_estimator_around_a_booster(
+        self, scorer: Callable[..., Scorer], around: Callable[[Any], Any]
+    ) -> None:
+        model = around(lgb.LGBMClassifier(n_estimators=5, **SMALL)).fit(CATEGORIES, Y)
         np.testing.assert_array_equal(
             in_chunks(scorer("sklearn", model, CATEGORIES), CATEGORIES), model.predict_proba(CATEGORIES)[:, 1]
         )
+
+    def test_of_a_booster_that_knows_no_names(self, scorer: Callable[..., Scorer]) -> None:
+        model = xgb.train({"objective": "binary:logistic", "nthread": 1}, xgb.DMatrix(NUMBERS.to_numpy(), Y), 3)
+        expected = model.predict(xgb.DMatrix(NUMBERS.to_numpy()))
+        np.testing.assert_array_equal(in_chunks(scorer("xgboost", model, NUMBERS), NUMBERS), expected)
 
     def test_of_a_pipeline_on_text(self, scorer: Callable[..., Scorer]) -> None:
         model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(MIXED[["c"]], Y)
