@@ -20,8 +20,9 @@ from analysis.tables.record import canonical_json
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.base.templates import fill
+from tasks.batches.listing import batches_in
 from tasks.batches.predictions import manifests
-from tasks.batches.rows import batch_date, batches_in
+from tasks.batches.rows import batch_date
 from tasks.decisions import all_records
 from tasks.labels.tallying import close_batches
 from tasks.reigns import Reign, reigns

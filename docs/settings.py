@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from analysis.policy import Costs, Horizon, Policy, Sampling
 from docs.schema import schema_file
+from tasks.base.completeness import Complete
 from tasks.base.markdown import table
 from tasks.base.project import Columns, LabelValues, Project
 
@@ -21,6 +22,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "The file": Project,
     "columns": Columns,
     "labels": LabelValues,
+    "complete": Complete,
     "policy": Policy,
     "policy.costs": Costs,
     "policy.horizon": Horizon,

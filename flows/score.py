@@ -11,15 +11,15 @@ from prefect import flow
 
 from tasks.base.errors import DethroneError
 from tasks.base.project import load_project
+from tasks.batches.arrivals import require_whole
 from tasks.batches.failures import score_summary
 from tasks.batches.predictions import Manifest, read_manifest
 from tasks.batches.rows import BatchError, batch_date
-from tasks.batches.scoring import unscored_batches
-from tasks.command import as_state, main, not_after, require_over, today
+from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
 from tasks.reigns import head
-from tasks.steps import repair_projections_step, score_step
+from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
 from tasks.store import open_store
 
 
@@ -46,8 +46,12 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     registry = Registry(settings)
     repair_projections_step(store, registry, project)
 
-    batches = [batch] if batch else unscored_batches(store, project, latest)
     before = [batch] if batch and read_manifest(store, project, batch) else []
+    moment = now()
+    if batch and not before:
+        require_whole(store, settings, batch, moment)
+    arrivals = look_step(store, settings, latest, moment)
+    batches = [batch] if batch else arrivals.unscored
 
     scored: list[Manifest] = []
     faults: list[DethroneError] = []
@@ -61,7 +65,9 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         raise faults[0]
     if faults:
         raise BatchError("; ".join(map(str, faults)))
-    return score_summary(scored, before)
+    new = [m.batch for m in scored if m.batch not in before]
+    not_read = [passed_over_step(store, f"{project}/batches/{one}", f"batch {one}") for one in new]
+    return score_summary(scored, before, arrivals, not_read)
 
 
 if __name__ == "__main__":

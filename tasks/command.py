@@ -19,6 +19,7 @@ __all__ = [
     "last_complete_day",
     "main",
     "not_after",
+    "now",
     "require_over",
     "run",
     "today",
@@ -36,6 +37,11 @@ class CalendarError(DethroneError):
 def today() -> date:
     """The day in UTC. Only flows read this clock."""
     return datetime.now(UTC).date()
+
+
+def now() -> datetime:
+    """The moment in UTC. Only flows read this clock."""
+    return datetime.now(UTC)
 
 
 def last_complete_day() -> date:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import TypeVar, cast
 
 from prefect import task
@@ -21,7 +22,8 @@ from pydantic import Field
 
 from tasks.base.errors import without_traceback
 from tasks.base.project import Project
-from tasks.batches.failures import failed_sentences, failures, notes
+from tasks.batches.arrivals import Arrivals, changed_since, look_at_batches
+from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
 from tasks.batches.predictions import Manifest
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
@@ -37,11 +39,13 @@ from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
 from tasks.store import Store
+from tasks.tables.files import PassedOver
+from tasks.tables.opening import passed_over
 
 __all__ = [
-    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "failed_so_far", "judge_step", "older_rules_step",
-    "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step", "request_approval", "rollback_step",
-    "save_decision_step", "score_step", "suspends_for_approval", "verify_step",
+    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "failed_so_far", "judge_step", "look_step",
+    "older_rules_step", "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
+    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "verify_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -115,6 +119,31 @@ def deny_step(store: Store, project_name: str, decision_id: str, author: str, re
     return str(deny(store, project_name, decision_id, author, reason))
 
 
+@task(name="look at batches", task_run_name="look at batches", cache_policy=NO_CACHE)
+def look_step(store: Store, project: Project, as_of: date, moment: datetime) -> Arrivals:
+    """Look at what has come; logs batches that are not whole or cannot be read, and rows that came after their batch."""
+    arrivals = look_at_batches(store, project, as_of, moment)
+    for batch, why in arrivals.waiting.items():
+        get_run_logger().info("batch %s is not whole yet: %s", batch, why)
+    for said in (*arrivals.unreadable, *arrivals.changed):
+        get_run_logger().warning(said)
+    return arrivals
+
+
+@task(task_run_name="name files of {what} that are not read", cache_policy=NO_CACHE)
+def passed_over_step(store: Store, folder: str, what: str) -> str:
+    """Log each file below the folder that is not read; returns a sentence on those that may hold rows, empty if none does."""
+    passed = passed_over(store, folder)
+    _log_passed_over(what, passed)
+    return passed_over_sentence(what, passed)
+
+
+def _log_passed_over(what: str, passed: Sequence[PassedOver]) -> None:
+    for file in passed:
+        log = get_run_logger().warning if file.may_hold_rows else get_run_logger().info
+        log("not read of %s: %s", what, file)
+
+
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
 def score_step(versions: Versions, batch: str, day: date) -> Manifest:
     """Score a batch under the reign in force; logs failures of challengers."""
@@ -130,7 +159,12 @@ def score_step(versions: Versions, batch: str, day: date) -> Manifest:
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
 def close_step(store: Store, project: Project, as_of: date, keep: bool = True) -> Closed:
-    return close_batches(store, project, as_of, keep=keep)
+    """Close the batches that are due; logs files of labels that are not read, and rows that came after their batch."""
+    _log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
+    closed = close_batches(store, project, as_of, keep=keep)
+    for said in changed_since(store, project.name, [*(b.manifest for b in closed.batches), *closed.waiting]):
+        get_run_logger().warning(said)
+    return closed
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)

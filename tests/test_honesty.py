@@ -165,7 +165,7 @@ def test_a_column_that_only_a_challenger_reads_does_not_harm_the_champions_batch
     assert manifest.versions() == ["1"]
     assert manifest.rows == len(frame)
     (failed,) = [s for s in manifest.scored if s.failure]
-    assert "cannot be read as one table" in str(failed.failure)
+    assert "the column 'x2' is Float64 in" in str(failed.failure)
 
 
 def test_the_same_evidence_under_the_same_policy_is_the_same_decision_and_no_new_look(world: World) -> None:

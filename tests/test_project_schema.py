@@ -60,7 +60,7 @@ def test_it_is_a_schema_with_a_title_in_which_every_key_has_its_meaning(schema: 
     assert schema.schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     assert schema.schema["title"]
     parts = [p for p in schema.schema["$defs"].values() if p.get("type") == "object"]
-    assert len(parts) == 6
+    assert len(parts) == 7
     for part in (schema.schema, *parts):
         assert part["additionalProperties"] is False
         assert all(key["description"].endswith(".") for key in part["properties"].values())

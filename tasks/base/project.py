@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from analysis.kinds import Task
 from analysis.policy import Costs, Horizon, Policy, Sampling
+from tasks.base.completeness import Complete
 from tasks.base.errors import DethroneError
 
 __all__ = ["Absent", "Columns", "LabelValue", "LabelValues", "Project", "ProjectFileError", "load_project"]
@@ -123,6 +124,7 @@ class Project(BaseModel):
     segments: tuple[str, ...] = Field(
         (), description="Columns of the batches; each of their values is counted and reported separately."
     )
+    complete: Complete | None = Field(None, description="When a batch is whole; until then it is not scored.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
     model_seconds: float = Field(
         3600,
@@ -232,6 +234,7 @@ class Project(BaseModel):
 
 _PARTS: dict[str, type[BaseModel]] = {
     "columns": Columns,
+    "complete": Complete,
     "labels": LabelValues,
     "policy": Policy,
     "costs": Costs,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.batches.arrivals import Arrivals
 from tasks.batches.predictions import Manifest
+from tasks.tables.files import PassedOver
 
-__all__ = ["LOST", "Failure", "failed_sentences", "failures", "notes", "score_summary"]
+__all__ = ["LOST", "Failure", "failed_sentences", "failures", "notes", "passed_over_sentence", "score_summary"]
 
 LOST = (
     "Batches in which a challenger failed do not come back by themselves: once the cause is put right, it is judged on the "
     "batches that are scored from then on"
 )
+_MOST_FILES = 3
 _MOST_LISTED = 12  # a sentence lists up to so many batches one by one
 
 
@@ -53,13 +56,38 @@ def notes(scored: Sequence[Manifest]) -> list[str]:
     return [f"Version {v} {last[v][1]} (batch {last[v][0]})." for v in sorted(versions, key=int) if v in last]
 
 
-def score_summary(asked: Sequence[Manifest], left_alone: Sequence[str] = ()) -> str:
-    """The result of ``score`` in a few sentences: batches that were scored or left alone, notes, and failures."""
+def score_summary(
+    asked: Sequence[Manifest],
+    left_alone: Sequence[str] = (),
+    arrivals: Arrivals | None = None,
+    passed_over: Sequence[str] = (),
+) -> str:
+    """The result of ``score`` in a few sentences: batches that were scored, left alone or wait, notes, failures, and odd files."""
     new = [m.batch for m in asked if m.batch not in left_alone]
     sentences = [] if left_alone and not new else [f"Scored: {_listed(new) or 'nothing new'}."]
     if left_alone:
         sentences.append(f"Left alone, because it was scored before: {_listed(left_alone)}.")
-    return " ".join(filter(None, [*sentences, *notes(asked), failed_sentences(failures(asked))]))
+    sentences += [*notes(asked), failed_sentences(failures(asked)), *passed_over]
+    if arrivals:
+        sentences += [_waiting(arrivals.waiting), *arrivals.unreadable, *arrivals.changed]
+    return " ".join(filter(None, sentences))
+
+
+def passed_over_sentence(what: str, passed: Sequence[PassedOver]) -> str:
+    """A sentence on the files that somebody may have meant to be read; empty if there are none."""
+    rows = [p for p in passed if p.may_hold_rows]
+    if not rows:
+        return ""
+    more = f", and {len(rows) - _MOST_FILES} more" if len(rows) > _MOST_FILES else ""
+    return f"Not read of {what}: {'; '.join(map(str, rows[:_MOST_FILES]))}{more}."
+
+
+def _waiting(waiting: Mapping[str, str]) -> str:
+    """The batches that are not whole yet; those with one reason together."""
+    batches: dict[str, list[str]] = {}
+    for batch, why in waiting.items():
+        batches.setdefault(why, []).append(batch)
+    return " ".join(f"Not whole yet: {_listed(b)} ({why})." for why, b in batches.items())
 
 
 def _listed(batches: Sequence[str]) -> str:

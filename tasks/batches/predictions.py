@@ -20,8 +20,8 @@ from tasks.base.errors import DamagedError, DeletedError
 from tasks.store import NotThereError, Store, StoreError
 
 __all__ = [
-    "DamagedError", "DeletedError", "Manifest", "Part", "Parts", "Scored", "commit_manifest", "contender_of", "manifest_bytes",
-    "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
+    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Parts", "Scored", "commit_manifest", "contender_of",
+    "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
 ]  # fmt: skip
 
 log = logging.getLogger("dethrone")
@@ -37,6 +37,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchFile:
+    """A file that was read for the rows of a batch, by its name below the batch's folder, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """The result of one version on a batch: its predictions, or its failure; ``note`` says what is odd about the numbers."""
 
@@ -49,7 +57,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists."""
+    """A scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists.
+
+    ``files`` tell rows that came later from those that were scored; a copy of a store keeps their names and sizes, and no times.
+    """
 
     batch: str
     date: date
@@ -60,6 +71,7 @@ class Manifest:
     rows_digest: str
     parts: tuple[Part, ...]
     scored: tuple[Scored, ...]
+    files: tuple[BatchFile, ...] | None = None
 
     def contenders(self) -> dict[str, Contender]:
         """Version to contender, of the versions that did not fail."""
@@ -120,8 +132,10 @@ def manifest_key(project_name: str, batch: str) -> str:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The stored bytes of a manifest. An empty note is left out, as in manifests from before notes existed."""
+    """The stored bytes of a manifest. What did not exist from the beginning, notes and files, is left out where there is none."""
     value = plain(manifest)
+    if value["files"] is None:
+        del value["files"]
     for s in value["scored"]:
         if s["note"] is None:
             del s["note"]
@@ -182,6 +196,7 @@ def parse_manifest(data: bytes) -> Manifest:
             "columns": tuple(value["columns"]),
             "parts": _parts(value["parts"]),
             "scored": scored,
+            "files": tuple(BatchFile(**f) for f in value["files"]) if "files" in value else None,
         }
     )
 

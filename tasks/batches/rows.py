@@ -12,9 +12,15 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from tasks.base.errors import DethroneError, first_line
+from tasks.base.errors import DethroneError
+from tasks.base.project import Project
+from tasks.batches.predictions import BatchFile
 from tasks.models.signature import gaps
 from tasks.store import Store
+from tasks.tables.files import PassedOver, RowFile, TableError
+from tasks.tables.opening import NoRowsError, open_table
+from tasks.tables.sources import CHUNK_ROWS
+from tasks.tables.table import Table
 
 __all__ = [
     "CHUNK_ROWS",
@@ -22,14 +28,13 @@ __all__ = [
     "BatchRows",
     "RowDigest",
     "batch_date",
-    "batches_in",
     "first_day",
     "is_dated",
     "open_batch",
 ]
 
-CHUNK_ROWS = 131_072
-_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
+_WEEK = re.compile(r"(?:[^/=]+=)?(\d{4})-?W(\d{2})")
+_NAMED = re.compile(r"[^/=]+=(.+)")  # as hive names a folder by its day: date=2024-01-07
 _WIDE = (pl.Decimal, pl.Int128)  # numeric types that NumPy does not have
 
 
@@ -38,13 +43,18 @@ class BatchError(DethroneError):
 
 
 def batch_date(batch: str, batch_dated: date | None = None) -> date:
-    """The date of a batch, which is that of its last row: from its id if it is an ISO date or week, else ``batch_dated``.
+    """The date of a batch, which is that of its last row: from its id if it is an ISO date or week, also
+    as hive names folders (``date=2024-01-07``), else ``batch_dated``.
 
     The date of a week is its Sunday. Raises BatchError if there is no date, or if the two differ.
     """
     week = _WEEK.fullmatch(batch)
     try:
-        own = date.fromisocalendar(int(week[1]), int(week[2]), 7) if week else date.fromisoformat(batch)
+        own = (
+            date.fromisocalendar(int(week[1]), int(week[2]), 7)
+            if week
+            else date.fromisoformat(_NAMED.sub(r"\1", batch))
+        )
     except ValueError:
         own = None
     if own and batch_dated and own != batch_dated:
@@ -72,36 +82,59 @@ def is_dated(batch: str) -> bool:
     return True
 
 
-def batches_in(store: Store, project_name: str) -> list[str]:
-    """The ids of all batches in the store, scored or not, sorted."""
-    prefix = f"{project_name}/batches/"
-    return sorted({k.removeprefix(prefix).split("/", 1)[0] for k in store.keys(prefix) if k.endswith(".parquet")})
-
-
 @dataclass(frozen=True, slots=True)
 class BatchRows:
-    """The rows of one batch, read lazily; ``schema`` has all of its columns."""
+    """The rows of one batch, read as they are asked for."""
 
     batch: str
-    schema: pl.Schema
-    _frame: pl.LazyFrame
+    _table: Table
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of all of its columns."""
-        return tuple(self.schema)
+        """All columns that at least one file has."""
+        return self._table.columns
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The type of each column in the whole batch, without those on whose type the files disagree."""
+        return self._table.schema
+
+    @property
+    def files(self) -> tuple[RowFile, ...]:
+        """The files that are read, by their keys; of a Delta or Iceberg table also the one that says which files it has."""
+        return self._table.files
+
+    @property
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """The files below the folder of the batch that are not read, and why."""
+        return self._table.passed_over
+
+    def named_files(self, project_name: str) -> tuple[BatchFile, ...]:
+        """The files that are read, as a manifest names them."""
+        folder = f"{project_name}/batches/{self.batch}/"
+        return tuple(BatchFile(f.key.removeprefix(folder), f.size) for f in self.files)
 
     def with_gaps(self, columns: Sequence[str]) -> frozenset[str]:
-        """Those of the columns that are null, or NaN, in a row. Raises BatchError."""
-        if not columns:
-            return frozenset()
-        found = self._frame.select(gaps(c, self.schema[c]).any().alias(c) for c in columns)
-        with self._readable():
-            (row,) = found.collect(engine="streaming").iter_rows(named=True)
-        return frozenset(c for c, gap in row.items() if gap)
+        """Those of the columns that are null, or NaN, in any row of the batch. Raises BatchError."""
+        floats = [c for c in columns if self.schema[c].is_float()]
+        found = set(self.nullable([c for c in columns if c not in floats]))
+        for chunk in self.chunks(floats) if floats else ():
+            found.update(c for c in floats if chunk.select(gaps(c, chunk.schema[c]).any()).item())
+        return frozenset(found)
 
     def chunks(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """The rows in order, at most ``CHUNK_ROWS`` at a time, with only these columns. Raises BatchError."""
+        """The rows in the order of the files' keys, at most ``CHUNK_ROWS`` at a time, with only these columns. Raises BatchError."""
+        self._require(columns)
+        with self._batch_errors():
+            yield from self._table.chunks(columns)
+
+    def nullable(self, columns: Sequence[str]) -> frozenset[str]:
+        """Which of these columns have a null in any row of the batch. Raises BatchError."""
+        self._require(columns)
+        with self._batch_errors():
+            return self._table.nullable(columns)
+
+    def _require(self, columns: Sequence[str]) -> None:
         missing = [repr(c) for c in columns if c not in self.columns]
         if missing:
             msg = (
@@ -109,35 +142,28 @@ class BatchRows:
                 "add it, or correct the project file"
             )
             raise BatchError(msg)
-        with self._readable():
-            yield from self._frame.select(columns).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
 
     @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
+    def _batch_errors(self) -> Iterator[None]:
         try:
             yield
-        except pl.exceptions.PolarsError as error:
-            msg = (
-                f"batch {self.batch}: its Parquet files cannot be read as one table; write them again, all with the same columns "
-                f"and types ({first_line(error)})"
-            )
+        except TableError as error:
+            msg = f"batch {self.batch}: {error}"
             raise BatchError(msg) from error
 
 
-def open_batch(store: Store, project_name: str, batch: str) -> BatchRows:
+def open_batch(store: Store, project: Project, batch: str) -> BatchRows:
     """The rows below ``batches/<batch>/``. Raises BatchError if there are none or they cannot be read."""
-    prefix = f"{project_name}/batches/{batch}"
-    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
-    if not keys:
-        msg = f"batch {batch}: {store.uri} holds no Parquet file below {prefix}/; put its rows there, or correct the id"
-        raise BatchError(msg)
-    frame = store.scan_parquet(keys)
+    parent = f"{project.name}/batches"
+    ids = [c for c in (project.columns.id, project.columns.entity) if c]
     try:
-        schema = frame.collect_schema()
-    except pl.exceptions.PolarsError as error:
-        msg = f"batch {batch}: {keys[0]} cannot be read as Parquet; write it again ({first_line(error)})"
+        return BatchRows(batch, open_table(store, f"{parent}/{batch}", parent=parent, ids=ids))
+    except NoRowsError as error:
+        msg = f"batch {batch}: {error}; put its rows there, or correct the id"
         raise BatchError(msg) from error
-    return BatchRows(batch, schema, frame)
+    except TableError as error:
+        msg = f"batch {batch}: {error}"
+        raise BatchError(msg) from error
 
 
 class RowDigest:

@@ -15,8 +15,8 @@ from analysis.tables.record import digest
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
 from tasks.batches.in_flight import InFlight
-from tasks.batches.predictions import Manifest, Part, Parts, commit_manifest, read_manifest, scored_batches
-from tasks.batches.rows import BatchError, BatchRows, RowDigest, batch_date, batches_in, is_dated, open_batch
+from tasks.batches.predictions import Manifest, Part, Parts, commit_manifest, read_manifest
+from tasks.batches.rows import BatchError, BatchRows, RowDigest, open_batch
 from tasks.batches.version_run import VersionRun
 from tasks.models.errors import ScoringError
 from tasks.models.integrity import keep_digest
@@ -28,7 +28,7 @@ from tasks.models.versions import LoadedVersion, Versions
 from tasks.reigns import Reign
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["ChampionFailedError", "score_batch", "score_with", "unscored_batches"]
+__all__ = ["ChampionFailedError", "score_batch", "score_with"]
 
 _IN_FLIGHT = 128 * 1024 * 1024  # bytes of rows that wait for a version or are with one
 
@@ -39,12 +39,6 @@ class ChampionFailedError(DethroneError):
     """The champion could not score the batch, so the batch is not scored."""
 
     traced = True  # the model's author needs to see where
-
-
-def unscored_batches(store: Store, project_name: str, as_of: date) -> list[str]:
-    """The batches that are dated by their id, on or before ``as_of``, and are not scored yet."""
-    scored = set(scored_batches(store, project_name))
-    return [b for b in batches_in(store, project_name) if b not in scored and is_dated(b) and batch_date(b) <= as_of]
 
 
 def score_batch(store: Store, registry: Registry, project: Project, reign: Reign, batch: str, day: date) -> Manifest:
@@ -61,7 +55,7 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date) -> Manif
     that were scored before; then no prediction stays in the store.
     """
     store, project = versions.store, versions.project
-    rows = open_batch(store, project.name, batch)
+    rows = open_batch(store, project, batch)
     done = read_manifest(store, project.name, batch)
     if done is None:
         scoring = _Scoring(versions, reign, rows, Parts(store, project.name, batch))
@@ -113,6 +107,7 @@ class _Scoring:
             rows_digest=total.hexdigest(),
             parts=tuple(row_parts),
             scored=tuple(run.scored() for run in runs),
+            files=self.rows.named_files(self.versions.project.name),
         )
 
     def discard(self) -> None:
@@ -175,7 +170,7 @@ class _Scoring:
         project, rows = self.versions.project, self.rows
         entity, segments = project.columns.entity, project.segments
         read = {c for run in live for c in _signature(run).present(rows.columns)}
-        nullable = rows.with_gaps(sorted({c for run in live for c in _signature(run).integral(rows.columns)}))
+        nullable = rows.with_gaps(sorted({c for run in live for c in _signature(run).integral(rows.schema)}))
         wanted = read | {*segments, *([entity] if entity else [])}
         columns = (project.columns.id, *sorted(wanted - {project.columns.id}))
         total, in_flight = RowDigest(columns), InFlight(_IN_FLIGHT)

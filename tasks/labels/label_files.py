@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import polars as pl
 
 from analysis.evidence.row_labels import LABEL_IGNORED, LABEL_NOT_MAPPED
 from analysis.tables.class_names import class_names, is_class_type
-from tasks.base.errors import DethroneError, first_line
+from tasks.base.errors import DethroneError
 from tasks.base.project import Columns, LabelValue, LabelValues, Project
 from tasks.store import Store
+from tasks.tables.files import TableError
+from tasks.tables.opening import NoRowsError, open_table
+from tasks.tables.sources import Source
+from tasks.tables.table import Table
+from tasks.tables.text_values import ISO, from_text
 
 __all__ = ["LabelError", "example_of_a_label_id", "observed_between", "periods_of", "read_labels"]
 
@@ -26,9 +33,8 @@ def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, d
     file's ``labels`` make it so, else null; ``of_batch``, where labels have a period: whether it is the id of the batch;
     ``probability`` and ``file``, where the project file names the column ``label_probability``.
     """
-    own = ids.unique().to_frame("id").lazy()
-    frames = [frame.join(own, on="id", how="semi") for frame in _all_labels(store, project, batch, dated)]
-    labels = _collected(store, project.name, pl.concat(frames))
+    own = ids.unique().to_frame("id")
+    labels = pl.concat(chunk.join(own, on="id", how="semi") for chunk in _all_labels(store, project, batch, dated))
     column, sampling = project.columns.label_probability, project.policy.sampling
     if column and sampling:
         _require_probabilities(labels, column, sampling.least)
@@ -38,40 +44,29 @@ def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, d
 def observed_between(store: Store, project: Project, first: date, last: date) -> pl.DataFrame:
     """The different ids of all labels that were observed on these days, in the column ``id``. Raises LabelError."""
     on_these_days = pl.col("observed_at").cast(pl.Date).is_between(first, last) & pl.col("label").is_not_null()
-    frames = [frame.filter(on_these_days) for frame in _all_labels(store, project, None, first)]
-    return _collected(store, project.name, pl.concat(frames).select("id").unique())
+    chunks = _all_labels(store, project, None, first)
+    return pl.concat(chunk.filter(on_these_days).select("id").unique() for chunk in chunks).unique()
 
 
-def periods_of(store: Store, project_name: str, names: Columns, ids: pl.Series) -> list[str]:
+def periods_of(store: Store, project: Project, ids: pl.Series) -> list[str]:
     """The first few periods of the labels of these ids, as text; empty if labels have no period, or none has these ids."""
-    if names.period is None:
+    period = project.columns.period
+    if period is None:
         return []
-    own = ids.unique().to_frame("id").lazy()
-    frames = [
-        store.scan_parquet([key])
-        .select(pl.col(names.id).cast(pl.String).alias("id"), pl.col(names.period).cast(pl.String).alias("period"))
-        .join(own, on="id", how="semi")
-        for key in _keys(store, project_name)
-    ]
-    first_few = pl.concat(frames).select("period").unique().sort("period").head(3)
-    return _collected(store, project_name, first_few)["period"].to_list()
+    own, found = ids.unique().to_frame("id"), pl.Series("period", [], dtype=pl.String)
+    for file in _files(store, project):
+        for chunk in _chunks(file, [project.columns.id, period]):
+            text = chunk.select(pl.all().cast(pl.String)).rename({project.columns.id: "id", period: "period"})
+            found = pl.concat([found, text.join(own, on="id", how="semi")["period"].drop_nulls()]).unique()
+    return found.sort().head(3).to_list()
 
 
-def example_of_a_label_id(store: Store, project_name: str, id_column: str) -> str | None:
+def example_of_a_label_id(store: Store, project: Project) -> str | None:
     """One id of the label files, as text; None if they have no rows."""
-    for key in _keys(store, project_name):
-        frame = store.scan_parquet([key]).select(pl.col(id_column).cast(pl.String)).head(1).collect()
-        if frame.height:
-            return str(frame.item())
+    for file in _files(store, project):
+        for chunk in _chunks(file, [project.columns.id]):
+            return str(chunk.head(1).item())
     return None
-
-
-def _collected(store: Store, project_name: str, frame: pl.LazyFrame) -> pl.DataFrame:
-    try:
-        return frame.collect()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: the labels below {project_name}/labels/ cannot be read; write them again ({first_line(error)})"
-        raise LabelError(msg) from error
 
 
 def _require_probabilities(labels: pl.DataFrame, column: str, least: float) -> None:
@@ -89,40 +84,54 @@ def _require_probabilities(labels: pl.DataFrame, column: str, least: float) -> N
         raise LabelError(msg)
 
 
-def _keys(store: Store, project_name: str) -> list[str]:
-    prefix = f"{project_name}/labels"
-    keys = [k for k in store.keys(prefix) if k.endswith(".parquet")]
-    if not keys:
-        msg = f"{store.uri} holds no Parquet file below {prefix}/; put labels with id, label and observed_at there"
-        raise LabelError(msg)
-    return keys
-
-
-def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> list[pl.LazyFrame]:
-    """One frame per file, with the labels of the batch, or of all batches if it is None."""
-    return [_labels_in(store, project, key, batch, dated) for key in _keys(store, project.name)]
-
-
-def _labels_in(store: Store, project: Project, key: str, batch: str | None, dated: date) -> pl.LazyFrame:
-    """The labels of one file, with the same columns and types for every file."""
-    names = project.columns
-    frame = store.scan_parquet([key])
+def _opened(store: Store, project: Project) -> Table:
+    folder, names = f"{project.name}/labels", project.columns
     try:
-        schema = frame.collect_schema()
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: {key} cannot be read as Parquet; write it again ({first_line(error)})"
+        return open_table(store, folder, parent=folder, ids=[c for c in (names.id, names.period) if c])
+    except NoRowsError as error:
+        msg = f"{error}; put labels with {names.id}, {names.label} and {names.observed_at} there"
         raise LabelError(msg) from error
-    if (
-        pl.Null in schema.values() and not frame.head(1).collect().height
-    ):  # the columns of an empty file may have no type
-        untyped = [c for c, kind in schema.items() if kind == pl.Null]
-        types = {names.observed_at: pl.Date, names.label_probability: pl.Float64}
-        frame = frame.with_columns(pl.col(c).cast(types.get(c, pl.String)) for c in untyped)
-        schema = frame.collect_schema()
-    _check_schema(schema, names, key)
-    if not is_class_type(schema[names.label]):
-        msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
-        raise LabelError(msg)
+    except TableError as error:
+        msg = f"{store.uri}: {error}"
+        raise LabelError(msg) from error
+
+
+def _files(store: Store, project: Project) -> list[Table]:
+    """A table per file, as each file may have types of its own; files without rows often have none."""
+    table = _opened(store, project)
+    return [Table((source,), (), (), table.ids) for source in table.sources if source.rows]
+
+
+def _chunks(file: Table, columns: list[str]) -> Iterator[pl.DataFrame]:
+    try:
+        yield from file.chunks(columns)
+    except TableError as error:
+        raise LabelError(str(error)) from error
+
+
+def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> Iterator[pl.DataFrame]:
+    """The labels of the batch, or of all batches if it is None, in chunks; the first one, without labels, has their columns."""
+    names, sampled = project.columns, project.columns.label_probability
+    typed: dict[str, Any] = {names.id: pl.String, names.label: pl.String, names.observed_at: ISO}
+    more = {c: t for c, t in ((names.period, pl.String), (sampled, pl.Float64)) if c}
+    yield _labels_of(project, "", pl.DataFrame(schema={**typed, **more}), batch, dated)
+    for file in _files(store, project):
+        yield from _labels_in(project, file, batch, dated)
+
+
+def _labels_in(project: Project, file: Table, batch: str | None, dated: date) -> Iterator[pl.DataFrame]:
+    """The labels of one file, with the same columns and types for every file."""
+    names, source = project.columns, file.sources[0]
+    _check_schema(file, names, source)
+    needed = [names.id, names.label, names.observed_at, *(c for c in (names.period, names.label_probability) if c)]
+    for chunk in _chunks(file, list(dict.fromkeys(needed))):
+        yield _labels_of(project, source.key, chunk, batch, dated)
+
+
+def _labels_of(project: Project, key: str, chunk: pl.DataFrame, batch: str | None, dated: date) -> pl.DataFrame:
+    names = project.columns
+    frame = chunk.with_columns(_times(key, chunk[names.observed_at]))
+    schema = frame.schema
     if names.period and batch is not None:
         frame = frame.filter(_is_of(names.period, schema, batch, dated))
     observed = pl.col(names.observed_at)
@@ -139,6 +148,22 @@ def _labels_in(store: Store, project: Project, key: str, batch: str | None, date
         **_names_batch(names.period, batch),
         **_probability(names.label_probability, key),
     )
+
+
+def _times(key: str, values: pl.Series) -> pl.Series:
+    """Dates and times that are written as text, as ISO writes them. Raises LabelError for others."""
+    if values.dtype != pl.String:
+        return values
+    plain = from_text(values, ISO)
+    times = plain.fill_null(from_text(values, pl.Datetime("us", "UTC")).dt.replace_time_zone(None))
+    wrong = values.filter(times.is_null() & values.is_not_null())
+    if len(wrong):
+        msg = (
+            f"{key}: the column '{values.name}' holds {wrong[0]!r}, which is no date or time; "
+            "write 2024-01-31, 2024-01-31T12:00:00 or 2024-01-31T12:00:00Z"
+        )
+        raise LabelError(msg)
+    return times
 
 
 def _names_batch(period: str | None, batch: str | None) -> dict[str, pl.Expr]:
@@ -196,9 +221,9 @@ def _is_of(period: str, schema: pl.Schema, batch: str, dated: date) -> pl.Expr:
     return pl.col(period).cast(pl.String).is_in([batch, str(dated)])
 
 
-def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
-    observed_at = names.observed_at
-    needed = [names.id, names.label, observed_at, *(c for c in (names.period, names.label_probability) if c)]
+def _check_schema(file: Table, names: Columns, source: Source) -> None:
+    schema, key = file.schema, source.key
+    needed = [names.id, names.label, names.observed_at, *(c for c in (names.period, names.label_probability) if c)]
     missing = [repr(c) for c in needed if c not in schema]
     if missing:
         msg = (
@@ -213,6 +238,9 @@ def _check_schema(schema: pl.Schema, names: Columns, key: str) -> None:
     if probability and not (schema[probability].is_numeric() or schema[probability] == pl.Null):
         msg = f"{key}: the column '{probability}' is {schema[probability]}; probabilities are numbers between 0 and 1"
         raise LabelError(msg)
-    if schema[observed_at] not in (pl.Date, pl.Datetime):
-        msg = f"{key}: the column '{observed_at}' is {schema[observed_at]}; it must be a date or a time"
+    if not isinstance(schema[names.observed_at], (pl.Date, pl.Datetime, pl.String)):
+        msg = f"{key}: the column '{names.observed_at}' is {schema[names.observed_at]}; it must be a date or a time"
+        raise LabelError(msg)
+    if not is_class_type(schema[names.label]):
+        msg = f"{key}: the column '{names.label}' is {schema[names.label]}; labels are text or numbers"
         raise LabelError(msg)

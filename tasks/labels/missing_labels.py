@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ import polars as pl
 
 from analysis.evidence.row_labels import IDS_OF_NO_BATCH, NO_ID_MATCHES, NO_LABEL_CAME
 from tasks.base.project import Project
+from tasks.batches.listing import batches_in
 from tasks.batches.predictions import Manifest
-from tasks.batches.rows import first_day
+from tasks.batches.rows import BatchError, first_day, open_batch
 from tasks.labels.label_files import example_of_a_label_id, observed_between, periods_of
 from tasks.labels.scored_rows import ids_of
 from tasks.store import Store
@@ -82,28 +84,33 @@ def _without_other_ids(
         if not _are_many(unknown, observed):
             return unknown
         unknown = unknown.join(ids_of(store, other).unique().to_frame("id"), on="id", how="anti")
-    prefix, known = f"{project.name}/batches/", {m.batch for m in scored}
-    unscored = [
-        k for k in store.keys(prefix) if k.endswith(".parquet") and k.removeprefix(prefix).split("/")[0] not in known
-    ]
-    for key in unscored:
-        frame = store.scan_parquet([key])
-        if project.columns.id in frame.collect_schema():
-            ids = frame.select(pl.col(project.columns.id).cast(pl.String).alias("id")).unique().collect()
+    known = {m.batch for m in scored}
+    for batch in batches_in(store, project.name):
+        if batch not in known and _are_many(unknown, observed):
+            unknown = _without_ids_of_rows(store, project, unknown, batch)
+    return unknown
+
+
+def _without_ids_of_rows(store: Store, project: Project, unknown: pl.DataFrame, batch: str) -> pl.DataFrame:
+    """What is wrong with a batch that is not scored is said when it is scored."""
+    id_column = project.columns.id
+    with contextlib.suppress(BatchError):
+        for chunk in open_batch(store, project, batch).chunks([id_column]):
+            ids = chunk.select(pl.col(id_column).cast(pl.String).alias("id")).unique()
             unknown = unknown.join(ids, on="id", how="anti")
     return unknown
 
 
 def unmatched_ids(store: Store, project: Project, manifest: Manifest, ids: pl.Series) -> str | None:
     """Why no label has an id of the batch, with an example of both sides; None if there are no labels at all."""
-    periods = periods_of(store, project.name, project.columns, ids)
+    periods = periods_of(store, project, ids)
     if periods:
         names = " or ".join(f"'{name}'" for name in dict.fromkeys([manifest.batch, str(manifest.date)]))
         return (
             f"{NO_ID_MATCHES}, such as '{ids[0]}' in the period {names}; labels of such ids have "
             f"'{project.columns.period}' {', '.join(map(repr, periods))}"
         )
-    other = example_of_a_label_id(store, project.name, project.columns.id)
+    other = example_of_a_label_id(store, project)
     if other is None:
         return None
     log.warning(

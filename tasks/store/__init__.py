@@ -9,15 +9,17 @@ from tasks.store.port import (
     AlreadyThereError,
     NotThereError,
     Store,
+    StoredObject,
     StoreError,
     UnknownOutcomeError,
     UnsafeStoreError,
+    is_key,
     key_parts,
 )
 
 __all__ = [
-    "AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "UnknownOutcomeError", "UnsafeStoreError",
-    "key_parts", "open_store",
+    "AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "StoredObject", "UnknownOutcomeError",
+    "UnsafeStoreError", "is_key", "key_parts", "open_store",
 ]  # fmt: skip
 
 

@@ -6,18 +6,26 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
-
-from tasks.store.port import AlreadyThereError, NotThereError, StoreError, UnknownOutcomeError, key_parts
+from tasks.store.port import (
+    AlreadyThereError,
+    NotThereError,
+    StoredObject,
+    StoreError,
+    UnknownOutcomeError,
+    is_key,
+    key_parts,
+)
 
 __all__ = ["DirectoryStore"]
 
 
 class DirectoryStore:
-    """A store in a directory of a local file system that has hard links."""
+    """A store in a directory of a local file system that has hard links. Links to files and folders are followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -27,14 +35,8 @@ class DirectoryStore:
         return str(self._root)
 
     def read(self, key: str) -> bytes:
-        path = self._path(key)
-        try:
+        with self._reading(key) as path:
             return path.read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            msg = f"{self.uri}: there is no {key}"
-            raise NotThereError(msg) from None
-        except OSError as error:
-            raise self._store_error(error, f"{key} cannot be read") from error
 
     def write(self, key: str, data: bytes) -> None:
         try:
@@ -71,12 +73,53 @@ class DirectoryStore:
             raise self._store_error(error, f"{key} cannot be removed") from error
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self._path(prefix.removesuffix("/"))
-        files = (p.relative_to(self._root) for p in folder.rglob("*") if p.is_file())
-        return sorted(p.as_posix() for p in files if not any(part.startswith(".") for part in p.parts))
+        return [o.key for o in self.objects(prefix) if is_key(o.key) and o.identity]
 
-    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        return pl.scan_parquet([self._path(k) for k in keys], glob=False)
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """A link that leads nowhere has no identity, and no bytes."""
+        folder = self._path(prefix.removesuffix("/"))
+        try:
+            found = [self._object(Path(e.path)) for e in _files(folder)] if folder.is_dir() else []
+        except OSError as error:
+            raise self._store_error(error, f"{prefix} cannot be listed") from error
+        return sorted((o for o in found if o), key=lambda o: o.key)
+
+    def read_start(self, key: str, size: int) -> bytes:
+        with self._reading(key) as path, path.open("rb") as file:
+            return file.read(size)
+
+    @contextlib.contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        path = self._path(key)
+        with self._reading(key):
+            path.open("rb").close()
+        yield path
+
+    def _object(self, path: Path) -> StoredObject | None:
+        key = path.relative_to(self._root).as_posix()
+        try:
+            found, identity = path.stat(), True
+        except FileNotFoundError:
+            if not path.is_symlink():  # removed since the folder was listed
+                return None
+            found, identity = path.lstat(), False
+        if not stat.S_ISREG(found.st_mode) and identity:
+            return None
+        # a copy keeps the time at which its original was written, so the time at which it came counts too
+        changed = datetime.fromtimestamp(max(found.st_mtime, found.st_ctime), UTC)
+        if not identity:
+            return StoredObject(key, 0, changed)
+        return StoredObject(key, found.st_size, changed, (found.st_dev, found.st_ino))
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[Path]:
+        try:
+            yield self._path(key)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            msg = f"{self.uri}: there is no {key}"
+            raise NotThereError(msg) from None
+        except OSError as error:
+            raise self._store_error(error, f"{key} cannot be read") from error
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*key_parts(key))
@@ -114,6 +157,23 @@ _REASONS = {
     errno.ENOTDIR: "a file is in the place of a folder; remove it or name another directory",
     errno.EISDIR: "a folder has this name; remove it or name another directory",
 }
+
+
+def _files(folder: Path | str, above: tuple[tuple[int, int], ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """The entries below the folder that are no folders. A link to a folder is followed, but not into a folder that it lies in."""
+    try:
+        found = Path(folder).stat()
+        if (found.st_dev, found.st_ino) in above:
+            return
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+    except FileNotFoundError:  # removed since the folder above it was listed
+        return
+    for entry in listed:
+        if entry.is_dir():
+            yield from _files(entry.path, (*above, (found.st_dev, found.st_ino)))
+        else:
+            yield entry
 
 
 def _sync(folder: Path) -> None:

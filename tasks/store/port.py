@@ -6,16 +6,17 @@ writers of a key exactly one succeeds, and readers see its object completely or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import Protocol
-
-import polars as pl
 
 from tasks.base.errors import DethroneError
 
 __all__ = [
-    "AlreadyThereError", "NotThereError", "Store", "StoreError", "UnknownOutcomeError", "UnsafeStoreError", "key_parts",
+    "AlreadyThereError", "NotThereError", "Store", "StoreError", "StoredObject", "UnknownOutcomeError", "UnsafeStoreError",
+    "is_key", "key_parts",
 ]  # fmt: skip
 
 
@@ -37,6 +38,19 @@ class UnknownOutcomeError(StoreError):
 
 class UnsafeStoreError(StoreError):
     """The store's ``create`` overwrites existing objects, so nothing may be committed to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a listing: its size in bytes, and when it came or last changed.
+
+    Where one file has several names, they share its ``identity``. ``key`` is no key if a part of it is hidden.
+    """
+
+    key: str
+    size: int
+    changed: datetime
+    identity: tuple[int, int] | None = None
 
 
 class Store(Protocol):
@@ -68,8 +82,14 @@ class Store(Protocol):
     def keys(self, prefix: str) -> list[str]:
         """All keys below the folder ``prefix``, at any depth, sorted."""
 
-    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """A lazy frame of the rows of several Parquet objects, in the order of ``keys``."""
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """All objects below the folder ``prefix``, sorted by their keys; unlike in ``keys``, also hidden ones."""
+
+    def read_start(self, key: str, size: int) -> bytes:
+        """The first ``size`` bytes of the object, or all of it if it is shorter. Raises NotThereError."""
+
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        """A local file with the object's bytes, to be read while the context lasts. Raises NotThereError."""
 
 
 def key_parts(key: str) -> tuple[str, ...]:
@@ -79,3 +99,12 @@ def key_parts(key: str) -> tuple[str, ...]:
         msg = f"{key!r} is not a key: keys are relative, and no part of a key is empty or begins with a dot"
         raise StoreError(msg)
     return parts
+
+
+def is_key(name: str) -> bool:
+    """Whether an object of this name belongs to the store: hidden objects and folder markers of other tools do not."""
+    try:
+        key_parts(name)
+    except StoreError:
+        return False
+    return True

@@ -5,21 +5,28 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-import shutil
 import tempfile
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
-import polars as pl
 from botocore.config import Config
-from polars.io.plugins import register_io_source
 
-from tasks.store.port import AlreadyThereError, NotThereError, StoreError, UnknownOutcomeError, key_parts
+from tasks.store.port import (
+    AlreadyThereError,
+    NotThereError,
+    StoredObject,
+    StoreError,
+    UnknownOutcomeError,
+    is_key,
+    key_parts,
+)
+from tasks.store.s3_copies import Copies
 from tasks.store.s3_errors import FAILURES, reason, status_of, store_error, write_outcome
 from tasks.store.s3_probe import require_create_only
 from tasks.store.s3_settings import read_s3_uri
@@ -110,42 +117,48 @@ class S3Store:
             self._client.delete_object(Bucket=self._settings.bucket, Key=name)
 
     def keys(self, prefix: str) -> list[str]:
+        return [o.key for o in self.objects(prefix) if is_key(o.key)]
+
+    def objects(self, prefix: str) -> list[StoredObject]:
         folder = self._name(prefix.removesuffix("/")) + "/"
         with self._store_errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._settings.bucket, Prefix=folder)
-            names = [item["Key"] for page in pages for item in page.get("Contents", ())]
-        return sorted(k for k in (n.removeprefix(self._settings.root) for n in names) if _is_key(k))
+            items = [item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
+        found = (
+            StoredObject(i["Key"].removeprefix(self._settings.root), i["Size"], i["LastModified"].astimezone(UTC))
+            for i in items
+        )
+        return sorted(found, key=lambda o: o.key)
 
-    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """Download the objects now; the copies live as long as the frame. So only boto3 talks to the server, not polars."""
-        for key in keys:
-            key_parts(key)
-        with self._disk_errors():
-            folder = Path(tempfile.mkdtemp(prefix="dethrone-"))
-        copies = [folder / f"{number}.parquet" for number, _ in enumerate(keys)]
+    def read_start(self, key: str, size: int) -> bytes:
+        """The rest of the body is not fetched: not every server answers a range of an empty object."""
+        return self._get(key, lambda answer: answer["Body"].read(size))
 
-        def rows(
-            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-        ) -> Iterator[pl.DataFrame]:
-            frame = pl.scan_parquet(copies, glob=False)
-            frame = frame if n_rows is None else frame.head(n_rows)
-            frame = frame if predicate is None else frame.filter(predicate)
-            frame = frame if with_columns is None else frame.select(with_columns)
-            yield from frame.collect_batches(chunk_size=batch_size, maintain_order=True)
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        """A copy on the disk. So only boto3 talks to the server, and none of the libraries that read the files."""
+        key_parts(key)
+        return self._local(key)
 
-        weakref.finalize(rows, shutil.rmtree, folder, ignore_errors=True)
-        with self._disk_errors():
-            for key, copy in zip(keys, copies, strict=True):
-                self._get(key, functools.partial(_save, copy))
-        return register_io_source(rows, schema=lambda: pl.scan_parquet(copies, glob=False).collect_schema())
+    @contextlib.contextmanager
+    def _local(self, key: str) -> Iterator[Path]:
+        with contextlib.ExitStack() as stack:
+            with self._disk_errors():
+                path = stack.enter_context(self._copies.copy(key))
+            yield path
 
-    def _get(self, key: str, read: Callable[[GetObjectOutputTypeDef], T]) -> T:
-        """The result of ``read`` on the object. An incomplete body is requested again, as boto3 repeats requests, not bodies."""
+    def _get(self, key: str, read: Callable[[GetObjectOutputTypeDef], T], unless: str = "") -> T:
+        """The result of ``read`` on the object. An incomplete body is requested again, as boto3 repeats requests, not bodies.
+
+        Raises _UnchangedError if the object has the ETag ``unless``.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": unless} if unless else {}
         name = self._name(key)
         for pause in (*PAUSES, None):
             try:
-                answer = self._client.get_object(Bucket=self._settings.bucket, Key=name)
+                answer = self._client.get_object(Bucket=self._settings.bucket, Key=name, **condition)
             except FAILURES as error:
+                if status_of(error)[0] == 304:
+                    raise _UnchangedError from error
                 if status_of(error)[0] == 403 and self._is_absent(name):
                     msg = f"{self.uri}: there is no {key}"  # S3 answers 403 for it where the whole bucket may not be listed
                     raise NotThereError(msg) from error
@@ -158,6 +171,18 @@ class S3Store:
                     raise store_error(error, self.uri, key) from error
                 self._sleep(pause)
         raise AssertionError
+
+    def _fetch(self, key: str, path: Path, etag: str) -> str:
+        def save(answer: GetObjectOutputTypeDef) -> str:
+            with path.open("wb") as file:
+                for chunk in answer["Body"].iter_chunks(1 << 20):
+                    file.write(chunk)
+            return answer["ETag"]
+
+        try:
+            return self._get(key, save, unless=etag)
+        except _UnchangedError:
+            return etag
 
     def _was_stored(self, key: str, data: bytes, mark: str, error: Exception) -> bool:
         """Whether the create-only write that failed with ``error`` was stored; False if it was not and may be repeated.
@@ -212,6 +237,10 @@ class S3Store:
             raise StoreError(msg) from error
 
     @functools.cached_property
+    def _copies(self) -> Copies:
+        return Copies(self._fetch)
+
+    @functools.cached_property
     def _client(self) -> S3Client:
         return self._new_client(ATTEMPTS)
 
@@ -233,16 +262,5 @@ class S3Store:
             raise StoreError(msg) from error
 
 
-def _save(copy: Path, answer: GetObjectOutputTypeDef) -> None:
-    with copy.open("wb") as file:
-        for chunk in answer["Body"].iter_chunks(1 << 20):
-            file.write(chunk)
-
-
-def _is_key(name: str) -> bool:
-    """Whether an object of the bucket belongs to the store: hidden objects and folder markers of other tools do not."""
-    try:
-        key_parts(name)
-    except StoreError:
-        return False
-    return True
+class _UnchangedError(Exception):
+    """The object still has the ETag that the reader knows."""

@@ -68,7 +68,7 @@ BY_LABELS = (
         lambda w: [w.store.delete(k) for k in w.store.keys("parcels/labels")],
         look_at_it,
         LabelError,
-        r"\S+ holds no Parquet file below parcels/labels/; put labels with id, label and observed_at there",
+        r"\S+ holds no file of rows below parcels/labels/; put labels with id, label and observed_at there",
     ),
     Row(
         "labels cut short",
@@ -90,7 +90,8 @@ BY_LABELS = (
         labels(LABELS.with_columns(observed_at=pl.lit("January"))),
         look_at_it,
         LabelError,
-        r"parcels/labels/all.parquet: the column 'observed_at' is String; it must be a date or a time",
+        r"parcels/labels/all.parquet: the column 'observed_at' holds 'January', which is no date or time; "
+        r"write 2024-01-31, 2024-01-31T12:00:00 or 2024-01-31T12:00:00Z",
     ),
     Row(
         "days for labels",

@@ -61,7 +61,7 @@ BY_ROWS = (
         nothing,
         partial(score, "parcels", batch="2024-02-25"),
         BatchError,
-        r"batch 2024-02-25: \S+ holds no Parquet file below parcels/batches/2024-02-25/; put its rows there, or correct the id",
+        r"batch 2024-02-25: \S+ holds no file of rows below parcels/batches/2024-02-25/; put its rows there, or correct the id",
     ),
     Row(
         "no date",
@@ -162,8 +162,8 @@ BY_ROWS = (
         mixed,
         score_next,
         BatchError,
-        r"batch 2024-02-18: its Parquet files cannot be read as one table; write them again, all with the same columns and types "
-        r"\(.*x1.*\)",
+        r"batch 2024-02-18: the column 'x1' is Float64 in parcels/batches/2024-02-18/1.parquet and String in "
+        r"parcels/batches/2024-02-18/2.parquet; write one of the files again, so that both have one type",
     ),
     Row(
         "grown after scoring",

@@ -13,7 +13,7 @@ from prefect_server import QUIET, ROOT, PrefectServer
 from runs import Runs
 
 from tasks.base.project import Project, load_project
-from tasks.batches.rows import batches_in
+from tasks.batches.listing import batches_in
 from tasks.batches.scoring import score_batch
 from tasks.decisions import all_records
 from tasks.decisions.promotion import enthrone

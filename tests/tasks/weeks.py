@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 from parcels import decisions_frame, put_batch, put_labels
-from polars.io.plugins import register_io_source
 
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest, read_parts
@@ -18,7 +19,7 @@ from tasks.decisions.promotion import enthrone
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import Reign, head, reigns
-from tasks.store import Store
+from tasks.store import Store, StoredObject
 
 __all__ = [
     "BEGIN", "BETTER", "EQUAL", "WORSE", "InterferingStore", "SpyStore", "WrappedStore", "everything", "found", "judged", "look_on",
@@ -128,16 +129,21 @@ class WrappedStore:
     def keys(self, prefix: str) -> list[str]:
         return self.inner.keys(prefix)
 
-    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        return self.inner.scan_parquet(keys)
+    def objects(self, prefix: str) -> list[StoredObject]:
+        return self.inner.objects(prefix)
+
+    def read_start(self, key: str, size: int) -> bytes:
+        return self.inner.read_start(key, size)
+
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        return self.inner.local(key)
 
 
 class SpyStore(WrappedStore):
-    """Notes the columns of every read of Parquet rows, and every key written."""
+    """Notes every key written."""
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self.columns_read: list[list[str]] = []
         self.written: list[str] = []
 
     def write(self, key: str, data: bytes) -> None:
@@ -147,20 +153,6 @@ class SpyStore(WrappedStore):
     def create(self, key: str, data: bytes) -> None:
         super().create(key, data)
         self.written.append(key)
-
-    def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
-        frame = super().scan_parquet(keys)
-        schema = frame.collect_schema()
-
-        def source(
-            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-        ) -> Iterator[pl.DataFrame]:
-            self.columns_read.append(sorted(with_columns or schema.names()))
-            assert predicate is None
-            assert n_rows is None
-            yield frame.select(with_columns or schema.names()).collect()
-
-        return register_io_source(source, schema=schema)
 
 
 class InterferingStore(WrappedStore):

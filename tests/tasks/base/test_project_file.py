@@ -107,8 +107,8 @@ class TestFaults:
             (
                 {"qqqq": 1},
                 (
-                    "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, maturity_days, "
-                    "model_seconds, model_memory_gb, environment, policy"
+                    "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, complete, "
+                    "maturity_days, model_seconds, model_memory_gb, environment, policy"
                 ),
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
@@ -130,6 +130,19 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
+            (
+                {"complete": {}},
+                "complete: complete needs either marker or quiet_minutes; give one of them, or leave out complete",
+            ),
+            (
+                {"complete": {"marker": "_SUCCESS", "quiet_minutes": 30}},
+                "complete: complete needs either marker or quiet_minutes; give one of them, or leave out complete",
+            ),
+            (
+                {"complete": {"marker": "a/_SUCCESS"}},
+                "complete.marker: a marker is the name of a file, such as _SUCCESS, without folders and not hidden (it is 'a/_SUCCESS')",
+            ),
+            ({"complete": {"quiet_minutes": 0}}, "complete.quiet_minutes: Input should be greater than 0 (it is 0)"),
             (
                 {"labels": {"positive": [1]}},
                 "labels gives the values of one class only; give both labels.positive and labels.negative",

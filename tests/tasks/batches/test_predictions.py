@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -11,12 +13,15 @@ import pytest
 from analysis.evidence import Contender
 from tasks.base.project import Project
 from tasks.batches.predictions import (
+    BatchFile,
     DamagedError,
     Manifest,
     Parts,
     Scored,
     commit_manifest,
+    manifest_bytes,
     manifests,
+    parse_manifest,
     read_manifest,
     read_parts,
 )
@@ -97,6 +102,15 @@ def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, parts: 
     assert read.scored[1:] == kept.scored[1:]
     assert read.scored[0].contender == Contender("1", "digest", 0.3, date(2023, 12, 31))  # 12 significant digits
     assert read.versions() == ["1"]
+
+
+def test_a_manifest_from_before_files_were_kept_is_written_as_it_was() -> None:
+    kept = Path(__file__).parents[2] / "kept/parcels/predictions/2024-01-07/manifest.json"
+    read = parse_manifest(kept.read_bytes())
+    assert read.files is None
+    assert manifest_bytes(read) == kept.read_bytes()
+    files = (BatchFile("date=2024-01-07/rows.csv", 7),)
+    assert parse_manifest(manifest_bytes(replace(read, files=files))).files == files
 
 
 def test_an_unscored_batch_has_no_manifest(store: Store, project: Project) -> None:

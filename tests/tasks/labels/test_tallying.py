@@ -165,7 +165,7 @@ class TestFaults:
 
     @pytest.mark.usefixtures("scored")
     def test_no_labels_at_all(self, store: Store, project: Project) -> None:
-        sentence = r"holds no Parquet file below parcels/labels/; put labels with id, label and observed_at there"
+        sentence = r"holds no file of rows below parcels/labels/; put labels with id, label and observed_at there"
         self.refuses(store, project, LabelError, sentence)
 
     @pytest.mark.parametrize("column", ["id", "label", "observed_at"])
@@ -176,7 +176,7 @@ class TestFaults:
         sentence = f"2024.parquet: the labels have no column '{column}'; they have {', '.join(frame.columns)}"
         self.refuses(store, project, LabelError, re.escape(sentence))
 
-    @pytest.mark.parametrize("seen", ["2024-01-07", 1704585600])
+    @pytest.mark.parametrize("seen", [True, 1704585600])
     @pytest.mark.usefixtures("scored")
     def test_a_time_that_is_no_time(self, store: Store, project: Project, seen: Any) -> None:
         frame = pl.DataFrame({"id": IDS, "label": [1] * 6, "observed_at": [seen] * 6})

@@ -26,9 +26,10 @@ class TestSentences:
         lambda store: store.create("a/b", DATA),
         lambda store: store.keys("a"),
         lambda store: store.delete("a/b"),
-        lambda store: store.scan_parquet(["a/b"]),
+        lambda store: store.local("a/b").__enter__(),
+        lambda store: store.read_start("a/b", 4),
     )
-    NAMES = ("read", "write", "create", "keys", "delete", "scan_parquet")
+    NAMES = ("read", "write", "create", "keys", "delete", "local", "read_start")
 
     @pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
     @pytest.mark.parametrize(
@@ -108,14 +109,15 @@ class TestABodyThatBreaksOff:
         faults = iter([fault, Pass(), fault, fault])
         trouble.every = lambda request: next(faults, None) if request.method == "GET" else None
         assert store.read("a") == parquet
-        assert store.scan_parquet(["a"]).collect()["x"].to_list() == list(range(1000))
+        with store.local("a") as path:
+            assert path.read_bytes() == parquet
         assert pauses == [PAUSES[0], *PAUSES[:2]]
 
     @pytest.mark.parametrize("fault", BREAKS, ids=repr)
     def test_and_never_comes_whole_has_a_sentence(self, store: S3Store, trouble: Trouble, fault: Fault) -> None:
         store.write("a", DATA)
         trouble.every = lambda request: fault if request.method == "GET" else None
-        for operation in (lambda: store.read("a"), lambda: store.scan_parquet(["a"])):
+        for operation in (lambda: store.read("a"), lambda: store.local("a").__enter__()):
             before = len(trouble.asked)
             with pytest.raises(StoreError, match="a arrived incomplete or damaged in every attempt"):
                 operation()

@@ -1,4 +1,4 @@
-"""The S3 store beyond the contract: what it lists, the copies that it reads rows from, and what its URI says."""
+"""The S3 store beyond the contract: what it lists, the copies that rows are read from, and what its URI says."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import polars as pl
 import pytest
-from troubled import DATA, table
+from troubled import DATA
 
-from tasks.store import NotThereError, StoreError, open_store
+from tasks.store import NotThereError, StoreError, open_store, s3_copies
 from tasks.store.s3_probe import PROBE
 from tasks.store.s3_settings import S3Settings, read_s3_uri
 from tasks.store.s3_store import S3Store
@@ -53,47 +52,54 @@ class TestListing:
         assert (store.uri, store.keys("a"), store.read("a/b")) == ("s3://whole", ["a/b"], DATA)
 
 
-class TestRows:
+class TestCopies:
     @pytest.fixture
     def copies(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         return tmp_path
 
-    def test_copies_live_as_long_as_the_frame_whatever_becomes_of_the_store(self, calm: str, copies: Path) -> None:
-        store = open_store(calm)
-        store.write("a", table(x=[1, 2, 3]))
-        frame = store.scan_parquet(["a"]).filter(pl.col("x") > 1)
+    def test_a_copy_is_fetched_once_until_its_object_changes_and_goes_with_the_store(
+        self, calm: str, copies: Path
+    ) -> None:
+        fetched: list[int] = []
+        session = boto3.Session()
+        session.events.register(
+            "after-call.s3.GetObject", lambda http_response, **_: fetched.append(http_response.status_code)
+        )
+        store = S3Store(calm, session=session)
+        for data in (b"first", b"second"):
+            store.write("a", data)
+            for _ in range(2):
+                with store.local("a") as path:
+                    assert path.read_bytes() == data
+        assert fetched == [200, 304, 200, 304]
+        assert len(list(copies.rglob("*"))) == 2
         del store
         gc.collect()
-        assert frame.collect()["x"].to_list() == frame.collect()["x"].to_list() == [2, 3]
-        assert len(list(copies.iterdir())) == 1
-        del frame
-        gc.collect()
         assert list(copies.iterdir()) == []
 
-    def test_an_object_that_is_not_there_is_named_and_leaves_no_copies(self, calm: str, copies: Path) -> None:
+    def test_copies_that_nobody_reads_make_room(self, calm: str, copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(s3_copies, "MOST_BYTES", 10)
         store = open_store(calm)
-        store.write("a", table(x=[1]))
-        with pytest.raises(NotThereError, match="there is no b"):
-            store.scan_parquet(["a", "b"])
-        gc.collect()
-        assert list(copies.iterdir()) == []
+        for key in "abc":
+            store.write(key, key.encode() * 6)
+        with store.local("a") as first, store.local("b") as second, store.local("c"):
+            assert first.read_bytes() + second.read_bytes() == b"aaaaaabbbbbb"
+        assert [p.read_bytes() for p in copies.rglob("*") if p.is_file()] == [b"aaaaaa"]
 
-    def test_what_is_no_parquet_shows_when_it_is_looked_at(self, calm: str) -> None:
+    def test_an_object_that_is_not_there_is_named_and_leaves_no_copy(self, calm: str, copies: Path) -> None:
         store = open_store(calm)
-        store.write("a", b"id,x\n1,2\n")
-        frame = store.scan_parquet(["a"])
-        with pytest.raises(pl.exceptions.PolarsError):
-            frame.collect_schema()
+        with pytest.raises(NotThereError, match="there is no b"), store.local("b"):
+            pass
+        assert [p for p in copies.rglob("*") if p.is_file()] == []
 
     def test_no_place_for_the_copies_has_a_sentence(self, calm: str, monkeypatch: pytest.MonkeyPatch) -> None:
         store = open_store(calm)
-        store.write("a", table(x=[1]))
+        store.write("a", b"data")
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-        with pytest.raises(
-            StoreError, match=r"a temporary copy cannot be written to /nowhere \(No such file or directory\); make room"
-        ):
-            store.scan_parquet(["a"])
+        sentence = r"a temporary copy cannot be written to /nowhere \(No such file or directory\); make room"
+        with pytest.raises(StoreError, match=sentence), store.local("a"):
+            pass
 
 
 class TestUri:

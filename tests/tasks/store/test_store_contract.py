@@ -12,10 +12,9 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable
-from io import BytesIO
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 from racers import payload, race, race_for_keys, write_as_nobody
 
@@ -29,12 +28,6 @@ PROCESSES, RACES = 8, 10
 @pytest.fixture
 def store(store_uri: str) -> Store:
     return open_store(store_uri)
-
-
-def parquet(**columns: list[object]) -> bytes:
-    buffer = BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer)
-    return buffer.getvalue()
 
 
 class TestEveryStore:
@@ -106,38 +99,42 @@ class TestEveryStore:
             lambda: store.create(key, b"data"),
             lambda: store.delete(key),
             lambda: store.keys(key),
-            lambda: store.scan_parquet([key]).collect(),
+            lambda: store.objects(key),
+            lambda: store.read_start(key, 4),
+            lambda: store.local(key).__enter__(),
         ]
         for operation in operations:
             with pytest.raises(StoreError, match=re.escape(f"{key!r} is not a key: keys are relative")):
                 operation()
 
-    def test_rows_of_several_objects_come_in_the_order_of_the_keys(self, store: Store) -> None:
-        store.write("rows/1.parquet", parquet(id=["c", "d"], x=[3, 4]))
-        store.write("rows/2.parquet", parquet(id=["a"], x=[1]))
-        assert store.scan_parquet(["rows/2.parquet", "rows/1.parquet"]).collect().rows() == [
-            ("a", 1),
-            ("c", 3),
-            ("d", 4),
-        ]
+    def test_an_object_is_a_local_file_for_whoever_reads_it(self, store: Store) -> None:
+        store.write("rows/[1]*.csv", b"first")
+        store.write("rows/1x.csv", b"another")
+        with store.local("rows/[1]*.csv") as path, store.local("rows/[1]*.csv") as again:
+            assert path.read_bytes() == again.read_bytes() == b"first"
+        store.write("rows/[1]*.csv", b"second, which is longer")
+        with store.local("rows/[1]*.csv") as path:
+            assert path.read_bytes() == b"second, which is longer"
 
-    def test_a_key_with_the_characters_of_a_pattern_is_one_object(self, store: Store) -> None:
-        store.write("rows/[1]*.parquet", parquet(id=["a"]))
-        store.write("rows/1x.parquet", parquet(id=["b"]))
-        assert store.scan_parquet(["rows/[1]*.parquet"]).collect()["id"].to_list() == ["a"]
+    def test_the_start_of_an_object_is_all_of_a_short_one(self, store: Store) -> None:
+        for data in (b"", b"PAR", b"PAR1 and more"):
+            store.write("a", data)
+            assert store.read_start("a", 4) == data[:4]
 
-    def test_what_is_picked_of_the_rows_is_what_was_asked_for(self, store: Store) -> None:
-        store.write("rows/1.parquet", parquet(id=list(range(5)), x=[0, 1, 0, 1, 0], y=list("abcde")))
-        store.write("rows/2.parquet", parquet(id=list(range(5, 9)), x=[1, 0, 1, 0], y=list("fghi")))
-        rows = store.scan_parquet(["rows/1.parquet", "rows/2.parquet"])
-        assert dict(rows.collect_schema()) == {"id": pl.Int64, "x": pl.Int64, "y": pl.String}
-        assert rows.filter(pl.col("x") == 1).select("y").collect()["y"].to_list() == list("bdfh")
-        assert rows.filter(pl.col("x") == 1).head(3).select("id").collect()["id"].to_list() == [1, 3, 5]
-        assert rows.head(6).filter(pl.col("x") == 1).collect()["id"].to_list() == [1, 3, 5]
-        assert rows.tail(2).collect()["y"].to_list() == ["h", "i"]
-        assert rows.select(pl.len()).collect().item() == 9
-        batches = rows.select("id").collect_batches(chunk_size=2, maintain_order=True)
-        assert [i for batch in batches for i in batch["id"]] == list(range(9))
+    def test_what_is_not_there_has_no_start_and_no_local_file(self, store: Store) -> None:
+        with pytest.raises(NotThereError, match="there is no a/b"):
+            store.read_start("a/b", 4)
+        with pytest.raises(NotThereError, match="there is no a/b"), store.local("a/b"):
+            pass
+
+    def test_a_listing_tells_sizes_and_when_objects_came(self, store: Store) -> None:
+        before = datetime.now(UTC) - timedelta(seconds=10)  # a server's clock may differ, and tells seconds
+        store.write("a/2", b"12")
+        store.write("a/1/x", b"1")
+        listed = store.objects("a")
+        assert [(o.key, o.size) for o in listed] == [("a/1/x", 1), ("a/2", 2)]
+        assert all(before <= o.changed <= datetime.now(UTC) + timedelta(seconds=10) for o in listed)
+        assert store.objects("nothing/here") == []
 
     def test_the_uri_opens_the_same_store(self, store: Store) -> None:
         store.write("a", b"data")
@@ -204,6 +201,27 @@ class TestDirectory:
         (folder / "a" / ".ipynb_checkpoints").mkdir()
         (folder / "a" / ".ipynb_checkpoints" / "rows-checkpoint.parquet").write_bytes(b"old")
         assert store.keys("a") == ["a/rows.parquet"]
+        assert [o.key for o in store.objects("a")] == ["a/.ipynb_checkpoints/rows-checkpoint.parquet", "a/rows.parquet"]
+
+    def test_links_are_followed_and_a_loop_of_them_ends(self, store: Store, folder: Path, tmp_path: Path) -> None:
+        store.write("a/rows.parquet", b"data")
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "more.parquet").write_bytes(b"more")
+        (folder / "a" / "linked").symlink_to(elsewhere)
+        (folder / "a" / "loop").symlink_to(folder / "a")
+        (folder / "a" / "same.parquet").symlink_to("rows.parquet")
+        (folder / "a" / "gone.parquet").symlink_to("nowhere.parquet")
+        listed = {o.key: (o.size, o.identity) for o in store.objects("a")}
+        assert store.keys("a") == ["a/linked/more.parquet", "a/rows.parquet", "a/same.parquet"]
+        assert listed["a/same.parquet"] == listed["a/rows.parquet"]
+        assert listed["a/gone.parquet"] == (0, None)
+
+    def test_a_copy_that_keeps_an_old_time_came_now(self, store: Store, folder: Path) -> None:
+        store.write("a/rows", b"data")
+        os.utime(folder / "a" / "rows", (0, 0))
+        (listed,) = store.objects("a")
+        assert datetime.now(UTC) - listed.changed < timedelta(minutes=1)
 
     @pytest.mark.parametrize("act", ["write", "create"])
     def test_a_write_leaves_one_file_behind(self, store: Store, folder: Path, act: str) -> None:

@@ -1,0 +1,24 @@
+"""What the tests of batches share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+import pytest
+
+from tasks.tables.sources import ParquetSource
+
+
+@pytest.fixture
+def columns_read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The columns of every read of a Parquet file, sorted."""
+    read: list[list[str]] = []
+    pieces = ParquetSource.pieces
+
+    def noted(source: ParquetSource, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        read.append(sorted(columns))
+        return pieces(source, columns)
+
+    monkeypatch.setattr(ParquetSource, "pieces", noted)
+    return read
