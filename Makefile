@@ -67,9 +67,10 @@ settings: env ## write page and schema of the settings
 docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
-benchmark: env-dev ## what a decision costs beside other libraries, and what Prefect costs
+benchmark: env-dev ## what a decision and scoring cost beside other libraries, and what Prefect costs (15 minutes)
 	$(BIN)/python -m benchmarks.decision_cost
 	$(BIN)/python -m benchmarks.prefect_overhead
+	$(BIN)/python -m benchmarks.scoring
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .
