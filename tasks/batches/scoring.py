@@ -149,6 +149,12 @@ class _Scoring:
             run.start(project.task, self.parts)
         try:
             total = self._read(live, row_parts)
+        except DethroneError:
+            raise
+        except BaseException as error:  # such as Ctrl-C, which is not to wait for the models
+            for run in live:
+                self.versions.failed(run.version, error)
+            raise
         finally:
             for run in live:
                 run.finish()

@@ -102,6 +102,8 @@ class VersionRun:
         try:
             if self.runs:
                 self._receive(chunk, columns, task, parts)
+        except Exception as error:  # noqa: BLE001  raised again where the batch is scored
+            self.fault = error
         finally:
             chunk.release()
 
@@ -109,17 +111,12 @@ class VersionRun:
         assert self.loaded is not None
         try:
             predictions = predictions_of(task, self.version, self.loaded.process.receive(), chunk.rows)
-        except ModelRaisedError as error:
-            error.args = (f"{error}{_null_columns(chunk, columns)}",)
-            self.error = error
-            return
         except DethroneError as error:
+            if isinstance(error, ModelRaisedError):
+                error.args = (f"{error}{_null_columns(chunk, columns)}",)
             self.error = error
-            return
-        try:
+        else:
             self.parts.append(parts.write(self.version, chunk.number, self._frame(task, predictions)))
-        except Exception as error:  # noqa: BLE001  raised again where the batch is scored
-            self.fault = error
 
     def _frame(self, task: Task, predictions: NDArray[Any]) -> pl.DataFrame:
         """What is stored of the predictions, in the order of the rows."""

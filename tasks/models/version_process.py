@@ -7,6 +7,7 @@ import mmap
 import os
 import select
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from tasks.base.errors import DethroneError
 from tasks.models.errors import ScoringError
-from tasks.models.fork_servers import ForkServer
+from tasks.models.fork_servers import ForkServer, NoEnvironmentError
 from tasks.models.worker.wire import receive, send
 
 __all__ = ["DiedError", "ModelRaisedError", "NoAnswerError", "VersionProcess"]
@@ -60,7 +61,8 @@ class VersionProcess:
     def __init__(self, server: ForkServer, version: str, *, seconds: float, memory: int, expendable: int) -> None:
         self._server, self._version, self._seconds, self._memory = server, version, seconds, memory
         self._process = server.fork(memory=memory, expendable=expendable)
-        self._ended = False
+        self._status: int | None = None
+        self._lock = threading.Lock()
         # a process that the model started can keep the connection open, so it alone does not show that the model died
         self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
 
@@ -84,15 +86,18 @@ class VersionProcess:
         return np.asarray(values.to_numpy()).reshape(answer["shape"])
 
     def end(self) -> None:
-        """End the process, and all that it started."""
-        if not self._ended:
+        """End the process, and all that it started. Any thread may call it, also while another one waits for an answer."""
+        with contextlib.suppress(NoEnvironmentError):  # then all processes of its server have ended
             self._stop(0)
 
     def _stop(self, grace: float) -> int:
-        self._ended = True
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-        return self._server.end(self._process, grace)
+        """End the process, once; its wait status."""
+        with self._lock:
+            if self._status is None:
+                self._status = self._server.end(self._process, grace)
+                if self._pidfd is not None:
+                    os.close(self._pidfd)
+            return self._status
 
     def _send(self, request: dict[str, Any], files: tuple[int, ...] = ()) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,12 +62,17 @@ class Versions:
         number = version.version
         if number in self._silent:  # or each batch of a run would wait for it
             raise self._silent[number]
-        if number not in self._loaded:
+        loaded = self._loaded.get(number)
+        if (
+            loaded is None or loaded.artifacts.version != version
+        ):  # a tag that was set meanwhile can choose another output
+            if loaded:
+                self._loaded.pop(number).process.end()
             artifacts = self._artifacts.get(number) or self.registry.download(version)
             require_same(self.store, self.project.name, artifacts)
             self._artifacts[number] = artifacts
-            self._loaded[number] = self._start(version, artifacts, champion=champion)
-        return self._loaded[number]
+            self._loaded[number] = loaded = self._start(replace(artifacts, version=version), champion=champion)
+        return loaded
 
     def failed(self, version: str, error: BaseException) -> None:
         """End the process of a version that failed; the next batch starts it anew unless it gave no answer."""
@@ -76,8 +81,9 @@ class Versions:
         if isinstance(error, NoAnswerError):
             self._silent[version] = error
 
-    def _start(self, version: ModelVersion, artifacts: Artifacts, *, champion: bool) -> LoadedVersion:
-        project, number = self.project, version.version
+    def _start(self, artifacts: Artifacts, *, champion: bool) -> LoadedVersion:
+        project, version = self.project, artifacts.version
+        number = version.version
         if (version.environment or project.environment) == "model":
             server = fork_server(own_python(number, artifacts.folder, project.model_seconds))
         else:

@@ -45,7 +45,7 @@ def run(descriptor: int) -> None:
             live.add(pid)
             send(control, {"pid": pid})
         else:
-            status = _end(ended, **request["end"])
+            status = _end(ended, **request["end"]) if request["end"]["pid"] in live else 0
             live.discard(request["end"]["pid"])
             if not live:  # what is left was started by a model, and nobody knows by which one
                 _kill(_relatives(os.getpid()) - {os.getpid()})
