@@ -91,6 +91,7 @@ class _Scoring:
         try:
             total, row_parts = self._score(runs)
         except BatchError as error:
+            self._fail_those_with_errors(runs)
             _fail_challengers_with_more_columns(runs, self.reign, self.rows, error)
             self.discard()
             total, row_parts = self._score(runs)
@@ -149,27 +150,31 @@ class _Scoring:
             run.start(project.task, self.parts)
         try:
             total = self._read(live, row_parts)
-        except DethroneError:
-            raise
-        except BaseException as error:  # such as Ctrl-C, which is not to wait for the models
-            for run in live:
-                self.versions.failed(run.version, error)
+        except BaseException as error:
+            if not isinstance(error, DethroneError):  # such as Ctrl-C, which is not to wait for the models
+                for run in live:
+                    self.versions.failed(run.version, error)
             raise
         finally:
             for run in live:
                 run.finish()
+                if wrong := run.error or run.fault:  # its process owes answers that nobody waits for any more
+                    self.versions.failed(run.version, wrong)
             self.written += [*row_parts, *(part for run in live for part in run.parts)]
         for run in live:
             if run.fault:
                 raise run.fault
-            if run.error:
-                self.versions.failed(run.version, run.error)
-                _fail(run, self.reign, self.rows.batch, "score", run.error)
-                self.parts.discard(run.parts)
+        self._fail_those_with_errors(live)
         if total.rows == 0:
             msg = f"batch {self.rows.batch}: its files hold no rows; put its rows there, or remove it"
             raise BatchError(msg)
         return total, row_parts
+
+    def _fail_those_with_errors(self, runs: list[VersionRun]) -> None:
+        for run in runs:
+            if run.error:
+                _fail(run, self.reign, self.rows.batch, "score", run.error)
+                self.parts.discard(run.parts)
 
     def _read(self, live: list[VersionRun], row_parts: list[Part]) -> RowDigest:
         """Read the rows once: digest them, write their ids, and hand each version its columns."""

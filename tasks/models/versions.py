@@ -63,10 +63,8 @@ class Versions:
         if number in self._silent:  # or each batch of a run would wait for it
             raise self._silent[number]
         loaded = self._loaded.get(number)
-        if (
-            loaded is None or loaded.artifacts.version != version
-        ):  # a tag that was set meanwhile can choose another output
-            if loaded:
+        if loaded is None or loaded.artifacts.version != version:
+            if loaded:  # a tag that was set meanwhile can choose another output
                 self._loaded.pop(number).process.end()
             artifacts = self._artifacts.get(number) or self.registry.download(version)
             require_same(self.store, self.project.name, artifacts)

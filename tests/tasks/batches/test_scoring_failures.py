@@ -21,8 +21,9 @@ from weeks import BEGIN, everything, found, predictions, score_rows, some_parcel
 from tasks.base.project import Project
 from tasks.batches.predictions import read_manifest
 from tasks.batches.rows import CHUNK_ROWS, BatchError
-from tasks.batches.scoring import ChampionFailedError, score_batch
+from tasks.batches.scoring import ChampionFailedError, score_batch, score_with
 from tasks.models.registry import Registry
+from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.store import Store
 
@@ -213,6 +214,28 @@ class TestChampionFails:
         found(store, registry, project)
         rows = some_parcels(CHUNK_ROWS + 1, x1=[0.0] * CHUNK_ROWS + [-1000.0])
         self.refuses(store, registry, project, rows, "failed to score")
+
+    def test_the_next_batch_of_the_run_gets_no_answer_that_the_failed_one_left(
+        self, store: Store, registry: Registry, project: Project, register: Register
+    ) -> None:
+        for column in ("x1", "x2"):
+            register(column, model=broken_model(column))
+        found(store, registry, project)
+        ill = [-1000.0] + [0.5] * (3 * CHUNK_ROWS)
+        put_batch(store, project, str(week(0)), some_parcels(len(ill), x1=ill, x2=ill))
+        put_batch(
+            store,
+            project,
+            str(week(1)),
+            some_parcels(3 * CHUNK_ROWS, x1=[0.0] * 3 * CHUNK_ROWS, x2=[1.0] * 3 * CHUNK_ROWS),
+        )
+        reign = head(store, project.name)
+        with Versions(store, registry, project) as versions:
+            with pytest.raises(ChampionFailedError):
+                score_with(versions, reign, str(week(0)), week(0))
+            manifest = score_with(versions, reign, str(week(1)), week(1))
+        assert manifest.versions() == ["1", "2"]
+        np.testing.assert_allclose(predictions(store, manifest, "2")["score"], 1 / (1 + np.exp(-1)))
 
     def test_a_champion_without_a_threshold_is_told_to_get_one(
         self, store: Store, registry: Registry, project: Project, register: Register
