@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import secrets
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,14 +17,14 @@ import polars as pl
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, plain
 from tasks.base.errors import DamagedError, DeletedError
-from tasks.store import NotThereError, Store, StoreError
+from tasks.store import NotThereError, Store
 
 __all__ = [
-    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Parts", "Scored", "commit_manifest", "contender_of",
+    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of",
     "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
 ]  # fmt: skip
 
-log = logging.getLogger("dethrone")
+_UPLOADS = 8  # parts that are on their way to the store at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +82,29 @@ class Manifest:
         return [s.version for s in self.scored if s.failure is None]
 
 
-class Parts:
-    """The parts that one scoring writes. Until a manifest names them nobody reads them, and ``discard`` removes them.
+class Staging:
+    """The parts of a batch in a local folder before they are uploaded: a batch that fails leaves nothing in the store."""
 
-    The keys of two scorings differ, so that one which fails never removes a part of another.
-    """
+    def __init__(self, folder: Path, project_name: str, batch: str) -> None:
+        self._folder, self._prefix = folder, f"{project_name}/predictions/{batch}"
 
-    def __init__(self, store: Store, project_name: str, batch: str) -> None:
-        self._store, self._prefix, self._scoring = store, f"{project_name}/predictions/{batch}", secrets.token_hex(4)
+    def add(self, file_set: str, number: int, frame: pl.DataFrame) -> Part:
+        """Stage one file of a file set: ``rows``, or a version.
 
-    def write(self, folder: str, number: int, frame: pl.DataFrame) -> Part:
-        """Write one part of the file set ``folder``: rows, or a version."""
+        Its key contains its digest, so two runs never write different bytes under one key, and the same bytes under the same.
+        """
         buffer = BytesIO()
         frame.write_parquet(buffer)
         data = buffer.getvalue()
         sha256 = hashlib.sha256(data).hexdigest()
-        key = f"{self._prefix}/{folder}/part-{number:05}-{self._scoring}-{sha256[:12]}.parquet"
-        self._store.write(key, data)
-        return Part(key, sha256, frame.height)
+        (self._folder / sha256).write_bytes(data)
+        return Part(f"{self._prefix}/{file_set}/part-{number:05}-{sha256[:12]}.parquet", sha256, frame.height)
 
-    def discard(self, parts: Iterable[Part]) -> None:
-        """Remove parts that no manifest names. What cannot be removed stays, without harm."""
-        for part in parts:
-            try:
-                self._store.delete(part.key)
-            except StoreError as error:
-                log.warning("%s stays behind, and nothing reads it: %s", part.key, error)
+    def upload(self, store: Store, parts: Iterable[Part]) -> None:
+        """Write these parts to the store, several at once."""
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            for _ in pool.map(lambda part: store.write(part.key, (self._folder / part.sha256).read_bytes()), parts):
+                pass
 
 
 def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:

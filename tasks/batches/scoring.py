@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +17,7 @@ from analysis.tables.record import digest
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
 from tasks.batches.in_flight import InFlight
-from tasks.batches.predictions import Manifest, Part, Parts, commit_manifest, read_manifest
+from tasks.batches.predictions import Manifest, Part, Staging, commit_manifest, read_manifest
 from tasks.batches.rows import BatchError, BatchRows, RowDigest, open_batch
 from tasks.batches.version_run import VersionRun
 from tasks.models.errors import ScoringError
@@ -52,22 +54,20 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date) -> Manif
 
     The manifest has the failure of each challenger that does not load or score, ends its process, or needs more time or memory than the
     project file gives it. Raises ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those
-    that were scored before; then no prediction stays in the store.
+    that were scored before; then nothing is written.
     """
     store, project = versions.store, versions.project
     rows = open_batch(store, project, batch)
     done = read_manifest(store, project.name, batch)
     if done is None:
-        scoring = _Scoring(versions, reign, rows, Parts(store, project.name, batch))
+        with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
+            staging = Staging(Path(folder), project.name, batch)
+            manifest = _Scoring(versions, reign, rows, staging).manifest(day)
+            staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
-            manifest = scoring.manifest(day)
             commit_manifest(store, project.name, manifest)
         except AlreadyThereError:  # another run was first
-            scoring.discard()
             done = read_manifest(store, project.name, batch)
-        except BaseException:
-            scoring.discard()
-            raise
         else:
             return manifest
     assert done is not None
@@ -82,18 +82,16 @@ class _Scoring:
     versions: Versions
     reign: Reign
     rows: BatchRows
-    parts: Parts
-    written: list[Part] = field(default_factory=list)
+    staging: Staging
 
     def manifest(self, day: date) -> Manifest:
-        """Score the batch; the manifest names every part, and is not written yet."""
+        """Score the batch; every part that the manifest names is staged."""
         runs = self._load()
         try:
             total, row_parts = self._score(runs)
         except BatchError as error:
             self._fail_those_with_errors(runs)
             _fail_challengers_with_more_columns(runs, self.reign, self.rows, error)
-            self.discard()
             total, row_parts = self._score(runs)
         for run in runs:
             if run.loaded and run.failure is None:
@@ -110,11 +108,6 @@ class _Scoring:
             scored=tuple(run.scored() for run in runs),
             files=self.rows.named_files(self.versions.project.name),
         )
-
-    def discard(self) -> None:
-        """Remove the parts that were written, as no manifest names them."""
-        self.parts.discard(self.written)
-        self.written.clear()
 
     def _load(self) -> list[VersionRun]:
         registry = self.versions.registry
@@ -147,7 +140,7 @@ class _Scoring:
         live = [run for run in runs if run.runs]
         row_parts: list[Part] = []
         for run in live:
-            run.start(project.task, self.parts)
+            run.start(project.task, self.staging)
         try:
             total = self._read(live, row_parts)
         except BaseException as error:
@@ -160,7 +153,6 @@ class _Scoring:
                 run.finish()
                 if wrong := run.error or run.fault:  # its process owes answers that nobody waits for any more
                     self.versions.failed(run.version, wrong)
-            self.written += [*row_parts, *(part for run in live for part in run.parts)]
         for run in live:
             if run.fault:
                 raise run.fault
@@ -174,7 +166,6 @@ class _Scoring:
         for run in runs:
             if run.error:
                 _fail(run, self.reign, self.rows.batch, "score", run.error)
-                self.parts.discard(run.parts)
 
     def _read(self, live: list[VersionRun], row_parts: list[Part]) -> RowDigest:
         """Read the rows once: digest them, write their ids, and hand each version its columns."""
@@ -190,7 +181,7 @@ class _Scoring:
             if not champion.runs or any(run.fault for run in live):  # the batch will not be scored
                 break
             total.update(chunk)
-            row_parts.append(self.parts.write("rows", number, _identified(chunk, project, rows.batch)))
+            row_parts.append(self.staging.add("rows", number, _identified(chunk, project, rows.batch)))
             converted: dict[Column, tuple[pa.Field, pa.Array]] = {}
             taking = [run for run in live if run.runs and _converts(run, chunk, nullable, converted)]
             names = {column: str(place) for place, column in enumerate(converted)}

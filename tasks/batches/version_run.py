@@ -15,7 +15,7 @@ from analysis.evidence import Contender
 from analysis.kinds import KINDS, Task
 from tasks.base.errors import DethroneError
 from tasks.batches.in_flight import Chunk
-from tasks.batches.predictions import Part, Parts, Scored
+from tasks.batches.predictions import Part, Scored, Staging
 from tasks.models.outputs import predictions_of
 from tasks.models.version_process import ModelRaisedError
 from tasks.models.versions import LoadedVersion
@@ -51,10 +51,10 @@ class VersionRun:
         """Whether it takes part, so far without an error."""
         return self.loaded is not None and self.failure is None and self.error is None and self.fault is None
 
-    def start(self, task: Task, parts: Parts) -> None:
+    def start(self, task: Task, staging: Staging) -> None:
         self.parts, self._values = [], set()
         self._thread = threading.Thread(
-            target=self._work, args=(task, parts), name=f"version {self.version}", daemon=True
+            target=self._work, args=(task, staging), name=f"version {self.version}", daemon=True
         )
         self._thread.start()
 
@@ -74,13 +74,13 @@ class VersionRun:
         parts = () if self.failure else tuple(self.parts)
         return Scored(self.version, self.contender, parts, self.failure, self._note())
 
-    def _work(self, task: Task, parts: Parts) -> None:
+    def _work(self, task: Task, staging: Staging) -> None:
         sent: deque[tuple[Chunk, list[tuple[str, str]]]] = deque()
         more = True
         while more or sent:
             # an answer that waits comes before a chunk that is not there yet: else the chunk would never be released
             if sent and (not more or len(sent) == _AHEAD or self._chunks.empty()):
-                self._finish_oldest(sent, task, parts)
+                self._finish_oldest(sent, task, staging)
                 continue
             item = self._chunks.get()
             if item is None:
@@ -97,17 +97,17 @@ class VersionRun:
         except DethroneError as error:
             self.error = error
 
-    def _finish_oldest(self, sent: deque[tuple[Chunk, list[tuple[str, str]]]], task: Task, parts: Parts) -> None:
+    def _finish_oldest(self, sent: deque[tuple[Chunk, list[tuple[str, str]]]], task: Task, staging: Staging) -> None:
         chunk, columns = sent.popleft()
         try:
             if self.runs:
-                self._receive(chunk, columns, task, parts)
+                self._receive(chunk, columns, task, staging)
         except Exception as error:  # noqa: BLE001  raised again where the batch is scored
             self.fault = error
         finally:
             chunk.release()
 
-    def _receive(self, chunk: Chunk, columns: list[tuple[str, str]], task: Task, parts: Parts) -> None:
+    def _receive(self, chunk: Chunk, columns: list[tuple[str, str]], task: Task, staging: Staging) -> None:
         assert self.loaded is not None
         try:
             predictions = predictions_of(task, self.version, self.loaded.process.receive(), chunk.rows)
@@ -116,7 +116,7 @@ class VersionRun:
                 error.args = (f"{error}{_null_columns(chunk, columns)}",)
             self.error = error
         else:
-            self.parts.append(parts.write(self.version, chunk.number, self._frame(task, predictions)))
+            self.parts.append(staging.add(self.version, chunk.number, self._frame(task, predictions)))
 
     def _frame(self, task: Task, predictions: NDArray[Any]) -> pl.DataFrame:
         """What is stored of the predictions, in the order of the rows."""

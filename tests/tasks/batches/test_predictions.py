@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from weeks import everything
 
 from analysis.evidence import Contender
 from tasks.base.project import Project
@@ -16,8 +17,8 @@ from tasks.batches.predictions import (
     BatchFile,
     DamagedError,
     Manifest,
-    Parts,
     Scored,
+    Staging,
     commit_manifest,
     manifest_bytes,
     manifests,
@@ -29,8 +30,10 @@ from tasks.store import AlreadyThereError, Store
 
 
 @pytest.fixture
-def parts(store: Store, project: Project) -> Parts:
-    return Parts(store, project.name, "b")
+def staging(project: Project, tmp_path: Path) -> Staging:
+    folder = tmp_path / "staging"
+    folder.mkdir()
+    return Staging(folder, project.name, "b")
 
 
 def rows(*ids: str) -> pl.DataFrame:
@@ -45,51 +48,54 @@ def manifest(batch: str, day: date, **changes: object) -> Manifest:
     return Manifest(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_parts_come_in_their_order_beyond_the_tenth(store: Store, parts: Parts) -> None:
-    written = [parts.write("1", n, rows(str(n))) for n in range(12)]
-    assert store.keys("parcels") == [p.key for p in written]
-    assert read_parts(store, tuple(written))["id"].to_list() == [str(n) for n in range(12)]
+def test_what_is_staged_reaches_the_store_only_when_it_is_uploaded(
+    store: Store, project: Project, staging: Staging
+) -> None:
+    parts = [staging.add("1", n, rows(*ids)) for n, ids in enumerate(["abc", "de"])]
+    assert everything(store, project) == {}
+    staging.upload(store, parts)
+    assert store.keys("parcels") == sorted(p.key for p in parts)
+    assert read_parts(store, tuple(parts))["id"].to_list() == list("abcde")
 
 
-def test_a_key_has_the_digest_of_its_bytes(parts: Parts) -> None:
-    one, other = (parts.write("1", 0, rows(*ids)) for ids in ("ab", "ac"))
+def test_parts_come_in_their_order_beyond_the_tenth(store: Store, staging: Staging) -> None:
+    parts = [staging.add("1", n, rows(str(n))) for n in range(12)]
+    staging.upload(store, parts)
+    assert store.keys("parcels") == [p.key for p in parts]
+
+
+def test_other_bytes_get_another_key_and_the_same_bytes_the_same(staging: Staging) -> None:
+    one, same, other = (staging.add("1", 0, rows(*ids)) for ids in ("ab", "ab", "ac"))
+    assert one == same
     assert one.key != other.key
     assert one.sha256[:12] in one.key
 
 
-def test_a_scoring_that_fails_never_removes_the_same_bytes_of_another(
-    store: Store, project: Project, parts: Parts
-) -> None:
-    other = Parts(store, project.name, "b")
-    mine, theirs = parts.write("1", 0, rows("a")), other.write("1", 0, rows("a"))
-    parts.discard([mine])
-    assert store.keys("parcels") == [theirs.key]
-
-
 @pytest.mark.parametrize("data", [b"", b"not Parquet at all"])
-def test_a_changed_part_is_found_and_named(store: Store, parts: Parts, data: bytes) -> None:
-    written = tuple(parts.write("1", n, rows(str(n))) for n in range(2))
+def test_a_changed_part_is_found_and_named(store: Store, staging: Staging, data: bytes) -> None:
+    written = tuple(staging.add("1", n, rows(str(n))) for n in range(2))
+    staging.upload(store, written)
     store.write(written[1].key, data)
     with pytest.raises(DamagedError, match=re.escape(f"{written[1].key} was changed after it was scored; restore it")):
         read_parts(store, written)
 
 
-def test_valid_parquet_in_the_place_of_a_part_is_found_too(store: Store, parts: Parts) -> None:
-    one, other = parts.write("1", 0, rows("a")), parts.write("1", 0, rows("b"))
+def test_valid_parquet_in_the_place_of_a_part_is_found_too(store: Store, staging: Staging) -> None:
+    one, other = staging.add("1", 0, rows("a")), staging.add("1", 0, rows("b"))
+    staging.upload(store, [one, other])
     store.write(one.key, store.read(other.key))
     with pytest.raises(DamagedError):
         read_parts(store, (one,))
 
 
-def test_a_missing_part_is_named(store: Store, parts: Parts) -> None:
-    part = parts.write("1", 0, rows("a"))
-    store.delete(part.key)
+def test_a_missing_part_is_named(store: Store, staging: Staging) -> None:
+    part = staging.add("1", 0, rows("a"))
     with pytest.raises(DamagedError, match=re.escape(f"{part.key} was deleted after it was scored; restore it")):
         read_parts(store, (part,))
 
 
-def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, parts: Parts) -> None:
-    part = parts.write("1", 0, rows("a"))
+def test_a_manifest_comes_back_as_it_was(store: Store, project: Project, staging: Staging) -> None:
+    part = staging.add("1", 0, rows("a"))
     scored = (
         Scored("1", Contender("1", "digest", 0.1 + 0.2, date(2023, 12, 31)), (part,), None),
         Scored("2", Contender("2", "other", 0.5, None), (), "failed to score: RuntimeError: ü"),
@@ -132,7 +138,7 @@ def test_scored_batches_come_by_date_and_not_by_name(store: Store, project: Proj
     assert [m.batch for m in manifests(store, project.name)] == ["c", "b", "a", "aa"]
 
 
-def test_a_batch_without_its_manifest_is_not_scored(store: Store, project: Project, parts: Parts) -> None:
+def test_a_batch_without_its_manifest_is_not_scored(store: Store, project: Project, staging: Staging) -> None:
     """What a crash before the commit left in the store counts for nothing."""
-    parts.write("1", 0, rows("a"))
+    staging.upload(store, [staging.add("1", 0, rows("a"))])
     assert manifests(store, project.name) == []
