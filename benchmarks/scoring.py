@@ -1,6 +1,6 @@
 """What scoring costs from store to store, beside its models' own predict calls and beside MLflow's pyfunc: CPU and wall seconds, memory.
 
-    python -m benchmarks.scoring [ROWS]      2,000,000 rows unless you say
+    python -m benchmarks.scoring [ROWS [ROUNDS]]      2,000,000 rows in 3 rounds unless you say
 
 The three are interleaved, each in a process of its own, with one OpenMP thread per model:
 
@@ -32,7 +32,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # threads that wait spin, which would count
 import numpy as np
 import polars as pl
 
-ROUNDS = 3
 CHUNK = 131_072
 DAY = date(2024, 1, 7)
 SUITES = {"LR, HGB and LightGBM, 20 columns": (20, ("lr", "hgb", "lightgbm")), "three LRs, 8 columns": (8, ("lr",) * 3)}
@@ -63,6 +62,10 @@ def _prepare(folder: Path, n: int, columns: int, kinds: tuple[str, ...]) -> None
     import mlflow
     from mlflow.models import infer_signature
 
+    from tasks.decisions.promotion import enthrone
+    from tasks.models.registry import Registry
+    from tasks.store import open_store
+
     rows = _rows(n, columns)
     train = rows.head(50_000).drop("id").to_pandas()
     rng = np.random.default_rng(1)
@@ -82,7 +85,10 @@ def _prepare(folder: Path, n: int, columns: int, kinds: tuple[str, ...]) -> None
         mlflow.register_model(info.model_uri, "scoring", tags={"threshold": "0.5"})
     path = folder / "store/scoring/batches" / str(DAY)
     path.mkdir(parents=True)
-    rows.write_parquet(path / "rows.parquet")
+    rows.write_parquet(path / "rows.parquet", row_group_size=rows.height)  # one row group, whatever its size
+    project = _project(folder)
+    store, registry = open_store(project.store), Registry(project)
+    enthrone(store, registry, "scoring", version="1", since=DAY, author="benchmark", reason="it is the first")
 
 
 def _project(folder: Path) -> Any:
@@ -168,17 +174,14 @@ def dethrone(folder: Path) -> dict[str, float]:
     import shutil
 
     from tasks.batches.scoring import score_with
-    from tasks.decisions.promotion import enthrone
     from tasks.models.registry import Registry
     from tasks.models.versions import Versions
-    from tasks.reigns import head, reigns
+    from tasks.reigns import head
     from tasks.store import open_store
 
     project = _project(folder)
     store, registry = open_store(project.store), Registry(project)
     shutil.rmtree(folder / "store/scoring/predictions", ignore_errors=True)
-    if not reigns(store, "scoring"):
-        enthrone(store, registry, "scoring", version="1", since=DAY, author="benchmark", reason="it is the first")
     result: dict[str, float] = {}
     with Versions(store, registry, project) as versions:
         with _measured(result, "start"):
@@ -192,7 +195,8 @@ def dethrone(folder: Path) -> dict[str, float]:
 
 def _peak() -> float:
     """The most memory that this process has had, in MB; its models come on top and have chunks of one size."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 WAYS: dict[str, Callable[[Path], dict[str, float]]] = {"bare": bare, "dethrone": dethrone, "pyfunc": pyfunc}
@@ -204,16 +208,16 @@ def _one(way: str, folder: Path) -> dict[str, float]:
     return {k: float(v) for k, v in json.loads(answer.stdout.splitlines()[-1]).items()}
 
 
-def main(n: int) -> None:
+def main(n: int, rounds: int) -> None:
     for suite, (columns, kinds) in SUITES.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             _prepare(folder, n, columns, kinds)
             found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 for way in WAYS:
                     found[way].append(_one(way, folder))
-        print(f"\n{suite}, {n:,} rows: median of {ROUNDS}, seconds")
+        print(f"\n{suite}, {n:,} rows: median of {rounds}, seconds")
         middle = {
             way: {k: statistics.median(r[k] for r in results) for k in results[0]} for way, results in found.items()
         }
@@ -231,4 +235,4 @@ if __name__ == "__main__":
     if "--way" in sys.argv:
         print(json.dumps(WAYS[sys.argv[2]](Path(sys.argv[3]))))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000)
+        main(*(int(a) for a in (sys.argv[1:] + ["2000000", "3"][len(sys.argv) - 1 :])[:2]))
