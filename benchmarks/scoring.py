@@ -128,16 +128,20 @@ def _measured(result: dict[str, float], name: str) -> Iterator[None]:
     result[f"{name} cpu"], result[f"{name} wall"] = _cpu() - cpu, time.perf_counter() - wall
 
 
-def bare(folder: Path) -> dict[str, float]:
-    """The models' own predict calls, one read and one write."""
+def _models(folder: Path, flavour: str) -> dict[str, Any]:
+    """Every version as MLflow loads it with this flavour."""
     import mlflow
 
-    result: dict[str, float] = {}
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    numbers = sorted(int(v.version) for v in mlflow.MlflowClient().search_model_versions("name = 'scoring'"))
+    return {str(v): getattr(mlflow, flavour).load_model(f"models:/scoring/{v}") for v in numbers}
+
+
+def bare(folder: Path) -> dict[str, float]:
+    """The models' own predict calls, one read and one write."""
+    result: dict[str, float] = {}
     with _measured(result, "start"):
-        client = mlflow.MlflowClient()
-        numbers = sorted(int(v.version) for v in client.search_model_versions("name = 'scoring'"))
-        models = {str(v): mlflow.sklearn.load_model(f"models:/scoring/{v}") for v in numbers}
+        models = _models(folder, "sklearn")
     with _measured(result, "score"):
         rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")
         frame = rows.drop("id").to_pandas()
@@ -151,14 +155,9 @@ def bare(folder: Path) -> dict[str, float]:
 
 def pyfunc(folder: Path) -> dict[str, float]:
     """Each version through MLflow's pyfunc, chunk by chunk."""
-    import mlflow
-
     result: dict[str, float] = {}
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     with _measured(result, "start"):
-        client = mlflow.MlflowClient()
-        numbers = sorted(int(v.version) for v in client.search_model_versions("name = 'scoring'"))
-        models = {str(v): mlflow.pyfunc.load_model(f"models:/scoring/{v}") for v in numbers}
+        models = _models(folder, "pyfunc")
     with _measured(result, "score"):
         for version, model in models.items():
             rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")

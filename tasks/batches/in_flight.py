@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from tasks.models.worker.wire import anonymous_file
+from tasks.models.worker.wire import write_table
 
 __all__ = ["Chunk", "InFlight"]
 
@@ -54,11 +54,8 @@ class InFlight:
         with self._fewer:
             self._fewer.wait_for(lambda: self._bytes == 0 or self._bytes + size <= self._most)
             self._bytes += size
-        file = anonymous_file("rows")
-        with os.fdopen(os.dup(file), "wb") as target, pa.ipc.new_file(target, table.schema) as writer:
-            writer.write_table(table)
         nulls = {name: table[name].null_count for name in table.column_names}
-        return Chunk(number, table.num_rows, file, size, nulls, self)
+        return Chunk(number, table.num_rows, write_table("rows", table), size, nulls, self)
 
     def landed(self, size: int) -> None:
         """So many bytes are not in flight any more."""

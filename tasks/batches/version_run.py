@@ -31,7 +31,7 @@ class VersionRun:
     """The state of one version while a batch is scored.
 
     After ``start`` it takes chunks until ``finish``. ``error`` is what the version failed with, ``fault`` what is not the version's own,
-    such as a store that cannot be written; then it only releases the chunks that come.
+    such as a disk that is full; then it only releases the chunks that come.
     """
 
     def __init__(self, version: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import select
 import signal
@@ -13,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.base.errors import DethroneError
 from tasks.models.errors import ScoringError
 from tasks.models.fork_servers import ForkServer, NoEnvironmentError
-from tasks.models.worker.wire import receive, send
+from tasks.models.worker.wire import read_table, receive, send
 
 __all__ = ["DiedError", "ModelRaisedError", "NoAnswerError", "VersionProcess"]
 
@@ -79,8 +77,7 @@ class VersionProcess:
         """The output for the oldest file that is not answered yet."""
         answer, (file,) = self._answer()
         try:
-            with pa.ipc.open_file(pa.py_buffer(mmap.mmap(file, 0, access=mmap.ACCESS_READ))) as reader:
-                values = reader.read_all()["values"]
+            values = read_table(file)["values"]
         finally:
             os.close(file)
         return np.asarray(values.to_numpy()).reshape(answer["shape"])

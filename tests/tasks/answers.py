@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 from numpy.typing import NDArray
+from scorers import with_gaps
 
 from tasks.batches.in_flight import InFlight
 from tasks.models.outputs import predictions_of
 from tasks.models.registry import Registry
-from tasks.models.signature import gaps
 from tasks.models.versions import Versions
 from tasks.store import open_store
 
@@ -21,8 +21,7 @@ def answers(registry: Registry, number: str, rows: pl.DataFrame) -> NDArray[Any]
     with Versions(open_store(project.store), registry, project) as versions:
         loaded = versions.load(registry.version(number))
         signature = loaded.artifacts.signature
-        gapped = [c for c in signature.integral(rows.columns) if rows.select(gaps(c, rows.schema[c]).any()).item()]
-        chunk = InFlight(1 << 30).chunk(0, signature.table(rows, gapped))
+        chunk = InFlight(1 << 30).chunk(0, signature.table(rows, with_gaps(signature, rows)))
         loaded.process.send(chunk.file, [(c.name, c.name) for c in signature.columns])
         return predictions_of(project.task, number, loaded.process.receive(), rows.height)
 

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from tasks.models.errors import ScoringError
 from tasks.models.outputs import predictions_of
 from tasks.models.registry import Artifacts
-from tasks.models.signature import gaps
+from tasks.models.signature import Signature, gaps
 from tasks.models.worker.errors import ModelError
 from tasks.models.worker.model import load_model
+
+
+def with_gaps(signature: Signature, rows: pl.DataFrame) -> list[str]:
+    """The integer and boolean columns with a gap in these rows, which are the whole batch."""
+    return [c for c in signature.integral(rows.columns) if rows.select(gaps(c, rows.schema[c]).any()).item()]
 
 
 class Scorer:
@@ -31,11 +36,7 @@ class Scorer:
     def __call__(self, rows: pl.DataFrame, nullable: Collection[str] | None = None) -> NDArray[Any]:
         """``nullable`` are the integer and boolean columns with a gap anywhere in the batch; without it, the rows are all of it."""
         version, signature = self._artifacts.version, self._artifacts.signature
-        if nullable is None:
-            nullable = [
-                c for c in signature.integral(rows.columns) if rows.select(gaps(c, rows.schema[c]).any()).item()
-            ]
-        table = signature.table(rows, nullable)
+        table = signature.table(rows, with_gaps(signature, rows) if nullable is None else nullable)
         try:
             output = self._model.predict(table)
         except ModelError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import socket
 import traceback
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .model import load_model
-from .wire import anonymous_file, receive, send
+from .wire import read_table, receive, send, write_table
 
 __all__ = ["serve"]
 
@@ -49,12 +48,8 @@ def _described(error: BaseException) -> dict[str, str | None]:
 
 
 def _read(file: int, columns: list[list[str]]) -> Any:
-    """The table in an Arrow file, without a copy: of ``columns`` the first is the name in the file, the second the model's."""
-    import pyarrow as pa
-
-    data = pa.py_buffer(mmap.mmap(file, 0, access=mmap.ACCESS_READ))
-    reader = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(use_threads=False))
-    table = reader.read_all()
+    """The table in a file: of ``columns`` the first is the name in the file, the second the model's."""
+    table = read_table(file)
     return table.select([stored for stored, _ in columns]).rename_columns([name for _, name in columns])
 
 
@@ -67,8 +62,4 @@ def _write(output: np.ndarray[Any, Any]) -> int:
         column = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types, which is for the receiver to refuse
         column = pa.array([None if v is None or v != v else str(v) for v in values])  # noqa: PLR0124  only NaN differs from itself
-    table = pa.table({"values": column})
-    descriptor = anonymous_file("predictions")
-    with os.fdopen(os.dup(descriptor), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-    return descriptor
+    return write_table("predictions", pa.table({"values": column}))

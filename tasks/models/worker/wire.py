@@ -1,8 +1,9 @@
-"""Messages between processes over a Unix socket: a JSON object, and open files that travel with it."""
+"""What travels between processes over a Unix socket: JSON objects, and Arrow tables in open files."""
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 import struct
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["anonymous_file", "receive", "send"]
+__all__ = ["read_table", "receive", "send", "write_table"]
 
 _LENGTH = struct.Struct("!I")
 _MOST_FILES = 1
@@ -44,8 +45,26 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
-def anonymous_file(name: str) -> int:
-    """The descriptor of a new file without a path: in memory where the system can do that, else on disk. It ends with its last user."""
+def write_table(name: str, table: Any) -> int:
+    """The descriptor of a new file with this Arrow table, which has no path and ends with its last user."""
+    import pyarrow as pa
+
+    descriptor = _anonymous_file(name)
+    with os.fdopen(os.dup(descriptor), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    return descriptor
+
+
+def read_table(descriptor: int) -> Any:
+    """The Arrow table in a file, without a copy; it stays readable when the descriptor is closed."""
+    import pyarrow as pa
+
+    data = pa.py_buffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+    return pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
+
+
+def _anonymous_file(name: str) -> int:
+    """A new file in memory where the system can do that, else on disk."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name)
     with tempfile.TemporaryFile(prefix=name) as file:
