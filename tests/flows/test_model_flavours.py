@@ -18,9 +18,10 @@ from catboost import CatBoostClassifier
 from mlflow.models import infer_signature
 from parcels import decisions_frame, put_batch
 from sklearn.linear_model import LogisticRegression
-from spoilt import BETTER, LATER, NEXT, World
+from spoilt import BETTER, LATER, NEXT, World, make_template
 
 from flows.score import score
+from tasks.base.project import Project
 from tasks.batches.predictions import read_manifest, read_parts
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.slow]
@@ -42,6 +43,12 @@ TRAINED = pd.DataFrame({
 })  # fmt: skip
 TARGET = (TRAINED["a"] + (TRAINED["c"] == "x") + RNG.normal(size=N) > 0).astype(int)
 CATEGORIES = TRAINED.astype({"c": "category"})
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Project:
+    """One of its own, as its versions would challenge in every world of the others."""
+    return make_template(tmp_path_factory.mktemp("template"), mlflow_uri)
 
 
 def of_lightgbm() -> tuple[Any, np.ndarray[Any, Any]]:
