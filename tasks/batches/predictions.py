@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,11 +17,9 @@ from tasks.base.errors import DamagedError, DeletedError
 from tasks.store import NotThereError, Store
 
 __all__ = [
-    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "Staging", "commit_manifest", "contender_of",
+    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "commit_manifest", "contender_of",
     "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
 ]  # fmt: skip
-
-_UPLOADS = 8  # parts that are on their way to the store at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +75,6 @@ class Manifest:
     def versions(self) -> list[str]:
         """The versions that did not fail."""
         return [s.version for s in self.scored if s.failure is None]
-
-
-class Staging:
-    """The parts of a batch in a local folder before they are uploaded: a batch that fails leaves nothing in the store."""
-
-    def __init__(self, folder: Path, project_name: str, batch: str) -> None:
-        self._folder, self._prefix = folder, f"{project_name}/predictions/{batch}"
-
-    def add(self, file_set: str, number: int, frame: pl.DataFrame) -> Part:
-        """Stage one file of a file set: ``rows``, or a version.
-
-        Its key contains its digest, so two runs never write different bytes under one key, and the same bytes under the same.
-        """
-        buffer = BytesIO()
-        frame.write_parquet(buffer)
-        data = buffer.getvalue()
-        sha256 = hashlib.sha256(data).hexdigest()
-        (self._folder / sha256).write_bytes(data)
-        return Part(f"{self._prefix}/{file_set}/part-{number:05}-{sha256[:12]}.parquet", sha256, frame.height)
-
-    def upload(self, store: Store, parts: Iterable[Part]) -> None:
-        """Write these parts to the store, several at once."""
-        with ThreadPoolExecutor(_UPLOADS) as pool:
-            for _ in pool.map(lambda part: store.write(part.key, (self._folder / part.sha256).read_bytes()), parts):
-                pass
 
 
 def read_parts(store: Store, parts: tuple[Part, ...]) -> pl.DataFrame:

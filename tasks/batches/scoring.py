@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -17,8 +15,9 @@ from analysis.tables.record import digest
 from tasks.base.errors import DethroneError, first_line
 from tasks.base.project import Project
 from tasks.batches.in_flight import InFlight
-from tasks.batches.predictions import Manifest, Part, Staging, commit_manifest, read_manifest
+from tasks.batches.predictions import Manifest, Part, commit_manifest, read_manifest
 from tasks.batches.rows import BatchError, BatchRows, RowDigest, open_batch
+from tasks.batches.staging import Staging
 from tasks.batches.version_run import VersionRun
 from tasks.models.errors import ScoringError
 from tasks.models.integrity import keep_digest
@@ -60,10 +59,9 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date) -> Manif
     rows = open_batch(store, project, batch)
     done = read_manifest(store, project.name, batch)
     if done is None:
-        with tempfile.TemporaryDirectory(prefix="dethrone-") as folder:
-            staging = Staging(Path(folder), project.name, batch)
+        with Staging(store, project.name, batch) as staging:
             manifest = _Scoring(versions, reign, rows, staging).manifest(day)
-            staging.upload(store, [*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
+            staging.upload([*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
             commit_manifest(store, project.name, manifest)
         except AlreadyThereError:  # another run was first

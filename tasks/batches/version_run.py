@@ -15,7 +15,8 @@ from analysis.evidence import Contender
 from analysis.kinds import KINDS, Task
 from tasks.base.errors import DethroneError
 from tasks.batches.in_flight import Chunk
-from tasks.batches.predictions import Part, Scored, Staging
+from tasks.batches.predictions import Part, Scored
+from tasks.batches.staging import Staging
 from tasks.models.outputs import predictions_of
 from tasks.models.version_process import ModelRaisedError
 from tasks.models.versions import LoadedVersion

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 import pytest
 
+from tasks.base.project import Project
+from tasks.batches.staging import Staging
+from tasks.store import Store
 from tasks.tables.sources import ParquetSource
+
+
+@pytest.fixture
+def staging(project: Project, store: Store) -> Iterator[Staging]:
+    with Staging(store, project.name, "b") as staging:
+        yield staging
 
 
 @pytest.fixture

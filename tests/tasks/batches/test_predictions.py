@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from weeks import everything
 
 from analysis.evidence import Contender
 from tasks.base.project import Project
@@ -18,7 +17,6 @@ from tasks.batches.predictions import (
     DamagedError,
     Manifest,
     Scored,
-    Staging,
     commit_manifest,
     manifest_bytes,
     manifests,
@@ -26,14 +24,8 @@ from tasks.batches.predictions import (
     read_manifest,
     read_parts,
 )
+from tasks.batches.staging import Staging
 from tasks.store import AlreadyThereError, Store
-
-
-@pytest.fixture
-def staging(project: Project, tmp_path: Path) -> Staging:
-    folder = tmp_path / "staging"
-    folder.mkdir()
-    return Staging(folder, project.name, "b")
 
 
 def rows(*ids: str) -> pl.DataFrame:
@@ -48,33 +40,10 @@ def manifest(batch: str, day: date, **changes: object) -> Manifest:
     return Manifest(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_what_is_staged_reaches_the_store_only_when_it_is_uploaded(
-    store: Store, project: Project, staging: Staging
-) -> None:
-    parts = [staging.add("1", n, rows(*ids)) for n, ids in enumerate(["abc", "de"])]
-    assert everything(store, project) == {}
-    staging.upload(store, parts)
-    assert store.keys("parcels") == sorted(p.key for p in parts)
-    assert read_parts(store, tuple(parts))["id"].to_list() == list("abcde")
-
-
-def test_parts_come_in_their_order_beyond_the_tenth(store: Store, staging: Staging) -> None:
-    parts = [staging.add("1", n, rows(str(n))) for n in range(12)]
-    staging.upload(store, parts)
-    assert store.keys("parcels") == [p.key for p in parts]
-
-
-def test_other_bytes_get_another_key_and_the_same_bytes_the_same(staging: Staging) -> None:
-    one, same, other = (staging.add("1", 0, rows(*ids)) for ids in ("ab", "ab", "ac"))
-    assert one == same
-    assert one.key != other.key
-    assert one.sha256[:12] in one.key
-
-
 @pytest.mark.parametrize("data", [b"", b"not Parquet at all"])
 def test_a_changed_part_is_found_and_named(store: Store, staging: Staging, data: bytes) -> None:
     written = tuple(staging.add("1", n, rows(str(n))) for n in range(2))
-    staging.upload(store, written)
+    staging.upload(written)
     store.write(written[1].key, data)
     with pytest.raises(DamagedError, match=re.escape(f"{written[1].key} was changed after it was scored; restore it")):
         read_parts(store, written)
@@ -82,7 +51,7 @@ def test_a_changed_part_is_found_and_named(store: Store, staging: Staging, data:
 
 def test_valid_parquet_in_the_place_of_a_part_is_found_too(store: Store, staging: Staging) -> None:
     one, other = staging.add("1", 0, rows("a")), staging.add("1", 0, rows("b"))
-    staging.upload(store, [one, other])
+    staging.upload([one, other])
     store.write(one.key, store.read(other.key))
     with pytest.raises(DamagedError):
         read_parts(store, (one,))
@@ -140,5 +109,5 @@ def test_scored_batches_come_by_date_and_not_by_name(store: Store, project: Proj
 
 def test_a_batch_without_its_manifest_is_not_scored(store: Store, project: Project, staging: Staging) -> None:
     """What a crash before the commit left in the store counts for nothing."""
-    staging.upload(store, [staging.add("1", 0, rows("a"))])
+    staging.upload([staging.add("1", 0, rows("a"))])
     assert manifests(store, project.name) == []
