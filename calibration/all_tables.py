@@ -17,6 +17,7 @@ from calibration.tables.looks import LOOKS
 from calibration.tables.paired_intervals import PAIRED_INTERVALS
 from calibration.tables.power import POWER
 from calibration.tables.precision import PRECISION
+from calibration.tables.replays import REPLAYS
 from calibration.tables.sampled_labels import SAMPLED_LABELS
 from calibration.tables.shocks import SHOCKS
 
@@ -31,6 +32,7 @@ TABLES: tuple[Table, ...] = (
     GUARDRAIL_SHOCKS,
     LABEL_DROPS,
     SAMPLED_LABELS,
+    REPLAYS,
     CLUSTERS,
     CHALLENGERS,
     CONFIDENCE_SEQUENCES,

@@ -23,6 +23,7 @@ from calibration.tables import (
     label_drops,
     looks,
     precision,
+    replays,
     sampled_labels,
     shocks,
 )
@@ -31,6 +32,7 @@ from calibration.tables import paired_intervals as paired
 __all__ = ["BOUNDS"]
 
 _VILLE = "Ville's inequality, at any number of looks"
+_UNSEEN = "Ville's inequality, given all labels that the choice can have seen"
 _SYMMETRIC = "Ville's inequality, for batches symmetric about 0"
 _LIMIT = "asymptotic: 0.05 in the limit of many rows"
 _SPENT = "asymptotic: 0.05 of a normal walk"
@@ -87,6 +89,12 @@ BOUNDS: tuple[Bound, ...] = (
     *_bounds("sampled_labels", sampled_labels.INVALID, "at most", {sampled_labels.SHIPPED: (0.05, _VILLE)}),
     *_bounds("sampled_labels", sampled_labels.PROMOTED, "at least", {sampled_labels.SHIPPED: (0.9, "found")}),
     *_bounds("label_drops", label_drops.PROMOTED, "at least", {label_drops.SHIPPED: (0.9, "found")}),
+    *(
+        Bound("replays", quantity, rule, "at most", 0.05, why)
+        for quantity in (replays.CHOSEN, replays.LOSSES_FIRST)
+        for rule, why in ((replays.UNSEEN, _UNSEEN), (replays.FRESH, _VILLE))
+    ),
+    *_bounds("replays", replays.HAZARD, "at most", {replays.FRESH: (0.05, _VILLE)}),
     *_bounds(
         "batch_margins",
         batch_margins.FALSE,
