@@ -44,11 +44,12 @@ def register_version(
     threshold: str | None = "0.5",
     trained_through: str | None = None,
     signed: bool = True,
+    reads: Mapping[str, str] | None = None,
 ) -> str:
     """Register one more version of the project's model, read from ``column``; returns its number.
 
     ``model`` may be a scikit-learn estimator or an MLflow PythonModel instead of the default sigmoid; ``example`` is a value of
-    the column.
+    the column. ``reads`` names all columns with MLflow's types instead, ``long?`` one that is optional.
     """
     import mlflow
     import pandas as pd
@@ -58,6 +59,9 @@ def register_version(
     folder = Path(project.store).parent / "artifacts"
     experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(project.model, folder.as_uri())
     signature = mlflow.models.infer_signature(pd.DataFrame({column: [example]}), np.array([0.5])) if signed else None
+    if reads is not None:
+        columns = [mlflow.types.ColSpec(t.rstrip("?"), name, not t.endswith("?")) for name, t in reads.items()]
+        signature = mlflow.models.ModelSignature(mlflow.types.Schema(columns))
     model = sigmoid_model(column) if model is None else model
     given = {"threshold": threshold, "trained_through": trained_through, **(tags or {})}
     with mlflow.start_run(experiment_id=experiment_id):

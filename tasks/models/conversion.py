@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import polars as pl
 
+from tasks.tables.types import lost_in_doubles
+
 __all__ = ["TYPES", "UnfitError", "converted", "expected", "suits"]
 
 _LARGEST_EXACT = {"double": 2**53, "float": 2**24}  # all integers up to here are floats of this type
@@ -72,8 +74,7 @@ def _floats(series: pl.Series, dtype: type[pl.DataType], name: str) -> pl.Series
         )
     floats = series.cast(dtype)
     if series.dtype.is_decimal() and name == "double":
-        changed = ~floats.cast(series.dtype, strict=False).eq_missing(series)
-        _refuse(series, changed, "has more digits than a double holds; round it")
+        _refuse(series, lost_in_doubles(series), "has more digits than a double holds; round it")
     return floats
 
 

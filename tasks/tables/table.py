@@ -13,7 +13,7 @@ import polars as pl
 from tasks.tables.files import PassedOver, RowFile, TableError
 from tasks.tables.sources import CHUNK_BYTES, CHUNK_ROWS, Source, fixed_bytes
 from tasks.tables.text_values import Texts, from_text
-from tasks.tables.types import common_type
+from tasks.tables.types import common_type, lost_in_doubles
 
 __all__ = ["Table", "chunked"]
 
@@ -161,7 +161,7 @@ class Table:
         try:
             if isinstance(source.columns[values.name], Texts) and values.dtype == pl.String:
                 return _read_texts(values, dtype)
-            return values.cast(dtype)
+            return _exactly(values, dtype)
         except pl.exceptions.PolarsError as error:
             msg = f"{source.key}: a value of the column {values.name!r} does not fit into {dtype}, the type of the other files"
             raise TableError(msg) from error
@@ -208,6 +208,15 @@ def _read_texts(values: pl.Series, dtype: pl.DataType) -> pl.Series:
             return read.cast(dtype)
     msg = "a value is not of the type"
     raise pl.exceptions.InvalidOperationError(msg)
+
+
+def _exactly(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Integers and decimals that another file has as doubles are cast only where a double holds all of their digits."""
+    exact = values.dtype.is_integer() or values.dtype.is_decimal()
+    if exact and dtype.is_float() and lost_in_doubles(values).any():
+        msg = "a value has more digits than a double holds"
+        raise pl.exceptions.InvalidOperationError(msg)
+    return values.cast(dtype)
 
 
 def _uuids(key: str, values: pl.Series) -> pl.Series:

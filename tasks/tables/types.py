@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["common_type"]
+__all__ = ["common_type", "lost_in_doubles"]
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _DIGITS: dict[type[pl.DataType], int] = {
@@ -18,6 +18,7 @@ _DIGITS: dict[type[pl.DataType], int] = {
     pl.UInt32: 10,
 }  # else 19 or 20
 _MOST_DIGITS = 38
+_DIGITS_OF_A_DOUBLE = 15  # any decimal of so many comes back from a double
 
 
 def common_type(a: pl.DataType, b: pl.DataType) -> pl.DataType | None:
@@ -95,3 +96,16 @@ def _struct(a: pl.Struct, b: pl.Struct) -> pl.DataType | None:
             return None
         fields[name] = common
     return pl.Struct(fields)
+
+
+def lost_in_doubles(values: pl.Series) -> pl.Series:
+    """Where a double does not hold all digits of an integer or decimal; zeros at its ends are none."""
+    lost = ~values.cast(pl.Float64).cast(values.dtype, strict=False).eq_missing(values)
+    if (
+        values.dtype.is_decimal() and lost.any()
+    ):  # casts to a decimal of many places are not exact: 0.1 becomes 0.1000000000000000090
+        lost &= (
+            values.cast(pl.String).str.replace_all(r"[-.]", "").str.strip_chars("0").str.len_bytes()
+            > _DIGITS_OF_A_DOUBLE
+        )
+    return lost

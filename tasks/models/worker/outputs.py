@@ -38,6 +38,8 @@ def prediction(output: Any, rows: int, task: str, tags: Mapping[str, str]) -> np
     named = columns.names is not None and positive == columns.names[number]
     if task == "binary" and positive is not None and not named:
         return of_class(values, positive)
+    if task == "binary" and positive is None:
+        _refuse_classes(values)
     return values if task == "multiclass" else _floats(values)
 
 
@@ -76,6 +78,19 @@ def of_class(values: np.ndarray[Any, Any], positive: str) -> np.ndarray[Any, Any
         msg = f"gave {values[missing[0]]!r} (row {missing[0]} of a chunk), which is no class; every row needs one"
         raise ModelError(msg)
     return np.array([_name(v) == positive for v in values.tolist()], dtype=np.float64)
+
+
+def _refuse_classes(values: np.ndarray[Any, Any]) -> None:
+    """Raise ModelError for whole numbers that are not all 0 and 1, such as the classes 1 and 2."""
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values != np.floor(values)).any():
+        return
+    others = np.flatnonzero((values != 0) & (values != 1))
+    if len(others):
+        msg = (
+            f"gave the number {_name(values[others[0]])} (row {others[0]} of a chunk), which is no score, and may be a class; "
+            "set the tag 'positive_class' to the class that counts as 1, or give scores from 0 to 1"
+        )
+        raise ModelError(msg)
 
 
 def column_number(names: list[str] | None, width: int, tag: str) -> int:

@@ -138,6 +138,23 @@ class TestAmbiguous:
         )
 
     @pytest.mark.parametrize(
+        "classes", [[1, 2, 1], [1.0, 2.0, 1.0], np.array([1, 2, 1], dtype=np.uint8), [[1], [2], [1]]]
+    )
+    def test_classes_that_are_not_0_and_1_where_scores_are_asked_for(self, classes: Any) -> None:
+        assert refused(classes) == (
+            "gave the number 2 (row 1 of a chunk), which is no score, and may be a class; "
+            "set the tag 'positive_class' to the class that counts as 1, or give scores from 0 to 1"
+        )
+        assert read(classes, positive_class="2") == [0.0, 1.0, 0.0]
+        assert read(classes, "regression") == [1.0, 2.0, 1.0]
+
+    @pytest.mark.parametrize(
+        "output", [[0, 1, 1], [0.0, 1.0, 0.0], [2.0, 0.5, 1.0], [2.0, np.nan, 1.0], [1.0, np.inf, 0.0]]
+    )
+    def test_other_numbers_are_no_classes(self, output: list[float]) -> None:
+        assert repr(read(output)) == repr(list(np.asarray(output, dtype=float)))
+
+    @pytest.mark.parametrize(
         ("output", "sentence"),
         [
             ([[0.1], [0.2, 0.3], [0.1]], "gave lists of different lengths as its output; one score per row is needed"),

@@ -137,6 +137,27 @@ class TestParquet:
         with pytest.raises(TableError, match=r"b/0.parquet: a value of the column 'x' does not fit into Int64"):
             values(of_frames(store, big, pl.DataFrame({"x": [-1]})), "x")
 
+    @pytest.mark.parametrize(
+        ("fits", "too_long", "dtype"),
+        [
+            (2**53, 2**53 + 1, pl.Int64),
+            (-(2**63), 2**63 - 1, pl.Int64),
+            (2**63, 2**64 - 1, pl.UInt64),
+            (2**100, 2**100 + 1, pl.Int128),
+            (Decimal("12.25"), Decimal("12345678901234567.89"), pl.Decimal(20, 2)),
+        ],
+    )  # fmt: skip
+    def test_digits_that_the_doubles_of_another_file_do_not_hold_are_refused(
+        self, store: Store, fits: Any, too_long: Any, dtype: Any
+    ) -> None:
+        def beside_doubles(value: Any) -> list[Any]:
+            exact = pl.DataFrame({"x": pl.Series([value, None], dtype=dtype)})
+            return values(of_frames(store, exact, pl.DataFrame({"x": [0.5]})), "x")
+
+        assert beside_doubles(fits) == [float(fits), None, 0.5]
+        with pytest.raises(TableError, match=r"b/0.parquet: a value of the column 'x' does not fit into Float64"):
+            beside_doubles(too_long)
+
     def test_integers_of_128_bits_and_decimals_are_read(self, store: Store) -> None:
         frame = pl.DataFrame({"w": pl.Series([2**70], dtype=pl.Int128), "d": [Decimal("1.50")]})
         table = of_frames(store, frame)
