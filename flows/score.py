@@ -19,7 +19,7 @@ from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
 from tasks.reigns import head
-from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
+from tasks.steps import look_step, passed_over_step, repair_projections_step, replay_all, score_step, versions_step
 from tasks.store import open_store
 
 
@@ -27,6 +27,8 @@ from tasks.store import open_store
 @as_state
 def score(project: str, batch: str | None = None, *, batch_dated: date | None = None, as_of: date | None = None) -> str:
     """Score one batch, or every batch in the store that is not scored yet; returns a summary in a few sentences.
+
+    Without a batch, challengers that came late or failed are then replayed on the past batches of the reign.
 
     Args:
         project: Name of a file in deployments/.
@@ -45,6 +47,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     head(store, project)  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project)
+    came = versions_step(store, registry, project)
 
     before = [batch] if batch and read_manifest(store, project, batch) else []
     moment = now()
@@ -55,19 +58,23 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
 
     scored: list[Manifest] = []
     faults: list[DethroneError] = []
+    replayed: list[str] = []
     with Versions(store, registry, settings) as versions:
         for one in batches:
             try:
-                scored.append(score_step(versions, one, batch_date(one, batch_dated)))
+                scored.append(score_step(versions, one, batch_date(one, batch_dated), latest))
             except DethroneError as error:  # the other batches are scored all the same
                 faults.append(error)
+        if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
+            failed = {s.version for m in scored for s in m.scored if s.failure}
+            replayed = replay_all(versions, latest, failed)
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise BatchError("; ".join(map(str, faults)))
     new = [m.batch for m in scored if m.batch not in before]
     not_read = [passed_over_step(store, f"{project}/batches/{one}", f"batch {one}") for one in new]
-    return score_summary(scored, before, arrivals, not_read)
+    return " ".join(filter(None, [score_summary(scored, before, arrivals, not_read), came, *replayed]))
 
 
 if __name__ == "__main__":

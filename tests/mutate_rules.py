@@ -37,7 +37,7 @@ MUTANTS = [
     Mutant(
         "every row left out is counted", "analysis/evidence/tally.py", "missing = int(", "return {}\n    missing = int("
     ),
-    Mutant("open batches are counted as left out", "analysis/evidence/evidence.py", "if open_rows:", "if False:"),
+    Mutant("open batches are counted as left out", "analysis/evidence/gathering.py", "if open_rows:", "if False:"),
     Mutant(
         "a batch is closed by the calendar",
         "tasks/labels/tallying.py",
@@ -46,21 +46,33 @@ MUTANTS = [
     ),
     Mutant(
         "trained_through of the champion",
-        "analysis/evidence/evidence.py",
-        "for v in (champion, challenger) if v.trained_through",
-        "for v in (challenger,) if v.trained_through",
+        "analysis/evidence/gathering.py",
+        "for v in (self.champion, self.challenger) if v.trained_through",
+        "for v in (self.challenger,) if v.trained_through",
     ),
     Mutant(
         "trained_through of the challenger",
-        "analysis/evidence/evidence.py",
-        "for v in (champion, challenger) if v.trained_through",
-        "for v in (champion,) if v.trained_through",
+        "analysis/evidence/gathering.py",
+        "for v in (self.champion, self.challenger) if v.trained_through",
+        "for v in (self.champion,) if v.trained_through",
     ),
     Mutant(
         "trained_through, its own day",
-        "analysis/evidence/evidence.py",
+        "analysis/evidence/gathering.py",
         "tally.date <= max(learned)",
         "tally.date < max(learned)",
+    ),
+    Mutant(
+        "a replay counts where no label could be seen",
+        "analysis/evidence/gathering.py",
+        "if not all(tally.replayed.get(v, True) for v in pair):",
+        "if False:",
+    ),
+    Mutant(
+        "a label seen on the day itself was seen",
+        "analysis/evidence/gathering.py",
+        "labels_from > seen_through",
+        "labels_from >= seen_through",
     ),
     Mutant(
         "a failing challenger does no harm", "tasks/batches/scoring.py", "if run.version == reign.version:", "if True:"

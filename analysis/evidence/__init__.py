@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from analysis.evidence.evidence import (
+from analysis.evidence.evidence import BatchTally, Contender, Evidence, Feed, PairedBatch, closing_date, scores_of
+from analysis.evidence.gathering import (
     ANOTHER_CLIP,
     ANOTHER_CONTENDER,
     BEFORE_TRAINED_THROUGH,
+    LABELS_SEEN,
     NOT_CLOSED,
     WITHOUT_PROBABILITIES,
-    BatchTally,
-    Contender,
-    Evidence,
-    Feed,
-    PairedBatch,
-    closing_date,
     gather,
-    scores_of,
+    labels_unseen,
 )
 
 __all__ = [
     "ANOTHER_CLIP",
     "ANOTHER_CONTENDER",
     "BEFORE_TRAINED_THROUGH",
+    "LABELS_SEEN",
     "NOT_CLOSED",
     "WITHOUT_PROBABILITIES",
     "BatchTally",
@@ -31,5 +28,6 @@ __all__ = [
     "PairedBatch",
     "closing_date",
     "gather",
+    "labels_unseen",
     "scores_of",
 ]

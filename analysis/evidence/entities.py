@@ -47,13 +47,19 @@ class EntityEvidence:
         return replace(self, batches={name: tuple(parts[i] for i in positions) for name, parts in self.batches.items()})
 
 
-def entity_evidence(frames: Sequence[pl.DataFrame], champion: str, challenger: str) -> EntityEvidence:
+def entity_evidence(
+    frames: Sequence[pl.DataFrame], champion: str, challenger: str, *, seen: Sequence[pl.DataFrame] = ()
+) -> EntityEvidence:
     """The entities of one pair over the tallies of its batches, in the order in which looks first used these.
 
     The entity becomes the unit: it is won if the challenger is right on more of its rows than the champion. An entity
-    that returns is counted once, so that an error repeated on one entity cannot add up to evidence.
+    that returns is counted once, so that an error repeated on one entity cannot add up to evidence. The entities of ``seen`` tallies,
+    on whose labels the challenger can have been chosen, are not counted at all.
     """
     table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
+    if seen:
+        known = pl.concat([_per_entity(f, champion, challenger, 0).select("entity") for f in seen])
+        table = table.join(known, on="entity", how="anti", maintain_order="left")
     batches, clustered, differences, repeated = {}, {}, {}, {}
     for name in OUTCOME_METRICS:
         per_batch = table.select(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -11,39 +10,14 @@ from typing import Any
 import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
-from analysis.evidence.entities import EntityEvidence, entity_evidence
-from analysis.evidence.row_labels import base_reason
-from analysis.evidence.tally import ENTITY, pair_exclusions, pair_sampled, pair_table, segment_tables
+from analysis.evidence.entities import EntityEvidence
 from analysis.kinds import BINARY, Kind
-from analysis.kinds.score_sums import ScoreSums, pair_sums
+from analysis.kinds.score_sums import ScoreSums
 from analysis.one_look.missing_labels import worst_case
-from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts, PairedOutcomes
 from analysis.tables.pair_table import PairTable
 
-__all__ = [
-    "ANOTHER_CLIP",
-    "ANOTHER_CONTENDER",
-    "BEFORE_TRAINED_THROUGH",
-    "NOT_CLOSED",
-    "WITHOUT_PROBABILITIES",
-    "BatchTally",
-    "Contender",
-    "Evidence",
-    "Feed",
-    "PairedBatch",
-    "closing_date",
-    "gather",
-    "scores_of",
-]
-
-BEFORE_TRAINED_THROUGH = "before trained_through"
-NOT_CLOSED = "batch not closed"
-ANOTHER_CONTENDER = "scored with another model or threshold"
-ANOTHER_CLIP = "closed under another largest_error"
-WITHOUT_PROBABILITIES = "closed without label probabilities"
-
-_USUAL = Policy()
+__all__ = ["BatchTally", "Contender", "Evidence", "Feed", "PairedBatch", "closing_date", "scores_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +38,8 @@ class BatchTally:
     """The tally of one closed batch, and the contenders, by version, as they were when it was scored.
 
     ``scores`` are the score sums beside the tally. ``settled`` is a second tally, with the labels as they were some time after the
-    batch had closed; None before it is made.
+    batch had closed; None before it is made. A batch on which versions were replayed has one more tally, with these versions too:
+    ``replayed`` says of each whether its replay is evidence (``labels_unseen``). Such a tally stands for its batch in pairs with them.
     """
 
     batch: str
@@ -73,11 +48,17 @@ class BatchTally:
     scored: Mapping[str, Contender]
     scores: pl.DataFrame | None = None
     settled: pl.DataFrame | None = None
+    replayed: Mapping[str, bool] = field(default_factory=dict)
+
+    def has(self, *pair: Contender) -> bool:
+        """Whether both contenders scored it as they are now; of a tally of replays, at least one of them in one of these."""
+        same = all(c.version in self.scored and self.scored[c.version].digest == c.digest for c in pair)
+        return same and (not self.replayed or any(c.version in self.replayed for c in pair))
 
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """What one closed batch says about one pair.
+    """What one closed batch says about one pair; ``replayed``: at least one version scored it in a replay.
 
     ``segments`` has a table for each (column, value). ``sampled`` is there if labels have probabilities; records do not hold it, because
     the tally does.
@@ -90,6 +71,7 @@ class PairedBatch:
     scores: Mapping[str, ScoreSums] = field(default_factory=dict)
     settled: PairTable | None = None
     sampled: SampledCounts | None = field(default=None, metadata={"record": False})
+    replayed: bool = field(default=False, metadata={"record": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +94,7 @@ class Evidence:
     """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out, by reason.
 
     If rows share entities, ``entities`` holds the outcomes with entities as units. ``feed`` is None if nothing is known about the feed.
+    ``context`` are the replayed batches that are no evidence, as the challenger could have been chosen on their labels.
     """
 
     champion: Contender
@@ -121,6 +104,7 @@ class Evidence:
     entities: EntityEvidence | None = None
     feed: Feed | None = None
     kind: Kind = field(default=BINARY, metadata={"record": False})  # follows from the recorded policy
+    context: tuple[PairedBatch, ...] = field(default=(), metadata={"record": False})
 
     @property
     def counts(self) -> Any:
@@ -187,83 +171,3 @@ def scores_of(batches: Sequence[PairedBatch], name: str) -> list[ScoreSums]:
 def closing_date(batch_date: date, maturity_days: int) -> date:
     """The day at whose end the batch is closed. It depends on the calendar only, not on the labels that have come."""
     return batch_date + timedelta(days=maturity_days)
-
-
-def gather(
-    champion: Contender,
-    challenger: Contender,
-    closed: Sequence[BatchTally],
-    open_rows: int = 0,
-    *,
-    policy: Policy = _USUAL,
-    feed: Feed | None = None,
-) -> Evidence:
-    """The evidence on one pair from the closed batches of a reign, in the order in which looks first used them.
-
-    Some results depend on the order (scales, first rows of entities, planned looks); in this one a later look keeps what an earlier
-    one saw.
-
-    A batch counts for nothing, and its rows are left out with a reason, if
-
-    - its date is not after the ``trained_through`` of both versions, which may have learned from its rows;
-    - a version scored it with another model or threshold than now;
-    - its losses were clipped at another value than the policy's ``largest_error``;
-    - it closed without label probabilities and the policy has ``sampling``.
-
-    A batch without a labelled row of the pair is no batch of evidence, unless the policy assumes the worst of an unlabelled row on which
-    the two models disagree, or has ``sampling``. ``open_rows`` is the number of rows in batches that are not due yet.
-    """
-    learned = [v.trained_through for v in (champion, challenger) if v.trained_through]
-    excluded: Counter[str] = Counter()
-    batches, frames, kind = [], [], policy.kind
-    for tally in closed:
-        if learned and tally.date <= max(learned):
-            excluded[BEFORE_TRAINED_THROUGH] += int(tally.frame["n"].sum())
-            continue
-        if any(tally.scored.get(v.version, v).digest != v.digest for v in (champion, challenger)):
-            excluded[ANOTHER_CONTENDER] += int(tally.frame["n"].sum())
-            continue
-        pair = champion.version, challenger.version
-        excluded.update(pair_exclusions(tally.frame, *pair))
-        counts = pair_table(tally.frame, *pair, kind)
-        in_doubt = policy.unlabelled == "worst_case" and counts.unlabelled_disagreements
-        if counts.n or in_doubt or (policy.sampling and counts.unlabelled_rows):
-            scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
-            if not _clipped_as(policy, scores):
-                excluded[ANOTHER_CLIP] += counts.n
-                continue
-            sampled = pair_sampled(tally.frame, *pair) if policy.sampling else None
-            if policy.sampling and sampled is None:
-                excluded[WITHOUT_PROBABILITIES] += counts.n
-                continue
-            segments = segment_tables(tally.frame, *pair, kind)
-            settled = None if tally.settled is None else pair_table(tally.settled, *pair, kind)
-            batches.append(PairedBatch(tally.batch, tally.date, counts, segments, scores, settled, sampled))
-            frames.append(tally.frame)
-    for reasons in feed.silent if feed else ():
-        excluded.update(reasons)
-    excluded = _by_base(excluded)
-    if open_rows:
-        excluded[NOT_CLOSED] = open_rows
-    entities = entity_evidence(frames, champion.version, challenger.version) if _has_entities(frames) else None
-    left_out = dict(sorted(excluded.items()))
-    return Evidence(champion, challenger, tuple(batches), left_out, entities, feed, kind)
-
-
-def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
-    """Reasons that differ only in their example are added up under the first of them."""
-    first: dict[str, str] = {}
-    total: Counter[str] = Counter()
-    for reason, n in sorted(excluded.items()):
-        total[first.setdefault(base_reason(reason), reason)] += n
-    return total
-
-
-def _clipped_as(policy: Policy, scores: Mapping[str, ScoreSums]) -> bool:
-    """Whether the losses were clipped at the same value as the policy clips them."""
-    measures = policy.kind.measures
-    return all(s.bound == measures[name].bound(policy.largest_error) for name, s in scores.items() if name in measures)
-
-
-def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:
-    return any(ENTITY in f.columns for f in frames)

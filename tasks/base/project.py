@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -141,6 +141,17 @@ class Project(BaseModel):
         "shared",
         description="Where a model loads: in this clone's environment, or in its own, built from the requirements that it was logged with. "
         "A version's tag `environment` comes first.",
+    )
+    challengers: str = Field(
+        "all",
+        pattern=r"^(all|alias:\S.*|tag:\S.*)$",
+        description="Which versions challenge: all, or those with the alias NAME (`alias:NAME`) or the tag KEY (`tag:KEY`). Those tagged "
+        "`retired` never do; the version that led before always does.",
+    )
+    replay: Literal["reign", "none"] | Annotated[int, Field(ge=1)] = Field(
+        "reign",
+        description="On which past batches a challenger that comes late, or that failed, is scored: all of the reign, the newest N of "
+        "them, or none.",
     )
     policy: Policy = Field(Policy(), description="What a challenger has to show before it takes over.")
 

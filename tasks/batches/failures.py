@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.batches.arrivals import Arrivals
 from tasks.batches.predictions import Manifest
 from tasks.tables.files import PassedOver
 
-__all__ = ["LOST", "Failure", "failed_sentences", "failures", "notes", "passed_over_sentence", "score_summary"]
+__all__ = [
+    "LOST", "Failure", "came_and_left", "failed_sentences", "failures", "notes", "passed_over_sentence", "replay_sentences",
+    "score_summary",
+]  # fmt: skip
 
 LOST = (
-    "Batches in which a challenger failed do not come back by themselves: once the cause is put right, it is judged on the "
-    "batches that are scored from then on"
+    "Once the cause is put right, the next run of score replays a challenger on the batches in which it failed; they count as evidence "
+    "if their labels could not be seen when it was first found"
 )
 _MOST_FILES = 3
 _MOST_LISTED = 12  # a sentence lists up to so many batches one by one
@@ -71,6 +74,22 @@ def score_summary(
     if arrivals:
         sentences += [_waiting(arrivals.waiting), *arrivals.unreadable, *arrivals.changed]
     return " ".join(filter(None, sentences))
+
+
+def replay_sentences(done: Mapping[str, Sequence[str]], failed: Mapping[str, str]) -> list[str]:
+    """A sentence on the batches on which each version was replayed, and one for each that could not be, with the reason."""
+    replayed = [f"Replayed: version {v} on {_listed(sorted(batches))}." for v, batches in done.items() if batches]
+    return [*replayed, *(f"Not replayed: version {v} {why.removesuffix('.')}." for v, why in failed.items())]
+
+
+def came_and_left(newest: Manifest | None, live: Collection[str]) -> str:
+    """A sentence on the versions that compete since the newest batch was scored, and on those that do not any more."""
+    if newest is None:
+        return ""
+    known = {s.version for s in newest.scored}
+    came, left = sorted(set(live) - known, key=int), sorted(known - {*live, newest.champion}, key=int)
+    told = (("Came", came), ("Left", left))
+    return " ".join(f"{what}: version {', '.join(versions)}." for what, versions in told if versions)
 
 
 def passed_over_sentence(what: str, passed: Sequence[PassedOver]) -> str:

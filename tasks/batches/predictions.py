@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, plain
 from tasks.base.errors import DamagedError, DeletedError
-from tasks.store import NotThereError, Store
+from tasks.store import AlreadyThereError, NotThereError, Store
 
 __all__ = [
-    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Scored", "commit_manifest", "contender_of",
-    "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "read_manifest", "read_parts", "scored_batches",
+    "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Replay", "Scored", "by_finding", "commit_manifest", "commit_replay",
+    "contender_of", "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "parse_replay", "read_manifest", "read_parts",
+    "replay_bytes", "replay_key", "scored_batches",
 ]  # fmt: skip
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,25 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """The predictions of a version that scored a batch after its manifest was committed, and when its contender was first found."""
+
+    batch: str
+    scored: Scored
+    found: date
+
+    @property
+    def contender(self) -> Contender:
+        assert self.scored.contender is not None
+        return self.scored.contender
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A scored batch: its rows, versions and reign. A batch is scored if and only if its manifest exists.
 
     ``files`` tell rows that came later from those that were scored; a copy of a store keeps their names and sizes, and no times.
+    ``replays`` are what versions predicted of it afterwards; each is a file of its own beside the manifest.
     """
 
     batch: str
@@ -67,6 +86,13 @@ class Manifest:
     parts: tuple[Part, ...]
     scored: tuple[Scored, ...]
     files: tuple[BatchFile, ...] | None = None
+    replays: tuple[Replay, ...] = ()
+
+    def with_replays(self, replays: Sequence[Replay] | None = None) -> Manifest:
+        """The manifest as if these replays, by default all, had been scored with it: each stands for what its version did before."""
+        chosen = sorted(self.replays if replays is None else replays, key=by_finding)
+        scored = {s.version: s for s in (*self.scored, *(r.scored for r in chosen))}
+        return replace(self, scored=tuple(scored[v] for v in sorted(scored, key=int)), replays=())
 
     def contenders(self) -> dict[str, Contender]:
         """Version to contender, of the versions that did not fail."""
@@ -100,7 +126,8 @@ def manifest_key(project_name: str, batch: str) -> str:
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """The stored bytes of a manifest. What did not exist from the beginning, notes and files, is left out where there is none."""
-    value = plain(manifest)
+    value = plain(replace(manifest, replays=()))
+    del value["replays"]
     if value["files"] is None:
         del value["files"]
     for s in value["scored"]:
@@ -114,10 +141,30 @@ def commit_manifest(store: Store, project_name: str, manifest: Manifest) -> None
     store.create(manifest_key(project_name, manifest.batch), manifest_bytes(manifest))
 
 
+def replay_key(project_name: str, replay: Replay) -> str:
+    """The key of a replay; two versions can be one contender, if they were registered from one model."""
+    name = f"{replay.scored.version}-{replay.contender.digest[:16]}"
+    return f"{project_name}/predictions/{replay.batch}/replays/{name}.json"
+
+
+def replay_bytes(replay: Replay) -> bytes:
+    """The stored bytes of a replay."""
+    return canonical_json(plain(replay))
+
+
+def commit_replay(store: Store, project_name: str, replay: Replay) -> bool:
+    """Write the replay, which makes it one; False if another run was first, which scored the same."""
+    try:
+        store.create(replay_key(project_name, replay), replay_bytes(replay))
+    except AlreadyThereError:
+        return False
+    return True
+
+
 def read_manifest(store: Store, project_name: str, batch: str) -> Manifest | None:
     """The manifest of a batch; None if it is not scored. Raises DamagedError."""
     try:
-        return _manifest_at(store, manifest_key(project_name, batch))
+        return _parsed(store, manifest_key(project_name, batch), parse_manifest)
     except NotThereError:
         return None
 
@@ -129,43 +176,59 @@ def scored_batches(store: Store, project_name: str) -> list[str]:
 
 
 def manifests(store: Store, project_name: str) -> list[Manifest]:
-    """The manifests of all scored batches, by date. Raises DamagedError."""
-    unsorted = (_manifest_at(store, manifest_key(project_name, b)) for b in scored_batches(store, project_name))
-    return sorted(unsorted, key=lambda m: (m.date, m.batch))
+    """The manifests of all scored batches with their replays, by date. Raises DamagedError."""
+    prefix, suffix = f"{project_name}/predictions/", "/manifest.json"
+    keys = store.keys(prefix)
+    replays: dict[str, list[Replay]] = {}
+    for key in keys:
+        batch, folder, _ = key.removeprefix(prefix).partition("/replays/")
+        if folder:
+            replays.setdefault(batch, []).append(_parsed(store, key, parse_replay))
+    found = [_parsed(store, key, parse_manifest) for key in keys if key.endswith(suffix)]
+    with_replays = (replace(m, replays=tuple(sorted(replays.get(m.batch, ()), key=by_finding))) for m in found)
+    return sorted(with_replays, key=lambda m: (m.date, m.batch))
 
 
-def _manifest_at(store: Store, key: str) -> Manifest:
+def by_finding(replay: Replay) -> tuple[date, int, str]:
+    """The order of replays: by the day on which their contenders were found, and by version."""
+    return replay.found, int(replay.scored.version), replay.contender.digest
+
+
+def _parsed(store: Store, key: str, parse: Callable[[bytes], T]) -> T:
     data = store.read(key)
     try:
-        return parse_manifest(data)
+        return parse(data)
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{store.uri}: {key} cannot be read as a manifest; restore it from a backup"
+        what = "a manifest" if key.endswith("/manifest.json") else "a replay"
+        msg = f"{store.uri}: {key} cannot be read as {what}; restore it from a backup"
         raise DamagedError(msg) from error
 
 
 def parse_manifest(data: bytes) -> Manifest:
     """The manifest in these bytes. Raises ValueError, KeyError or TypeError if they do not hold one."""
     value: dict[str, Any] = json.loads(data)
-    scored = tuple(
-        Scored(
-            s["version"],
-            contender_of(s["contender"]) if s["contender"] else None,
-            _parts(s["parts"]),
-            s["failure"],
-            s.get("note"),  # manifests from before notes existed have no such key
-        )
-        for s in value["scored"]
-    )
     return Manifest(
         **{
             **value,
             "date": date.fromisoformat(value["date"]),
             "columns": tuple(value["columns"]),
             "parts": _parts(value["parts"]),
-            "scored": scored,
+            "scored": tuple(_scored(s) for s in value["scored"]),
             "files": tuple(BatchFile(**f) for f in value["files"]) if "files" in value else None,
         }
     )
+
+
+def parse_replay(data: bytes) -> Replay:
+    """The replay in these bytes. Raises ValueError, KeyError or TypeError if they do not hold one."""
+    value: dict[str, Any] = json.loads(data)
+    return Replay(value["batch"], _scored(value["scored"]), date.fromisoformat(value["found"]))
+
+
+def _scored(value: dict[str, Any]) -> Scored:
+    contender = contender_of(value["contender"]) if value["contender"] else None
+    note = value.get("note")  # manifests from before notes existed have no such key
+    return Scored(value["version"], contender, _parts(value["parts"]), value["failure"], note)
 
 
 def contender_of(value: dict[str, Any]) -> Contender:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from analysis.evidence import Contender
 from analysis.kinds import KINDS, Task
-from tasks.base.errors import DethroneError
+from tasks.base.errors import DethroneError, first_line
 from tasks.batches.in_flight import Chunk
 from tasks.batches.predictions import Part, Scored
 from tasks.batches.staging import Staging
 from tasks.models.outputs import predictions_of
+from tasks.models.signature import Signature
 from tasks.models.version_process import ModelRaisedError
 from tasks.models.versions import LoadedVersion
 
@@ -51,6 +52,23 @@ class VersionRun:
     def runs(self) -> bool:
         """Whether it takes part, so far without an error."""
         return self.loaded is not None and self.failure is None and self.error is None and self.fault is None
+
+    @property
+    def signature(self) -> Signature:
+        """The signature of the loaded version."""
+        assert self.loaded is not None
+        return self.loaded.artifacts.signature
+
+    def fail(self, verb: str, error: BaseException) -> str:
+        """Record that the version failed to ``load`` or to ``score``; returns why."""
+        text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}"
+        if isinstance(error, ModelRaisedError) and error.missing_module:
+            text += (
+                f"; add the library of '{error.missing_module}' to requirements-models.txt and run 'make env', or let the version load "
+                "in its own environment (tag 'environment': 'model')"
+            )
+        self.failure, self.error = f"failed to {verb}: {text}", None
+        return text
 
     def start(self, task: Task, staging: Staging) -> None:
         self.parts, self._values = [], set()

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
-from analysis.evidence import Contender, Feed
+from analysis.evidence import BatchTally, Contender, Feed, labels_unseen
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.policy.rules import RULES
 from analysis.tables.record import plain
 from tasks.base.project import Absent, LabelValues, Project
-from tasks.batches.predictions import Manifest
-from tasks.labels.tallying import Closed, ClosedBatch
+from tasks.batches.contenders import Claim, read_claim
+from tasks.batches.predictions import Manifest, Replay
+from tasks.labels.tally_files import Closed, ClosedBatch
 from tasks.reigns import Reign
+from tasks.store import Store
 
 __all__ = [
+    "Counted",
+    "are_evidence",
     "by_date",
+    "counted",
     "departed_contenders",
     "feed_basis",
     "feed_of",
     "in_order_of_use",
+    "kind_of_file",
     "known_allowances",
     "label_values",
     "latest_contenders",
@@ -44,7 +52,7 @@ def feed_basis(
 
     ``scored`` are all batches of the reign, closed or not; ``settled`` are the ids of batches with a settled tally.
     """
-    newest = scored[-min_batches:]
+    newest = [m.with_replays() for m in scored[-min_batches:]]
     failed = [(s.version, m.batch) for m in newest for s in m.scored if s.failure and s.version in contenders]
     value = plain(
         {
@@ -76,11 +84,12 @@ def by_date(closed: Closed) -> list[Manifest]:
 
 
 def latest_contenders(scored: list[Manifest]) -> dict[str, Contender]:
-    """Version to contender of the versions in the last batch, also of those that failed there, as they last scored."""
+    """Version to contender of the versions in the last batch, also of those that failed there, as they last scored or were replayed."""
     latest: dict[str, Contender] = {}
-    for manifest in scored:
+    with_replays = [m.with_replays() for m in scored]
+    for manifest in with_replays:
         latest.update(manifest.contenders())
-    live = {s.version for s in scored[-1].scored}
+    live = {s.version for s in with_replays[-1].scored}
     return {v: c for v, c in sorted(latest.items(), key=lambda item: int(item[0])) if v in live}
 
 
@@ -98,22 +107,107 @@ def known_allowances(basis: dict[str, Any] | None, reign: Reign) -> dict[tuple[i
     return {(reign.number, contender_digest): Allowance(**a) for contender_digest, a in by_digest.items()}
 
 
-def in_order_of_use(basis: dict[str, Any] | None, batches: list[ClosedBatch]) -> list[ClosedBatch]:
-    """The batches in the order of the reign's latest ``basis``, and then, by date, those that no decision has used yet.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A tally that a decision reads, and the digests of its files: that of a closed batch, or one of its replays.
 
-    So a batch that is scored late comes after those that were judged before it, even if it is older: the evidence of earlier
-    looks does not change afterwards.
+    ``replayed`` says of each replayed version when it was first found, and what was claimed about the labels it was chosen on.
     """
-    used = [b["batch"] for b in basis["batches"]] if basis else []
-    position = {batch: i for i, batch in enumerate(used)}
-    return sorted(batches, key=lambda b: (position.get(b.manifest.batch, len(used)), b.manifest.date, b.manifest.batch))
+
+    tally: BatchTally
+    files: Mapping[str, str]
+    labels_from: date | None = None
+    replayed: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others."""
+        return _tally_key(self.files)
+
+    def entry(self) -> dict[str, Any]:
+        """The tally as the basis of a decision names it."""
+        replayed = {"labels_from": self.labels_from, "replayed": self.replayed} if self.replayed else {}
+        return {"batch": self.tally.batch, "date": self.tally.date, "files": self.files, **replayed}
+
+
+def counted(store: Store, project_name: str, batches: Sequence[ClosedBatch]) -> list[Counted]:
+    """All tallies of these closed batches, and which replays in them are evidence."""
+    claims: dict[str, Claim | None] = {}
+    for contender in {x.contender.digest for b in batches for r in b.replayed for x in r.replays}:
+        claims[contender] = read_claim(store, project_name, contender)
+    first_labels = [(r.labels_from, r.tally.date) for b in batches for r in b.replayed if r.labels_from]
+    found: list[Counted] = []
+    for b in batches:
+        found.append(Counted(b.tally, b.files))
+        for r in b.replayed:
+            seen = {x.scored.version: _seen(x, claims[x.contender.digest], first_labels) for x in r.replays}
+            tally = replace(r.tally, replayed=are_evidence(r.tally.date, r.labels_from, seen))
+            found.append(Counted(tally, r.files, r.labels_from, seen))
+    return found
+
+
+def _seen(replay: Replay, claim: Claim | None, first_labels: Sequence[tuple[date, date]]) -> dict[str, Any]:
+    """When the contender was found, what was claimed, and after how many days the first labels of batches had come by then.
+
+    ``first_labels`` are, of each batch, the day of its first label and its date.
+    """
+    seen: dict[str, Any] = {"found": replay.found}
+    if claim:
+        seen |= {"labels_seen_through": claim.labels_seen_through, "author": claim.author, "claimed": claim.claimed}
+    ages = [(came - dated).days for came, dated in first_labels if came <= _seen_through(seen)]
+    return {**seen, "first_labels_after": min(ages, default=None)}
+
+
+def _seen_through(seen: Mapping[str, Any]) -> date:
+    return _day(seen.get("labels_seen_through", seen["found"]))
+
+
+def are_evidence(batch: date, labels_from: Any, replayed: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
+    """Of each replayed version, whether it counts: a claim on it decides, or else the day on which it was first found.
+
+    Days may be dates, or texts as in the record of a decision.
+    """
+    first = None if labels_from is None else _day(labels_from)
+    return {
+        v: labels_unseen(batch, first, _seen_through(seen), first_labels_after=seen["first_labels_after"])
+        for v, seen in replayed.items()
+    }
+
+
+def _day(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def _tally_key(files: Iterable[str]) -> str:
+    return next(k for k in files if kind_of_file(k) == "tally")
+
+
+def kind_of_file(key: str) -> str:
+    """What a file of a basis is: ``manifest``, ``replay``, ``entry``, ``scores``, ``settled`` or ``tally``."""
+    if key.endswith(".json"):
+        return "entry" if "/tallies/" in key else "replay" if "/replays/" in key else "manifest"
+    return next((kind for kind in ("scores", "settled") if key.endswith(f".{kind}.parquet")), "tally")
+
+
+def in_order_of_use(basis: dict[str, Any] | None, tallies: list[Counted]) -> list[Counted]:
+    """The tallies in the order of the reign's latest ``basis``, and then, by date, those that no decision has used yet.
+
+    So a batch that is scored late, or on which a version was replayed, comes after what was judged before it, even if it is older:
+    the evidence of earlier looks does not change afterwards.
+    """
+    used = [_tally_key(b["files"]) for b in basis["batches"]] if basis else []
+    position = {key: i for i, key in enumerate(used)}
+    return sorted(tallies, key=lambda c: (position.get(c.key, len(used)), c.tally.date, c.tally.batch, c.key))
 
 
 def departed_contenders(scored: list[Manifest], live: Mapping[str, Contender], champion: Contender) -> list[Contender]:
     """The challengers of these batches that are not ``live`` any more: retired, or changed to another contender."""
     competing = {c.digest for c in (champion, *live.values())}
     challengers = {
-        s.contender.digest: s.contender for m in scored for s in m.scored if s.contender and s.version != m.champion
+        s.contender.digest: s.contender
+        for m in scored
+        for s in (*m.scored, *(r.scored for r in m.replays))
+        if s.contender and s.version != m.champion
     }
     return [c for contender_digest, c in challengers.items() if contender_digest not in competing]
 
@@ -123,7 +217,7 @@ def make_basis(
     reign: Reign,
     champion: Contender,
     challengers: list[Contender],
-    batches: list[ClosedBatch],
+    tallies: Sequence[Counted],
     allowances: Mapping[str, Allowance],
     departed: Sequence[tuple[Contender, Allowance]],
 ) -> dict[str, Any]:
@@ -139,7 +233,7 @@ def make_basis(
             "departed": [{"contender": c, "allowance": a} for c, a in departed],
             "maturity_days": project.maturity_days,
             "labels": label_values(project.labels),
-            "batches": [{"batch": b.manifest.batch, "date": b.manifest.date, "files": b.files} for b in batches],
+            "batches": [c.entry() for c in tallies],
         }
     )
     assert isinstance(value, dict)

@@ -20,6 +20,7 @@ from tasks.batches.failures import failures, notes
 from tasks.batches.predictions import DamagedError
 from tasks.decisions.basis import (
     by_date,
+    counted,
     departed_contenders,
     feed_basis,
     feed_of,
@@ -31,7 +32,7 @@ from tasks.decisions.basis import (
 )
 from tasks.decisions.decision_log import append_entry, decision_ids, newest_first, record_key
 from tasks.decisions.registrations import allowances, alpha_spent, registrations
-from tasks.labels.tallying import Closed
+from tasks.labels.tally_files import Closed
 from tasks.reigns import Reign, reigns
 from tasks.store import AlreadyThereError, NotThereError, Store
 
@@ -66,7 +67,7 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     """
     latest = _latest_basis(store, project.name, reign)
     own_batches = [b for b in closed.batches if b.manifest.reign == reign.number]
-    batches = in_order_of_use(latest, [b for b in own_batches if b.silent is None])
+    tallies = in_order_of_use(latest, counted(store, project.name, [b for b in own_batches if b.silent is None]))
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not own_batches:
         return None
@@ -79,7 +80,7 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     by_digest = allowances(registrations(by_date(closed), known), project.policy, reign, reigns(store, project.name))
     by_version = {v: by_digest[c.digest] for v, c in contenders.items()}
     departed = [(c, by_digest[c.digest]) for c in departed_contenders(scored, contenders, champion)]
-    basis = make_basis(project, reign, champion, list(contenders.values()), batches, by_version, departed)
+    basis = make_basis(project, reign, champion, list(contenders.values()), tallies, by_version, departed)
     basis |= feed_basis(
         own_batches,
         scored,
@@ -90,12 +91,11 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     )
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
-    tallies = [b.tally for b in batches]
     open_rows = sum(m.rows for m in waiting)
     evidence, judgement = judge_all(
         champion,
         list(contenders.values()),
-        tallies,
+        [c.tally for c in tallies],
         open_rows,
         project.policy,
         seed=seed,
@@ -117,8 +117,8 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
         "basis": basis,
         "seed": seed,
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
-        "failures": failures(scored),
-        "notes": notes(scored),
+        "failures": failures([m.with_replays() for m in scored]),
+        "notes": notes([m.with_replays() for m in scored]),
         "alpha_spent": alpha_spent(by_digest, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
+from analysis.evidence import Contender
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance, allowance
-from tasks.batches.predictions import Manifest
+from tasks.batches.predictions import Manifest, by_finding
 from tasks.reigns import Reign
 
 __all__ = ["Registration", "allowances", "alpha_spent", "registrations"]
@@ -32,24 +34,39 @@ def registrations(
     """The registrations in these manifests, which are in the order of their dates.
 
     The same model with another threshold is another contender. Versions that first challenge in the same batch are in the order
-    of their numbers. Contenders with a ``known`` allowance, by reign and digest, keep its wave.
+    of their numbers. Contenders that were only replayed come after those: the ones that were found on one day form a wave.
+    Contenders with a ``known`` allowance, by reign and digest, keep its wave.
     """
     known = known or {}
     registered: dict[tuple[int, str], Registration] = {}
     waves: dict[int, int] = {}
     for (reign, _), a in known.items():
         waves[reign] = max(waves.get(reign, 0), a.wave)
-    for manifest in scored:
-        wave = waves.get(manifest.reign, 0) + 1
-        for s in sorted(manifest.scored, key=lambda s: int(s.version)):
-            if s.contender is None or s.version == manifest.champion:
-                continue
-            key = manifest.reign, s.contender.digest
+    for reign, contenders in [*map(_challenging, scored), *_replayed(scored)]:
+        wave = waves.get(reign, 0) + 1
+        for contender in contenders:
+            key = reign, contender.digest
             if key not in registered:
                 own = known[key].wave if key in known else wave
-                waves[manifest.reign] = max(waves.get(manifest.reign, 0), own)
+                waves[reign] = max(waves.get(reign, 0), own)
                 registered[key] = Registration(*key, own, len(registered) + 1)
     return list(registered.values())
+
+
+def _challenging(manifest: Manifest) -> tuple[int, list[Contender]]:
+    """The reign of the batch, and the contenders that challenge in it, in the order of their versions."""
+    by_version = sorted(manifest.scored, key=lambda s: int(s.version))
+    return manifest.reign, [s.contender for s in by_version if s.contender and s.version != manifest.champion]
+
+
+def _replayed(scored: Sequence[Manifest]) -> list[tuple[int, list[Contender]]]:
+    """The contenders that were replayed on batches of each reign, by the days on which they were found."""
+    found: dict[tuple[int, date], dict[str, Contender]] = {}
+    for reign, replay in sorted(
+        ((m.reign, r) for m in scored for r in m.replays), key=lambda item: (item[0], by_finding(item[1]))
+    ):
+        found.setdefault((reign, replay.found), {})[replay.contender.digest] = replay.contender
+    return [(reign, list(contenders.values())) for (reign, _), contenders in found.items()]
 
 
 def allowances(

@@ -17,8 +17,8 @@ from analysis.policy.budget import Allowance
 from analysis.policy.rules import FIRST_RULES, RULES
 from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.errors import DethroneError
-from tasks.batches.predictions import DamagedError, contender_of, parse_manifest
-from tasks.decisions.basis import feed_of, recorded_policy, retired_setting
+from tasks.batches.predictions import DamagedError, contender_of, parse_manifest, parse_replay
+from tasks.decisions.basis import are_evidence, feed_of, kind_of_file, recorded_policy, retired_setting
 from tasks.decisions.decision import UnknownDecisionError, judge_all, read_record
 from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, entries, record_key
 from tasks.reigns import LogError, reigns
@@ -165,19 +165,17 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
-    """The tally of a batch in the basis. Its files are the manifest, the tally, the sums of scores, and maybe the settled tally."""
-    by_kind = {_kind(key): key for key in batch["files"]}
-    manifest = parse_manifest(store.read(by_kind["manifest"]))
-    scored = manifest.contenders()
-    frames = {kind: pl.read_parquet(BytesIO(store.read(key))) for kind, key in by_kind.items() if kind != "manifest"}
-    day = date.fromisoformat(batch["date"])
-    return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("settled"))
-
-
-def _kind(key: str) -> str:
-    if key.endswith(".json"):
-        return "manifest"
-    return next((kind for kind in ("scores", "settled") if key.endswith(f".{kind}.parquet")), "tally")
+    """The tally of a batch in the basis, or its tally with replays, from its files."""
+    files: dict[str, list[bytes]] = {}
+    for key in batch["files"]:
+        files.setdefault(kind_of_file(key), []).append(store.read(key))
+    manifest = parse_manifest(files["manifest"][0]).with_replays([parse_replay(r) for r in files.get("replay", ())])
+    frames = {
+        kind: pl.read_parquet(BytesIO(files[kind][0])) for kind in ("tally", "scores", "settled") if kind in files
+    }
+    day, scored = date.fromisoformat(batch["date"]), manifest.contenders()
+    counts = are_evidence(day, batch.get("labels_from"), batch.get("replayed", {}))
+    return BatchTally(batch["batch"], day, frames["tally"], scored, frames["scores"], frames.get("settled"), counts)
 
 
 def _reign_faults(store: Store, project_name: str) -> Iterator[str]:

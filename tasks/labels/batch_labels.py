@@ -24,10 +24,14 @@ __all__ = ["Labelled", "label_rows", "settled_date"]
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows with their labels; ``silent``: none of them has a label that can be used."""
+    """Rows with their labels; ``silent``: none of them has a label that can be used.
+
+    ``labels_from`` is the day on which the first label of these ids was observed since the batch began; None if none was.
+    """
 
     rows: pl.DataFrame
     silent: bool
+    labels_from: date | None
 
 
 def settled_date(batch_date: date, maturity_days: int) -> date:
@@ -74,7 +78,12 @@ def label_rows(
         joined = joined.with_columns(excluded=pl.when(unexplained).then(pl.lit(reason)).otherwise("excluded"))
     # of a broken feed not even the labels count: positives without negatives are worse than no label
     broken = reason is not None and absent_is_negative
-    return Labelled(joined, broken or joined["label"].null_count() == joined.height)
+    observed = (
+        labels["observed_at"].cast(pl.Date).fill_null(begins)
+    )  # a label without its time may have been seen at any
+    labels_from = observed.filter(observed >= begins).min()
+    assert labels_from is None or isinstance(labels_from, date)
+    return Labelled(joined, broken or joined["label"].null_count() == joined.height, labels_from)
 
 
 def _require_plausible(project: Project, manifest: Manifest, joined: pl.DataFrame) -> None:

@@ -29,6 +29,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 __all__ = ["Artifacts", "Registry"]
 
 RETIRED_TAG = "retired"
+_NO = ("false", "0", "no")  # what a tag says that is set and does not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Registry:
         return f"the registry holds no version {version} of the model '{self.model}'; register it, or name another one"
 
     def versions(self) -> list[ModelVersion]:
-        """All versions but those tagged ``retired``, oldest first. Raises RegistryError if there is none."""
+        """The versions that compete, as ``challengers`` in the project file has it, oldest first. Raises RegistryError if there is none."""
         with self._mlflow_errors(self._missing(None)):
             registered = self._client.search_model_versions(f"name = '{self.model}'")
         if not registered:
@@ -89,7 +90,23 @@ class Registry:
             raise RegistryError(msg)
         versions = [ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task) for v in registered]
         live = [v for v in versions if v.tags.get(RETIRED_TAG, "").lower() not in ("true", "1", "yes")]
-        return sorted(live, key=lambda v: int(v.version))
+        return sorted(self._chosen(live), key=lambda v: int(v.version))
+
+    def _chosen(self, live: list[ModelVersion]) -> list[ModelVersion]:
+        kind, _, name = self.project.challengers.partition(":")
+        if kind == "all":
+            return live
+        aliases = self.aliases()
+        led = {aliases.get("champion"), aliases.get("previous")}
+        if kind == "alias":
+            return [v for v in live if v.version in {*led, aliases.get(name)}]
+        return [v for v in live if v.version in led or v.tags.get(name, "false").lower() not in _NO]
+
+    def author(self, version: ModelVersion) -> str | None:
+        """The user who logged the model of the version, as MLflow recorded it; None if it did not."""
+        with self._mlflow_errors(self._missing(version.version)):
+            run = self._client.get_run(version.run_id) if version.run_id else None
+        return run.info.user_id or run.data.tags.get("mlflow.user") if run else None
 
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""

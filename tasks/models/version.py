@@ -64,13 +64,21 @@ class ModelVersion:
     @property
     def trained_through(self) -> date | None:
         """The last day of the training data; None without the tag. Raises RegistryError if it is not a date."""
-        text = self.tags.get("trained_through")
+        return self._date("trained_through")
+
+    @property
+    def labels_seen_through(self) -> date | None:
+        """The last day whose labels training or choice have used, as claimed; None without the tag. Raises RegistryError."""
+        return self._date("labels_seen_through")
+
+    def _date(self, tag: str) -> date | None:
+        text = self.tags.get(tag)
         if text is None:
             return None
         try:
             return date.fromisoformat(text)
         except ValueError:
-            msg = f"version {self.version}: its tag 'trained_through' is '{text}'; it must be a date such as 2013-02-28"
+            msg = f"version {self.version}: its tag '{tag}' is '{text}'; it must be a date such as 2013-02-28"
             raise RegistryError(msg) from None
 
     @property

@@ -46,6 +46,7 @@ class Versions:
         self._artifacts: dict[str, Artifacts] = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._silent: dict[str, NoAnswerError] = {}
+        self.kept: set[str] = set()  # what this run has stored of its versions, once for all its batches
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +58,16 @@ class Versions:
             for version in self._loaded.values():
                 all_of_them.callback(version.process.end)
 
+    def artifacts(self, version: ModelVersion) -> Artifacts:
+        """The files of the version, downloaded once. Raises RegistryError, ChangedModelError."""
+        number = version.version
+        artifacts = self._artifacts.get(number)
+        if artifacts is None:
+            artifacts = self.registry.download(version)
+            require_same(self.store, self.project.name, artifacts)
+            self._artifacts[number] = artifacts
+        return replace(artifacts, version=version)
+
     def load(self, version: ModelVersion, *, champion: bool = False) -> LoadedVersion:
         """The version, loaded now if it is not yet. Raises whatever keeps it from loading, and what ``VersionProcess`` raises."""
         number = version.version
@@ -66,10 +77,7 @@ class Versions:
         if loaded is None or loaded.artifacts.version != version:
             if loaded:  # a tag that was set meanwhile can choose another output
                 self._loaded.pop(number).process.end()
-            artifacts = self._artifacts.get(number) or self.registry.download(version)
-            require_same(self.store, self.project.name, artifacts)
-            self._artifacts[number] = artifacts
-            self._loaded[number] = loaded = self._start(replace(artifacts, version=version), champion=champion)
+            self._loaded[number] = loaded = self._start(self.artifacts(version), champion=champion)
         return loaded
 
     def failed(self, version: str, error: BaseException) -> None:

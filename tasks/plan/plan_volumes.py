@@ -14,7 +14,8 @@ from analysis.seasons.simulate import Scenario
 from analysis.verdict.proof import Proof
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
-from tasks.labels.tallying import ClosedBatch, close_batches
+from tasks.labels.tally_files import ClosedBatch
+from tasks.labels.tallying import close_batches
 from tasks.reigns import reigns
 from tasks.store import Store
 

@@ -10,7 +10,7 @@ from analysis.tables.record import canonical_json
 from tasks.base.errors import first_line
 from tasks.base.project import Project
 from tasks.decisions import Decision
-from tasks.labels.tallying import Closed
+from tasks.labels.tally_files import Closed
 from tasks.models.errors import RegistryError
 from tasks.models.registry import Registry
 from tasks.reigns import Reign

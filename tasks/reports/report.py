@@ -17,6 +17,7 @@ from tasks.decisions import Decision
 from tasks.reigns import Reign
 from tasks.reigns.approvals import Denial, denials_list
 from tasks.reports.report_challenger import challenger_values
+from tasks.reports.report_replays import replays
 from tasks.reports.report_verdicts import TEMPLATES, former_looks_better, judged_versions, sentence
 
 __all__ = ["render"]
@@ -60,6 +61,7 @@ def render(
         untagged=[m.version for m in models if not m.trained_through],
         reasons_left_out=sorted({reason for c in challengers for reason in c.rows.left_out}),
         challengers=challengers,
+        replays=[r for e in look.evidence if (r := replays(e, basis, policy))],
         wins_and_losses_decide=policy.measure(policy.primary).counts_outcomes,
     )
 

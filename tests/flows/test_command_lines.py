@@ -42,6 +42,8 @@ TYPED: dict[str, dict[str, Any]] = {
         "project": "claims", "decision": "DECISION", "author": "YOU", "reason": "WHY",
     },
     "flows.reconcile claims": {"project": "claims"},
+    "flows.replay claims": {"project": "claims", "version": None},
+    "flows.replay claims 3 --as-of 2024-03-01": {"project": "claims", "version": "3", "as_of": date(2024, 3, 1)},
     "flows.rollback claims --author you --reason why --to 1 --as-of 2024-01-07": {
         "project": "claims", "author": "you", "reason": "why", "to": 1, "as_of": date(2024, 1, 7),
     },

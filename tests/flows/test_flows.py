@@ -74,11 +74,12 @@ class TestChallengersThatFail:
         score("parcels", batch="2024-01-07")
         client.set_model_version_tag(project.model, "2", "threshold", "0.5")
 
-    def test_score_counts_them_and_says_that_their_batches_do_not_come_back(self) -> None:
+    def test_score_counts_them_and_replays_those_whose_cause_is_gone(self) -> None:
         said = score("parcels", as_of=LATER)
         assert said == (
             "Scored: 2024-01-14, 2024-01-21, 2024-01-28, 2024-02-04, 2024-02-11. "
-            f"Version 3 failed in 5 of 5 batches, last in 2024-02-11: {self.FAILURE}. {LOST}."
+            f"Version 3 failed in 5 of 5 batches, last in 2024-02-11: {self.FAILURE}. {LOST}. "
+            "Replayed: version 2 on 2024-01-07."
         )
         assert score("parcels", batch="2024-01-07").endswith(f"last in 2024-01-07: {self.FAILURE}. {LOST}.")
 

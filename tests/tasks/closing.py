@@ -9,7 +9,8 @@ from weeks import BEGIN
 
 from analysis.evidence.tally import confusion
 from tasks.base.project import Project
-from tasks.labels.tallying import ClosedBatch, close_batches
+from tasks.labels.tally_files import ClosedBatch
+from tasks.labels.tallying import close_batches
 from tasks.store import Store
 
 __all__ = ["DAY", "DEADLINE", "IDS", "ROWS", "close", "labelled"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from replays import replay_due
 from s3_servers import Server, use
 from weeks import BETTER, judged, week
 
@@ -94,6 +95,8 @@ def calls(uri: str, project: Project, registry: Registry, register: Callable[...
     register("x1")
     register("x2")
     taken = judged(store, registry, project, BETTER, weeks=4)
+    register("x1", threshold="0.6", tags={"labels_seen_through": str(week(-1))})
+    replay_due(store, registry, project, week(4))
     publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
     promote(store, registry, project.name, taken.id)
     repair_projections(store, registry, project.name)
@@ -119,6 +122,7 @@ def test_what_is_committed_can_be_neither_replaced_nor_deleted(calls: list[Any],
         "decisions",
         "tallies",
         "versions",
+        "contenders",
         "predictions",
     }
     for call in committed:

@@ -1,0 +1,124 @@
+"""The tallies of closed batches as files in the store. Each is written once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+
+import polars as pl
+
+from analysis.evidence import BatchTally
+from analysis.evidence.tally import count_rows
+from tasks.base.project import Project
+from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, manifest_bytes, manifest_key
+from tasks.labels.batch_labels import label_rows, settled_date
+from tasks.store import AlreadyThereError, NotThereError, Store
+
+__all__ = [
+    "SETTLED",
+    "Closed",
+    "ClosedBatch",
+    "ReplayedTally",
+    "create_or_read",
+    "digests",
+    "frame_of",
+    "parquet_of",
+    "settled_tally",
+]
+
+SETTLED = ".settled.parquet"
+
+log = logging.getLogger("dethrone")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A closed batch: its manifest, its tally, and the digests by key of all files that a decision reads of it.
+
+    ``silent`` is None, or, if none of the rows has a label that can be used, the number of rows by reason. The tally of a silent
+    batch is not stored: no decision uses it, and it is made again once labels, ids or settings are corrected. ``replayed`` are its
+    tallies with the versions that were replayed on it.
+    """
+
+    manifest: Manifest
+    tally: BatchTally
+    files: Mapping[str, str]
+    silent: Mapping[str, int] | None = None
+    replayed: tuple[ReplayedTally, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedTally:
+    """The tally of a closed batch with replayed versions beside those of its manifest; ``replays`` are those that no earlier one has.
+
+    ``labels_from`` is the day on which the first label of the batch was observed, as it was known when the tally was made.
+    """
+
+    tally: BatchTally
+    files: Mapping[str, str]
+    replays: tuple[Replay, ...]
+    labels_from: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The closed batches by date, the scored ones that are still open, and the ids of batches that have a ``settled`` tally."""
+
+    batches: tuple[ClosedBatch, ...]
+    waiting: tuple[Manifest, ...]
+    settled: frozenset[str] = frozenset()
+
+
+def settled_tally(
+    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], key: str, *, keep: bool
+) -> bytes | None:
+    """The settled tally as Parquet; None if predictions were deleted or no label is left."""
+    try:
+        return store.read(key)
+    except NotThereError:
+        pass
+    try:
+        day = settled_date(manifest.date, project.maturity_days)
+        labelled = label_rows(store, project, manifest, scored, day, strict=False)
+    except DeletedError as error:  # the batch stays closed, with its first tally only
+        log.warning("batch %s: its late labels cannot be counted: %s", manifest.batch, error)
+        return None
+    if labelled.silent:  # somebody removed the labels that the first tally counted
+        return None
+    data = parquet_of(count_rows(labelled.rows, task=project.task))
+    return create_or_read(store, key, data) if keep else data
+
+
+def create_or_read(store: Store, key: str, data: bytes) -> bytes:
+    """Write the object if no other run has; returns what is stored."""
+    try:
+        store.create(key, data)
+    except AlreadyThereError:
+        return store.read(key)
+    return data
+
+
+def frame_of(store: Store, key: str, data: bytes) -> pl.DataFrame:
+    """The frame in these bytes of a tally. Raises DamagedError."""
+    try:
+        return pl.read_parquet(BytesIO(data))
+    except pl.exceptions.PolarsError as error:
+        msg = f"{store.uri}: {key} cannot be read as a tally; restore it from a backup"
+        raise DamagedError(msg) from error
+
+
+def parquet_of(frame: pl.DataFrame) -> bytes:
+    """The frame as Parquet."""
+    buffer = BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def digests(project_name: str, manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, str]:
+    """The digests by key of these files of a closed batch, and of its manifest."""
+    read = {manifest_key(project_name, manifest.batch): manifest_bytes(manifest), **files}
+    return {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}

@@ -1,0 +1,39 @@
+"""Replaying everything that is due, as the flows do, without Prefect."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.base.project import Project
+from tasks.batches.replaying import due_replays, keep_claims, replay_batch
+from tasks.models.registry import Registry
+from tasks.models.versions import Versions
+from tasks.reigns import head
+from tasks.store import Store
+
+__all__ = ["NeedsFile", "replay_due"]
+
+
+class NeedsFile:
+    """A model that fails as long as a file is missing, as one whose library is not installed does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def predict(self, rows: Any) -> Any:
+        if not Path(self.path).exists():
+            msg = "the dictionary is not installed"
+            raise RuntimeError(msg)
+        return np.full(len(rows), 0.75)
+
+
+def replay_due(store: Store, registry: Registry, project: Project, today: date) -> dict[str, dict[str, str | None]]:
+    """Why each version failed on each batch on which it was replayed; None where it did not."""
+    with Versions(store, registry, project) as versions:
+        keep_claims(versions, today)
+        due = due_replays(versions, head(store, project.name))
+        return {m.batch: replay_batch(versions, m, wanted, today) for m, wanted in due.batches}
