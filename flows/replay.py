@@ -14,7 +14,8 @@ from tasks.command import as_state, main, not_after, today
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
 from tasks.reigns import head
-from tasks.steps import repair_projections_step, replay_all
+from tasks.replay_steps import replay_all
+from tasks.steps import repair_projections_step
 from tasks.store import open_store
 
 

@@ -19,7 +19,8 @@ from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
 from tasks.reigns import head
-from tasks.steps import look_step, passed_over_step, repair_projections_step, replay_all, score_step, versions_step
+from tasks.replay_steps import replay_all, versions_step
+from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
 from tasks.store import open_store
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TypeVar, cast
 
@@ -24,23 +23,14 @@ from pydantic import Field
 from tasks.base.errors import without_traceback
 from tasks.base.project import Project
 from tasks.batches.arrivals import Arrivals, changed_since, look_at_batches
-from tasks.batches.failures import (
-    came_and_left,
-    failed_sentences,
-    failures,
-    notes,
-    passed_over_sentence,
-    replay_sentences,
-)
-from tasks.batches.predictions import Manifest, read_manifest, scored_batches
-from tasks.batches.replaying import Due, due_replays, keep_claims, replay_batch
+from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
+from tasks.batches.predictions import Manifest
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
 from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
-from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
@@ -55,8 +45,8 @@ from tasks.tables.opening import passed_over
 
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "failed_so_far", "judge_step", "look_step",
-    "older_rules_step", "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "replay_all", "report_step",
-    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "verify_step", "versions_step",
+    "older_rules_step", "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
+    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "verify_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -167,65 +157,6 @@ def score_step(versions: Versions, batch: str, day: date, today: date) -> Manife
     for failure in (*failures, *notes([manifest])):
         get_run_logger().warning("batch %s: %s", batch, failure)
     return manifest
-
-
-@task(name="look at versions", task_run_name="look at versions", cache_policy=NO_CACHE)
-def versions_step(store: Store, registry: Registry, project_name: str) -> str:
-    """Log which versions came and left since the newest batch was scored; returns it as a sentence."""
-    batches = scored_batches(store, project_name)
-    newest = read_manifest(store, project_name, batches[-1]) if batches else None
-    said = came_and_left(newest, [v.version for v in registry.versions()])
-    if said:
-        get_run_logger().info(said)
-    return said
-
-
-def replay_all(versions: Versions, today: date, left_out: Collection[str] = ()) -> list[str]:
-    """Replay what there is to replay in the reign in force, newest batch first; returns the result in sentences.
-
-    A version that fails on a batch is not asked again in this run.
-    """
-    due, claims = look_for_replays_step(versions, today, left_out)
-    done: dict[str, list[str]] = {}
-    failed = dict(due.unfit)
-    for number, (manifest, wanted) in enumerate(due.batches, start=1):
-        fit = [v for v in wanted if v.version not in failed]
-        if fit:
-            results = replay_step(
-                versions, quoted(manifest), fit, today, manifest.batch, f"{number} of {len(due.batches)}"
-            )
-            failed |= {v: f"{why} (batch {manifest.batch})" for v, why in results.items() if why}
-            for version in (v for v, why in results.items() if not why):
-                done.setdefault(version, []).append(manifest.batch)
-    return [*claims, *replay_sentences(done, failed)]
-
-
-@task(name="look for replays", task_run_name="look for replays", cache_policy=NO_CACHE)
-def look_for_replays_step(versions: Versions, today: date, left_out: Collection[str]) -> tuple[Due, list[str]]:
-    """Log on how many batches which versions are to be replayed; returns that, and a sentence for each claim that does not count."""
-    claims = keep_claims(versions, today)
-    due = due_replays(versions, head(versions.store, versions.project.name), left_out)
-    wanted = Counter(v.version for _, of_batch in due.batches for v in of_batch)
-    for version, batches in wanted.items():
-        get_run_logger().info("version %s is to be replayed on %d batches", version, batches)
-    for said in (*claims, *replay_sentences({}, due.unfit)):
-        get_run_logger().warning(said)
-    return due, claims
-
-
-@task(task_run_name="replay {batch} ({position})", cache_policy=NO_CACHE)
-def replay_step(
-    versions: Versions, manifest: Manifest, wanted: Sequence[ModelVersion], today: date, batch: str, position: str
-) -> dict[str, str | None]:
-    """Replay versions on a batch; logs those that failed, and returns why, by version."""
-    results = replay_batch(versions, manifest, wanted, today)
-    done = [v for v, why in results.items() if not why]
-    if done:
-        get_run_logger().info("batch %s (%s): replayed by versions %s", batch, position, ", ".join(done))
-    for version, why in results.items():
-        if why:
-            get_run_logger().warning("batch %s: version %s %s, and is not replayed any further", batch, version, why)
-    return results
 
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)

@@ -79,7 +79,8 @@ def score_summary(
 def replay_sentences(done: Mapping[str, Sequence[str]], failed: Mapping[str, str]) -> list[str]:
     """A sentence on the batches on which each version was replayed, and one for each that could not be, with the reason."""
     replayed = [f"Replayed: version {v} on {_listed(sorted(batches))}." for v, batches in done.items() if batches]
-    return [*replayed, *(f"Not replayed: version {v} {why.removesuffix('.')}." for v, why in failed.items())]
+    told = (why if why.startswith(f"version {v} ") else f"version {v} {why}" for v, why in failed.items())
+    return [*replayed, *(f"Not replayed: {why.removesuffix('.')}." for why in told)]
 
 
 def came_and_left(newest: Manifest | None, live: Collection[str]) -> str:

@@ -105,8 +105,8 @@ def replay_batch(
 ) -> dict[str, str | None]:
     """Let these versions score a batch that was scored without them, and commit a replay of each; why each failed, or None.
 
-    The rows have to be those that were scored, by their digest. A version of which scores are stored and only the threshold has changed
-    decides by these. Contenders that are new count as found ``today``.
+    A version of which scores are stored and only the threshold has changed decides by these. Contenders that are new count as found
+    ``today``. Raises BatchError if the rows are not there any more, or not those that were scored, by their digest.
     """
     store, project = versions.store, versions.project
     with Staging(store, project.name, manifest.batch) as staging:
@@ -114,8 +114,8 @@ def replay_batch(
         runs = [replays.run(version) for version in wanted]
         try:
             replays.score(runs)
-        except BatchError as error:
-            if len(runs) > 1:  # a column that one version reads can be what is wrong
+        except _UnreadableError as error:  # a column that one of several versions reads can be what is wrong
+            if len(runs) > 1:
                 return {k: v for w in wanted for k, v in replay_batch(versions, manifest, [w], today).items()}
             runs[0].fail("score", error)
         done = [run for run in runs if run.failure is None]
@@ -126,6 +126,10 @@ def replay_batch(
             found = keep_found(store, project.name, run.contender, today)
             commit_replay(store, project.name, Replay(manifest.batch, run.scored(), found))
     return {run.version: run.failure for run in runs}
+
+
+class _UnreadableError(DethroneError):
+    """A column that is read for the versions, or for the digest, cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ class _Replaying:
         return parts
 
     def score(self, runs: Sequence[VersionRun]) -> None:
-        """Let the loaded versions score the rows, if these are still what was scored. Raises BatchError."""
+        """Let the loaded versions score the rows, if these are still what was scored. Raises BatchError, _UnreadableError."""
         live = [run for run in runs if run.runs]
         if not live:
             return
@@ -187,7 +191,10 @@ class _Replaying:
                 run.signature.check(rows.schema)
             except DethroneError as error:
                 run.fail("score", error)
-        total, _ = score_rows(self.versions, rows, runs, self.staging, digested=self.manifest.columns)
+        try:
+            total, _ = score_rows(self.versions, rows, runs, self.staging, digested=self.manifest.columns)
+        except BatchError as error:
+            raise _UnreadableError(str(error)) from error
         for run in live:
             if run.error:
                 run.fail("score", run.error)

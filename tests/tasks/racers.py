@@ -9,10 +9,13 @@ from datetime import date
 from typing import Any
 
 import forked
+from replays import replay_due
 
 from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
+from tasks.models.registry import Registry
 from tasks.models.version import ModelVersion
-from tasks.reigns import Reign, SupersededError, commit, reign_after, reigns
+from tasks.reigns import Reign, SupersededError, commit, head, reign_after, reigns
 from tasks.reigns.projections import repair_projections
 from tasks.store import AlreadyThereError, Store, StoreError, open_store
 
@@ -25,6 +28,7 @@ __all__ = [
     "race_for_keys",
     "race_for_reigns",
     "race_to_promote",
+    "race_to_replay",
 ]
 
 PATIENCE = 60
@@ -158,3 +162,15 @@ def race_to_promote(number: int, barrier: threading.Barrier, report: Any, projec
             won.append(decision)
             repair_projections(store, PaperRegistry(), project.name)
     report.put((won, lost))
+
+
+def race_to_replay(number: int, barrier: threading.Barrier, report: Any, project: Project, days: list[date]) -> None:
+    """The first scores the batch of the last of these days, the others replay what there is, all at once."""
+    store, registry = open_store(project.store), Registry(project)
+    batch, today = days[-1], days[-1]
+    barrier.wait(PATIENCE)
+    if number == 1:
+        score_batch(store, registry, project, head(store, project.name), str(batch), today)
+    else:
+        replay_due(store, registry, project, today)
+    report.put(number)

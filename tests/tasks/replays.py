@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from tasks.base.project import Project
+from tasks.batches.predictions import Manifest
 from tasks.batches.replaying import due_replays, keep_claims, replay_batch
+from tasks.batches.rows import BatchError
 from tasks.models.registry import Registry
+from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.store import Store
@@ -31,9 +35,20 @@ class NeedsFile:
         return np.full(len(rows), 0.75)
 
 
-def replay_due(store: Store, registry: Registry, project: Project, today: date) -> dict[str, dict[str, str | None]]:
-    """Why each version failed on each batch on which it was replayed; None where it did not."""
+def replay_due(
+    store: Store, registry: Registry, project: Project, today: date
+) -> dict[str, dict[str, str | None] | str]:
+    """Of each batch, why each version failed that was replayed on it, None where it did not; or why its rows cannot be used."""
     with Versions(store, registry, project) as versions:
         keep_claims(versions, today)
         due = due_replays(versions, head(store, project.name))
-        return {m.batch: replay_batch(versions, m, wanted, today) for m, wanted in due.batches}
+        return {m.batch: _results(versions, m, wanted, today) for m, wanted in due.batches}
+
+
+def _results(
+    versions: Versions, manifest: Manifest, wanted: Sequence[ModelVersion], today: date
+) -> dict[str, str | None] | str:
+    try:
+        return replay_batch(versions, manifest, wanted, today)
+    except BatchError as error:
+        return str(error)
