@@ -71,6 +71,7 @@ benchmark: env-dev ## what a decision and scoring cost beside other libraries, a
 	$(BIN)/python -m benchmarks.decision_cost
 	$(BIN)/python -m benchmarks.prefect_overhead
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.replay
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -15,15 +15,11 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,100 +28,26 @@ os.environ["OMP_NUM_THREADS"] = "1"  # threads that wait spin, which would count
 import numpy as np
 import polars as pl
 
+from benchmarks.measuring import DAY, make_rows, measured, project_in, register
+
 CHUNK = 131_072
-DAY = date(2024, 1, 7)
 SUITES = {"LR, HGB and LightGBM, 20 columns": (20, ("lr", "hgb", "lightgbm")), "three LRs, 8 columns": (8, ("lr",) * 3)}
-
-
-def _rows(n: int, columns: int) -> pl.DataFrame:
-    rng = np.random.default_rng(20240107)
-    return pl.DataFrame({"id": np.arange(n), **{f"x{i}": rng.normal(size=n) for i in range(columns)}})
-
-
-def _fitted(kind: str, frame: Any, y: Any) -> Any:
-    from lightgbm import LGBMClassifier
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    models = {
-        "lr": make_pipeline(StandardScaler(), LogisticRegression()),
-        "hgb": HistGradientBoostingClassifier(),
-        "lightgbm": LGBMClassifier(n_jobs=1, verbose=-1),
-    }
-    return models[kind].fit(frame, y)
 
 
 def _prepare(folder: Path, n: int, columns: int, kinds: tuple[str, ...]) -> None:
     """A store with one batch, its models in MLflow, and the first reign."""
-    import mlflow
-    from mlflow.models import infer_signature
-
     from tasks.decisions.promotion import enthrone
     from tasks.models.registry import Registry
     from tasks.store import open_store
 
-    rows = _rows(n, columns)
-    train = rows.head(50_000).drop("id").to_pandas()
-    rng = np.random.default_rng(1)
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("scoring", (folder / "artifacts").as_uri())
-    for kind in kinds:
-        y = train.to_numpy() @ rng.normal(size=columns) + rng.normal(size=len(train)) > 0
-        model = _fitted(kind, train, y)
-        with mlflow.start_run(experiment_id=experiment):
-            info = mlflow.sklearn.log_model(
-                model,
-                name="model",
-                signature=infer_signature(train.head(), np.array([0.5])),
-                serialization_format="cloudpickle",
-                pip_requirements=["scikit-learn", "lightgbm"],
-            )
-        mlflow.register_model(info.model_uri, "scoring", tags={"threshold": "0.5"})
+    rows = make_rows(n, columns)
+    register(folder, rows, kinds)
     path = folder / "store/scoring/batches" / str(DAY)
     path.mkdir(parents=True)
     rows.write_parquet(path / "rows.parquet", row_group_size=rows.height)  # one row group, whatever its size
-    project = _project(folder)
+    project = project_in(folder)
     store, registry = open_store(project.store), Registry(project)
     enthrone(store, registry, "scoring", version="1", since=DAY, author="benchmark", reason="it is the first")
-
-
-def _project(folder: Path) -> Any:
-    from tasks.base.project import Project
-
-    return Project(
-        name="scoring",
-        store=str(folder / "store"),
-        mlflow=f"sqlite:///{folder}/mlflow.db",
-        model="scoring",
-        maturity_days=7,
-    )
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and of those it started, also while they run."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    ticks = 0
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
-    below = {os.getpid()}
-    while more := {pid for pid, (parent, _) in parents.items() if parent in below} - below:
-        below |= more
-    ticks = sum(parents[pid][1] for pid in below - {os.getpid()} if pid in parents)
-    return own.ru_utime + own.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def _measured(result: dict[str, float], name: str) -> Iterator[None]:
-    cpu, wall = _cpu(), time.perf_counter()
-    yield
-    result[f"{name} cpu"], result[f"{name} wall"] = _cpu() - cpu, time.perf_counter() - wall
 
 
 def _models(folder: Path, flavour: str) -> dict[str, Any]:
@@ -140,9 +62,9 @@ def _models(folder: Path, flavour: str) -> dict[str, Any]:
 def bare(folder: Path) -> dict[str, float]:
     """The models' own predict calls, one read and one write."""
     result: dict[str, float] = {}
-    with _measured(result, "start"):
+    with measured(result, "start"):
         models = _models(folder, "sklearn")
-    with _measured(result, "score"):
+    with measured(result, "score"):
         rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")
         frame = rows.drop("id").to_pandas()
         scores = {v: model.predict_proba(frame)[:, 1] for v, model in models.items()}
@@ -156,9 +78,9 @@ def bare(folder: Path) -> dict[str, float]:
 def pyfunc(folder: Path) -> dict[str, float]:
     """Each version through MLflow's pyfunc, chunk by chunk."""
     result: dict[str, float] = {}
-    with _measured(result, "start"):
+    with measured(result, "start"):
         models = _models(folder, "pyfunc")
-    with _measured(result, "score"):
+    with measured(result, "score"):
         for version, model in models.items():
             rows = pl.read_parquet(folder / "store/scoring/batches" / str(DAY) / "rows.parquet")
             for start in range(0, rows.height, CHUNK):
@@ -178,15 +100,15 @@ def dethrone(folder: Path) -> dict[str, float]:
     from tasks.reigns import head
     from tasks.store import open_store
 
-    project = _project(folder)
+    project = project_in(folder)
     store, registry = open_store(project.store), Registry(project)
     shutil.rmtree(folder / "store/scoring/predictions", ignore_errors=True)
     result: dict[str, float] = {}
     with Versions(store, registry, project) as versions:
-        with _measured(result, "start"):
+        with measured(result, "start"):
             for version in registry.versions():
                 versions.load(version, champion=version.version == "1")
-        with _measured(result, "score"):
+        with measured(result, "score"):
             score_with(versions, head(store, "scoring"), str(DAY), DAY)
         result["peak MB"] = _peak()
     return result
