@@ -9,6 +9,7 @@ from prefect import flow
 
 from tasks.base.project import load_project
 from tasks.command import main
+from tasks.decisions.replayed import replayed_lines
 from tasks.reigns import reigns
 from tasks.reigns.approvals import denials
 from tasks.reigns.history import history_text
@@ -17,13 +18,13 @@ from tasks.store import open_store
 
 @flow(name="history", flow_run_name="history of {project}", validate_parameters=True)
 def history(project: str) -> str:
-    """The reigns, oldest first, one per line; reports/index.md has the same table.
+    """The reigns, oldest first, one per line, and how challengers scored that were replayed; reports/index.md has the same table.
 
     Args:
         project: Name of a file in deployments/.
     """
     store = open_store(load_project(project).store)
-    return history_text(reigns(store, project), denials(store, project))
+    return "\n".join([history_text(reigns(store, project), denials(store, project)), *replayed_lines(store, project)])
 
 
 if __name__ == "__main__":

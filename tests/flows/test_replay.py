@@ -11,6 +11,7 @@ import pytest
 from parcels import register_version
 
 from flows.enthrone import enthrone
+from flows.history import history
 from flows.judge import judge
 from flows.replay import replay
 from flows.score import score
@@ -61,6 +62,9 @@ class TestALateChallenger:
         text = report_of(store, project)
         assert "| version 3 | **PROMOTE**: it has earned it too, but version 2 was chosen" in text
         assert "| version 3 | 2024-03-01 | 0 | 6 | 0 |  |" in text
+        (decision,) = all_records(store, project.name)
+        counted = "0 batches scored as they came, 6 replayed as evidence, 0 replayed as context"
+        assert history("parcels").endswith(f"\nversion 3: {counted} (decision {decision['id']})")
         assert (
             "**A claim decides for version 3**: whoever trained and chose it saw no label after 2024-01-01, by its tag "
             "`labels_seen_through`, found on 2024-03-01. The model was logged by "
