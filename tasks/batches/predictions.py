@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from io import BytesIO
@@ -24,6 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
+
+_READERS = 8  # manifests and replays that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +182,21 @@ def manifests(store: Store, project_name: str) -> list[Manifest]:
     """The manifests of all scored batches with their replays, by date. Raises DamagedError."""
     prefix, suffix = f"{project_name}/predictions/", "/manifest.json"
     keys = store.keys(prefix)
+    wanted = [k for k in keys if k.endswith(suffix) or "/replays/" in k]
+    with ThreadPoolExecutor(_READERS) as pool:
+        parsed = list(
+            pool.map(lambda k: _parsed(store, k, parse_manifest if k.endswith(suffix) else parse_replay), wanted)
+        )
     replays: dict[str, list[Replay]] = {}
-    for key in keys:
-        batch, folder, _ = key.removeprefix(prefix).partition("/replays/")
-        if folder:
-            replays.setdefault(batch, []).append(_parsed(store, key, parse_replay))
-    found = [_parsed(store, key, parse_manifest) for key in keys if key.endswith(suffix)]
-    with_replays = (replace(m, replays=tuple(sorted(replays.get(m.batch, ()), key=by_finding))) for m in found)
-    return sorted(with_replays, key=lambda m: (m.date, m.batch))
+    for one in parsed:
+        if isinstance(one, Replay):
+            replays.setdefault(one.batch, []).append(one)
+    found = (
+        replace(m, replays=tuple(sorted(replays.get(m.batch, ()), key=by_finding)))
+        for m in parsed
+        if isinstance(m, Manifest)
+    )
+    return sorted(found, key=lambda m: (m.date, m.batch))
 
 
 def by_finding(replay: Replay) -> tuple[date, int, str]:
