@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.base.project import load_project
+from tasks import reading
 from tasks.command import main
-from tasks.decisions.replayed import replayed_lines
-from tasks.reigns import reigns
-from tasks.reigns.approvals import denials
-from tasks.reigns.history import history_text
-from tasks.store import open_store
 
 
 @flow(name="history", flow_run_name="history of {project}", validate_parameters=True)
@@ -23,8 +18,7 @@ def history(project: str) -> str:
     Args:
         project: Name of a file in deployments/.
     """
-    store = open_store(load_project(project).store)
-    return "\n".join([history_text(reigns(store, project), denials(store, project)), *replayed_lines(store, project)])
+    return reading.history(project)
 
 
 if __name__ == "__main__":

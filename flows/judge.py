@@ -13,11 +13,11 @@ from flows.promote import promote
 from tasks.base.project import load_project
 from tasks.command import as_state, last_complete_day, main, not_after
 from tasks.models.registry import Registry
+from tasks.reading import look, nothing_to_judge
 from tasks.reigns import head
 from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
     close_step,
-    failed_so_far,
     judge_step,
     quoted,
     repair_projections_step,
@@ -38,23 +38,20 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
         as_of: Judge as of the end of this day, by default yesterday; it determines which batches are closed.
         dry_run: Judge and return what would happen; write nothing.
     """
+    if dry_run:
+        return look(project, as_of or last_complete_day(), look_back=as_of is not None)
     settings = load_project(project)
-    day = as_of or last_complete_day() if dry_run else not_after(as_of, last_complete_day())
+    day = not_after(as_of, last_complete_day())
     store = open_store(settings.store)
     newest = head(store, project)  # a damaged log stops the run before any batch is closed
-    closed = close_step(store, settings, day, keep=not dry_run)
+    closed = close_step(store, settings, day)
 
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
     if decision is None:
-        nothing = (
-            f"Nothing to judge in {project} as of {day}: no closed batch of this reign was scored by a challenger."
-        )
-        return f"{nothing} {failed_so_far(closed, newest)}".rstrip()
+        return nothing_to_judge(project, closed, newest, day)
     newest = head(store, project)
 
     summary = f"{sentence(settings, decision)} Decision {decision.id}"
-    if dry_run:
-        return f"{summary} (dry run: nothing was written).{since_then(decision, newest)}"
     in_force, registry = decision.reign == newest, Registry(settings)
     if in_force:
         save_decision_step(store, project, quoted(decision))

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.base.project import load_project
+from tasks import reading
 from tasks.command import as_state, main
-from tasks.decisions.verification import VerificationError
-from tasks.steps import older_rules_step, verify_step
-from tasks.store import open_store
 
 
 @flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)
@@ -23,22 +20,7 @@ def verify(project: str, decision: str | None = None) -> str:
         project: Name of a file in deployments/.
         decision: Id of a decision, as in its report. Without it, every decision and both logs.
     """
-    store = open_store(load_project(project).store)
-
-    faults = verify_step(store, project, decision)
-
-    if faults:
-        raise VerificationError("; ".join(faults))
-    older = older_rules_step(store, project, decision)
-    if decision and older:
-        unchecked = f"{older[0]}, so its verdict was not computed again"
-        return f"Decision {decision} of {project}: its record and its inputs have not changed; {unchecked}."
-    if decision:
-        return f"Decision {decision} of {project}: the same to the last bit, from inputs that have not changed."
-    if older:
-        those = f"{len(older)} of them, whose records and inputs have not changed: {'; '.join(older)}"
-        return f"{project}: both logs are whole, and every decision is the same to the last bit but for {those}."
-    return f"{project}: both logs are whole, and every decision is the same to the last bit."
+    return reading.verify(project, decision)
 
 
 if __name__ == "__main__":

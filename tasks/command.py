@@ -8,13 +8,15 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, ParamSpec
 
 from tasks.base.errors import DethroneError
-from tasks.command_line import parser_of
+from tasks.command_line import parser_of, words_of
 
 __all__ = [
     "CalendarError",
+    "answer_at_once",
     "as_state",
     "last_complete_day",
     "main",
@@ -80,6 +82,28 @@ def as_state(flow: Callable[P, str]) -> Callable[P, str]:
 def main(flow: Callable[..., Any], doc: str | None, instead: Mapping[str, tuple[str, str]] | None = None) -> None:
     """Run the flow with the words of the command line, see ``parser_of``, and print what it returns."""
     print(run(flow, vars(parser_of(flow, doc, instead).parse_args())))
+
+
+def answer_at_once(folder: Path) -> None:
+    """Answer the command that ``python -m`` is starting, and exit, if it needs no flow run: help, wrong words, and what only reads."""
+    started = words_of(folder)
+    if started is None:
+        return
+    name, arguments = started
+    if name not in ("history", "verify") and not (name == "judge" and arguments.get("dry_run")):
+        return
+    from tasks import reading
+
+    try:
+        if name == "judge":
+            day = arguments.get("as_of")
+            said = reading.look(arguments["project"], day or last_complete_day(), look_back=day is not None)
+        else:
+            said = {"history": reading.history, "verify": reading.verify}[name](**arguments)
+    except DethroneError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(said)
+    sys.exit()
 
 
 def run(flow: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

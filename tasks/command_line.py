@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import re
 import sys
@@ -10,9 +11,34 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-__all__ = ["parser_of"]
+__all__ = ["parser_of", "words_of"]
+
+
+def words_of(folder: Path) -> tuple[str, dict[str, Any]] | None:
+    """The flow of this package that ``python -m`` is starting, by its name, and its arguments; None if something else is started.
+
+    They come from the text of its file, so that help, and words that cannot be right, are answered before anything heavy is imported.
+    """
+    if sys.argv[0] != "-m":  # which it is as long as the module is looked for
+        return None
+    package, _, name = sys.orig_argv[sys.orig_argv.index("-m") + 1].rpartition(".")
+    file = folder / f"{name}.py"
+    if package != folder.name or not file.is_file():
+        return None
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    flow = next(n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == name)
+    flow.decorator_list, flow.body = [], flow.body[:1]  # the signature, and the docstring
+    within: dict[str, Any] = {"date": date, "__name__": f"{package}.{name}"}
+    text = ast.unparse(ast.Module([ast.ImportFrom("__future__", [ast.alias("annotations")], 0), flow], []))
+    exec(compile(text, str(file), "exec"), within)  # noqa: S102  our own file, without its imports
+    calls = (
+        n for n in ast.walk(module) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "main"
+    )
+    instead = next((ast.literal_eval(c.args[2]) for c in calls if len(c.args) > 2), None)
+    return name, vars(parser_of(within[name], ast.get_docstring(module), instead).parse_args())
 
 
 def parser_of(

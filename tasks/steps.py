@@ -27,7 +27,6 @@ from tasks.batches.failures import failed_sentences, failures, notes, passed_ove
 from tasks.batches.predictions import Manifest
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
-from tasks.decisions.verification import taken_by_other_rules, verify_all, verify_decision
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -44,9 +43,9 @@ from tasks.tables.files import PassedOver
 from tasks.tables.opening import passed_over
 
 __all__ = [
-    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "failed_so_far", "judge_step", "look_step",
-    "older_rules_step", "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
-    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "verify_step",
+    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
+    "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
+    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -160,10 +159,10 @@ def score_step(versions: Versions, batch: str, day: date, today: date) -> Manife
 
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
-def close_step(store: Store, project: Project, as_of: date, keep: bool = True) -> Closed:
+def close_step(store: Store, project: Project, as_of: date) -> Closed:
     """Close the batches that are due; logs files of labels that are not read, and rows that came after their batch."""
     _log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
-    closed = close_batches(store, project, as_of, keep=keep)
+    closed = close_batches(store, project, as_of)
     for said in changed_since(store, project.name, [*(b.manifest for b in closed.batches), *closed.waiting]):
         get_run_logger().warning(said)
     return closed
@@ -223,24 +222,6 @@ def repair_projections_step(store: Store, registry: Registry, project_name: str)
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected
-
-
-@task(name="verify", task_run_name="verify {decision}", cache_policy=NO_CACHE)
-def verify_step(store: Store, project_name: str, decision: str | None) -> list[str]:
-    """The faults of one decision, or of all decisions and both logs; logs each."""
-    faults = verify_decision(store, project_name, decision) if decision else verify_all(store, project_name)
-    for fault in faults:
-        get_run_logger().error(fault)
-    return faults
-
-
-@task(name="find older rules", task_run_name="find older rules", cache_policy=NO_CACHE)
-def older_rules_step(store: Store, project_name: str, decision: str | None) -> list[str]:
-    """A sentence for each decision, or for one, that was taken by other rules; logs each."""
-    older = taken_by_other_rules(store, project_name, decision)
-    for sentence_of_one in older:
-        get_run_logger().info(sentence_of_one)
-    return older
 
 
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)

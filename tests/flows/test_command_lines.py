@@ -17,6 +17,7 @@ import pytest
 from prefect.flows import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import ROOT
+from spoilt import World
 
 # runpy runs the file as the main module beside the one that was imported: that is what is wanted
 pytestmark = pytest.mark.filterwarnings("ignore:.* found in sys.modules after import")
@@ -99,6 +100,66 @@ def test_what_users_type_arrives_in_the_flow(line: str, monkeypatch: pytest.Monk
     with temporary_settings({PREFECT_API_URL: "http://prefect:4200/api"}):  # so that none is started
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     assert arrived == [TYPED[line]]
+
+
+def started(*words: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """A command as a user starts it, and the heavy modules that it imported."""
+    heavy = {"prefect", "mlflow", "polars", "scipy", "statsmodels", "matplotlib"}
+    command = [sys.executable, "-X", "importtime", "-m", *words]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines(keepends=True)
+    imported = {x.rpartition("|")[2].strip() for x in lines if x.startswith("import time:")}
+    done.stderr = "".join(x for x in lines if not x.startswith("import time:"))
+    return done, imported & heavy
+
+
+@pytest.mark.parametrize("name", FLOWS[:-1])
+def test_help_and_wrong_words_are_answered_before_anything_heavy_is_imported(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helped, imported = started(name, "--help")
+    assert (helped.returncode, imported) == (0, set())
+    wrong, imported = started(name, "claims", "--nonsense")
+    assert (wrong.returncode, imported) == (2, set())
+    assert wrong.stderr.splitlines()[-1].startswith(f"python -m {name}: error: ")
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    assert helped.stdout == capsys.readouterr().out  # what the flow itself says, which Prefect runs
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("flows.history", "parcels"), r"reign +champion .*\n1 +version 1 .*"),
+        (("flows.verify", "parcels", "--all"), r"parcels: both logs are whole, and every decision is the same .*"),
+        (
+            ("flows.judge", "parcels", "--dry-run"),
+            r"Version 2 takes over from version 1 in parcels.*nothing was written.*",
+        ),
+        (
+            ("flows.judge", "parcels", "--dry-run", "--as-of", "2024-01-07"),
+            r"Nothing to judge in parcels as of 2024-01-07.*",
+        ),
+    ],
+)
+def test_what_only_reads_needs_no_server_and_imports_no_prefect(
+    words: tuple[str, ...], said: str, world: World
+) -> None:
+    before = world.files()
+    answered, imported = started(*words, DETHRONE_PROJECTS=str(world.folder))
+    assert answered.returncode == 0
+    assert re.fullmatch(said, answered.stdout.strip(), flags=re.DOTALL)
+    assert not imported & {"prefect", "mlflow"}
+    assert world.files() == before
+
+
+@pytest.mark.parametrize("words", [("flows.history",), ("flows.verify", "--all"), ("flows.judge", "--dry-run")])
+def test_a_mistake_in_what_only_reads_is_one_sentence(words: tuple[str, ...], world: World) -> None:
+    command, *options = words
+    answered, _ = started(command, "parcel", *options, DETHRONE_PROJECTS=str(world.folder))
+    assert answered.returncode == 1
+    assert re.fullmatch(r"ProjectFileError: [^\n]+\n", answered.stderr)
 
 
 def test_to_judge_decisions_of_0_and_1_nobody_waits_for_statsmodels() -> None:
