@@ -14,7 +14,7 @@ from tasks.base.project import Project
 from tasks.batches.predictions import Manifest
 from tasks.batches.rows import first_day
 from tasks.labels.batch_faults import require_common_probabilities, require_own_ids, require_plausible_numbers
-from tasks.labels.label_files import read_labels
+from tasks.labels.label_files import LabelFiles
 from tasks.labels.missing_labels import broken_feed, unmatched_ids
 from tasks.labels.scored_rows import ids_of, scored_rows
 from tasks.store import Store
@@ -40,7 +40,14 @@ def settled_date(batch_date: date, maturity_days: int) -> date:
 
 
 def label_rows(
-    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], deadline: date, *, strict: bool
+    store: Store,
+    project: Project,
+    files: LabelFiles,
+    manifest: Manifest,
+    scored: Sequence[Manifest],
+    deadline: date,
+    *,
+    strict: bool,
 ) -> Labelled:
     """The scored rows of one batch with the labels that were observed by the end of the deadline, as ``join_labels`` gives them.
 
@@ -49,7 +56,7 @@ def label_rows(
     """
     rows = scored_rows(store, manifest, project.task)
     ids = rows["id"]
-    labels = read_labels(store, project, ids, batch=manifest.batch, dated=manifest.date)
+    labels = files.of(ids, batch=manifest.batch, dated=manifest.date)
     neighbours = _neighbours(manifest, scored, project.maturity_days, deadline)
     recurring, other_batch = _recurring(store, manifest, neighbours, ids, labels, period=project.columns.period)
     if strict:
@@ -59,7 +66,7 @@ def label_rows(
     if absent_is_negative:
         day = pl.col("observed_at").cast(pl.Date)
         in_time = labels.filter(pl.col("label").is_not_null() & day.is_between(begins, deadline)).height
-        reason = broken_feed(store, project, manifest, ids, scored, neighbours, deadline, in_time)
+        reason = broken_feed(store, project, files, manifest, ids, scored, neighbours, deadline, in_time)
     joined = join_labels(
         rows,
         labels,
@@ -72,7 +79,7 @@ def label_rows(
     if strict:
         _require_plausible(project, manifest, joined)
     if not labels.height and (reason or not absent_is_negative):
-        reason = unmatched_ids(store, project, manifest, ids) or reason
+        reason = unmatched_ids(project, files, manifest, ids) or reason
     if reason:
         unexplained = pl.col("label").is_null() & pl.col("excluded").is_null()
         joined = joined.with_columns(excluded=pl.when(unexplained).then(pl.lit(reason)).otherwise("excluded"))

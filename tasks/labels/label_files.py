@@ -19,54 +19,88 @@ from tasks.tables.sources import Source
 from tasks.tables.table import Table
 from tasks.tables.text_values import ISO, from_text
 
-__all__ = ["LabelError", "example_of_a_label_id", "observed_between", "periods_of", "read_labels"]
+__all__ = ["LabelError", "LabelFiles"]
+
+_MOST_BYTES = 512 * 1024 * 1024  # labels that are kept in memory from one batch of a run to the next
 
 
 class LabelError(DethroneError):
     """The labels cannot be read, or it is not clear which rows they belong to."""
 
 
-def read_labels(store: Store, project: Project, ids: pl.Series, *, batch: str, dated: date) -> pl.DataFrame:
-    """All labels of these ids, of every day; where labels have a period, only those of the batch. Raises LabelError.
+class LabelFiles:
+    """The label files of a project, as they are when they are first read: once for all batches of a run, if their labels fit into memory.
 
-    Columns: ``id``; ``label``; ``observed_at``; ``raw``, the label in the file as text; ``unusable``, the reason if the project
-    file's ``labels`` make it so, else null; ``of_batch``, where labels have a period: whether it is the id of the batch;
-    ``probability`` and ``file``, where the project file names the column ``label_probability``.
+    Every method raises LabelError.
     """
-    own = ids.unique().to_frame("id")
-    labels = pl.concat(chunk.join(own, on="id", how="semi") for chunk in _all_labels(store, project, batch, dated))
-    column, sampling = project.columns.label_probability, project.policy.sampling
-    if column and sampling:
-        _require_probabilities(labels, column, sampling.least)
-    return labels
 
+    def __init__(self, store: Store, project: Project, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._store, self._project, self._most_bytes = store, project, most_bytes
+        self._files: list[Table] | None = None
+        self._all: pl.DataFrame | None = None  # the labels of all files, if they fit
 
-def observed_between(store: Store, project: Project, first: date, last: date) -> pl.DataFrame:
-    """The different ids of all labels that were observed on these days, in the column ``id``. Raises LabelError."""
-    on_these_days = pl.col("observed_at").cast(pl.Date).is_between(first, last) & pl.col("label").is_not_null()
-    chunks = _all_labels(store, project, None, first)
-    return pl.concat(chunk.filter(on_these_days).select("id").unique() for chunk in chunks).unique()
+    def of(self, ids: pl.Series, *, batch: str, dated: date) -> pl.DataFrame:
+        """All labels of these ids, of every day; where labels have a period, only those of the batch.
 
+        Columns: ``id``; ``label``; ``observed_at``; ``raw``, the label in the file as text; ``unusable``, the reason if the project
+        file's ``labels`` make it so, else null; ``of_batch``, where labels have a period: whether it is the id of the batch;
+        ``probability`` and ``file``, where the project file names the column ``label_probability``.
+        """
+        own = ids.unique().to_frame("id")
+        labels = pl.concat(chunk.join(own, on="id", how="semi") for chunk in self._chunks())
+        column, sampling = self._project.columns.label_probability, self._project.policy.sampling
+        if self._project.columns.period:
+            day, name = pl.col("period_day"), pl.col("period")
+            is_of = pl.when(day.is_not_null()).then(day == dated).otherwise(name.is_in([batch, str(dated)]))
+            # only the id is the batch's own, as other batches can have the same date
+            labels = labels.filter(is_of).with_columns(of_batch=name == batch).drop("period", "period_day")
+        if column and sampling:
+            _require_probabilities(labels, column, sampling.least)
+        return labels
 
-def periods_of(store: Store, project: Project, ids: pl.Series) -> list[str]:
-    """The first few periods of the labels of these ids, as text; empty if labels have no period, or none has these ids."""
-    period = project.columns.period
-    if period is None:
-        return []
-    own, found = ids.unique().to_frame("id"), pl.Series("period", [], dtype=pl.String)
-    for file in _files(store, project):
-        for chunk in _chunks(file, [project.columns.id, period]):
-            text = chunk.select(pl.all().cast(pl.String)).rename({project.columns.id: "id", period: "period"})
-            found = pl.concat([found, text.join(own, on="id", how="semi")["period"].drop_nulls()]).unique()
-    return found.sort().head(3).to_list()
+    def observed_between(self, first: date, last: date) -> pl.DataFrame:
+        """The different ids of all labels that were observed on these days, in the column ``id``."""
+        on_these_days = pl.col("observed_at").cast(pl.Date).is_between(first, last) & pl.col("label").is_not_null()
+        return pl.concat(chunk.filter(on_these_days).select("id").unique() for chunk in self._chunks()).unique()
 
+    def periods_of(self, ids: pl.Series) -> list[str]:
+        """The first few periods of the labels of these ids, as text; empty if labels have no period, or none has these ids."""
+        if self._project.columns.period is None:
+            return []
+        own = ids.unique().to_frame("id")
+        found = (c.join(own, on="id", how="semi")["period"].drop_nulls().unique() for c in self._chunks())
+        return pl.concat(found).unique().sort().head(3).to_list()
 
-def example_of_a_label_id(store: Store, project: Project) -> str | None:
-    """One id of the label files, as text; None if they have no rows."""
-    for file in _files(store, project):
-        for chunk in _chunks(file, [project.columns.id]):
-            return str(chunk.head(1).item())
-    return None
+    def example_of_an_id(self) -> str | None:
+        """One id of the label files, as text; None if they have no rows."""
+        return next((str(chunk["id"][0]) for chunk in self._chunks() if chunk.height), None)
+
+    def _chunks(self) -> Iterator[pl.DataFrame]:
+        """All labels in chunks, in the order of the files; the first one may be without labels, and has their columns."""
+        if self._all is not None:
+            yield self._all
+            return
+        kept: list[pl.DataFrame] = []
+        size = 0
+        for chunk in self._read():
+            size += int(chunk.estimated_size())
+            if size <= self._most_bytes:
+                kept.append(chunk)
+            else:
+                kept.clear()
+            yield chunk
+        if size <= self._most_bytes:
+            self._all = pl.concat(kept, rechunk=True)
+
+    def _read(self) -> Iterator[pl.DataFrame]:
+        names, sampled = self._project.columns, self._project.columns.label_probability
+        typed: dict[str, Any] = {names.id: pl.String, names.label: pl.String, names.observed_at: ISO}
+        more = {c: t for c, t in ((names.period, pl.String), (sampled, pl.Float64)) if c}
+        yield _labels_of(self._project, "", pl.DataFrame(schema={**typed, **more}))
+        if self._files is None:
+            self._files = _files(self._store, self._project)
+        for file in self._files:
+            yield from _labels_in(self._project, file)
 
 
 def _require_probabilities(labels: pl.DataFrame, column: str, least: float) -> None:
@@ -109,31 +143,19 @@ def _chunks(file: Table, columns: list[str]) -> Iterator[pl.DataFrame]:
         raise LabelError(str(error)) from error
 
 
-def _all_labels(store: Store, project: Project, batch: str | None, dated: date) -> Iterator[pl.DataFrame]:
-    """The labels of the batch, or of all batches if it is None, in chunks; the first one, without labels, has their columns."""
-    names, sampled = project.columns, project.columns.label_probability
-    typed: dict[str, Any] = {names.id: pl.String, names.label: pl.String, names.observed_at: ISO}
-    more = {c: t for c, t in ((names.period, pl.String), (sampled, pl.Float64)) if c}
-    yield _labels_of(project, "", pl.DataFrame(schema={**typed, **more}), batch, dated)
-    for file in _files(store, project):
-        yield from _labels_in(project, file, batch, dated)
-
-
-def _labels_in(project: Project, file: Table, batch: str | None, dated: date) -> Iterator[pl.DataFrame]:
+def _labels_in(project: Project, file: Table) -> Iterator[pl.DataFrame]:
     """The labels of one file, with the same columns and types for every file."""
     names, source = project.columns, file.sources[0]
     _check_schema(file, names, source)
     needed = [names.id, names.label, names.observed_at, *(c for c in (names.period, names.label_probability) if c)]
     for chunk in _chunks(file, list(dict.fromkeys(needed))):
-        yield _labels_of(project, source.key, chunk, batch, dated)
+        yield _labels_of(project, source.key, chunk)
 
 
-def _labels_of(project: Project, key: str, chunk: pl.DataFrame, batch: str | None, dated: date) -> pl.DataFrame:
+def _labels_of(project: Project, key: str, chunk: pl.DataFrame) -> pl.DataFrame:
     names = project.columns
     frame = chunk.with_columns(_times(key, chunk[names.observed_at]))
     schema = frame.schema
-    if names.period and batch is not None:
-        frame = frame.filter(_is_of(names.period, schema, batch, dated))
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
     observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
@@ -145,7 +167,7 @@ def _labels_of(project: Project, key: str, chunk: pl.DataFrame, batch: str | Non
         observed_at=observed.cast(pl.Datetime("us")),
         raw=class_names(pl.col(names.label), schema[names.label]),
         unusable=unusable,
-        **_names_batch(names.period, batch),
+        **_period(names.period, schema),
         **_probability(names.label_probability, key),
     )
 
@@ -166,9 +188,13 @@ def _times(key: str, values: pl.Series) -> pl.Series:
     return times
 
 
-def _names_batch(period: str | None, batch: str | None) -> dict[str, pl.Expr]:
-    """Whether the period is the id of the batch; only the id is its own, as other batches can have the same date."""
-    return {} if period is None else {"of_batch": pl.col(period).cast(pl.String) == batch}
+def _period(name: str | None, schema: pl.Schema) -> dict[str, pl.Expr]:
+    """The period as text, and as a day if it is one."""
+    if name is None:
+        return {}
+    period = pl.col(name)
+    day = period.cast(pl.Date) if schema[name].is_temporal() else pl.lit(None, dtype=pl.Date)
+    return {"period": period.cast(pl.String), "period_day": day}
 
 
 def _probability(column: str | None, key: str) -> dict[str, pl.Expr]:
@@ -212,13 +238,6 @@ def _class_labels(name: str, schema: pl.Schema, values: LabelValues | None) -> t
         return label, pl.lit(None, dtype=pl.String)
     ignored = _is_one_of(values.ignored, name, schema)
     return pl.when(ignored).then(pl.lit("")).otherwise(label), pl.when(ignored).then(pl.lit(LABEL_IGNORED))
-
-
-def _is_of(period: str, schema: pl.Schema, batch: str, dated: date) -> pl.Expr:
-    """Whether a label is of this batch: its period is the id or the date of the batch."""
-    if schema[period].is_temporal():
-        return pl.col(period).cast(pl.Date) == dated
-    return pl.col(period).cast(pl.String).is_in([batch, str(dated)])
 
 
 def _check_schema(file: Table, names: Columns, source: Source) -> None:

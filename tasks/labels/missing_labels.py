@@ -15,7 +15,7 @@ from tasks.base.project import Project
 from tasks.batches.listing import batches_in
 from tasks.batches.predictions import Manifest
 from tasks.batches.rows import BatchError, first_day, open_batch
-from tasks.labels.label_files import example_of_a_label_id, observed_between, periods_of
+from tasks.labels.label_files import LabelFiles
 from tasks.labels.scored_rows import ids_of
 from tasks.store import Store
 
@@ -31,6 +31,7 @@ _MOST_EXPECTED = 7  # with more positives expected, none at all has a probabilit
 def broken_feed(
     store: Store,
     project: Project,
+    files: LabelFiles,
     manifest: Manifest,
     ids: pl.Series,
     scored: Sequence[Manifest],
@@ -44,7 +45,7 @@ def broken_feed(
     came ``in_time``, and at the rate of positives in its ``neighbours`` some would have. ``ids`` are those of the batch, and
     ``scored`` are all scored batches.
     """
-    observed = observed_between(store, project, first_day(manifest.batch, manifest.date), deadline)
+    observed = files.observed_between(first_day(manifest.batch, manifest.date), deadline)
     neighbour_ids = [ids_of(store, m).unique().to_frame("id") for m in neighbours]
     unknown = observed.join(pl.concat([ids.unique().to_frame("id"), *neighbour_ids]), on="id", how="anti")
     if _are_many(unknown, observed):
@@ -101,16 +102,16 @@ def _without_ids_of_rows(store: Store, project: Project, unknown: pl.DataFrame, 
     return unknown
 
 
-def unmatched_ids(store: Store, project: Project, manifest: Manifest, ids: pl.Series) -> str | None:
+def unmatched_ids(project: Project, files: LabelFiles, manifest: Manifest, ids: pl.Series) -> str | None:
     """Why no label has an id of the batch, with an example of both sides; None if there are no labels at all."""
-    periods = periods_of(store, project, ids)
+    periods = files.periods_of(ids)
     if periods:
         names = " or ".join(f"'{name}'" for name in dict.fromkeys([manifest.batch, str(manifest.date)]))
         return (
             f"{NO_ID_MATCHES}, such as '{ids[0]}' in the period {names}; labels of such ids have "
             f"'{project.columns.period}' {', '.join(map(repr, periods))}"
         )
-    other = example_of_a_label_id(store, project)
+    other = files.example_of_an_id()
     if other is None:
         return None
     log.warning(

@@ -17,7 +17,7 @@ from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_bytes, replay_key
 from tasks.labels.batch_labels import label_rows, settled_date
-from tasks.labels.label_files import LabelError
+from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.tally_files import (
     SETTLED,
     ClosedBatch,
@@ -51,8 +51,18 @@ class _Entry:
 class ReplayTallies:
     """The tallies with replays of a project, as of a day. A tally has all replays that there were when it was made."""
 
-    def __init__(self, store: Store, project: Project, scored: Sequence[Manifest], as_of: date, *, keep: bool) -> None:
-        self._store, self._project, self._scored, self._as_of, self._keep = store, project, scored, as_of, keep
+    def __init__(
+        self,
+        store: Store,
+        project: Project,
+        labels: LabelFiles,
+        scored: Sequence[Manifest],
+        as_of: date,
+        *,
+        keep: bool,
+    ) -> None:
+        self._store, self._project, self._labels, self._scored = store, project, labels, scored
+        self._as_of, self._keep = as_of, keep
         self._keys = [k for k in store.keys(f"{project.name}/tallies") if k.endswith(".json")]
 
     def of(self, closed: ClosedBatch) -> tuple[ReplayedTally, ...]:
@@ -92,7 +102,7 @@ class ReplayTallies:
         else:
             deadline = closing_date(manifest.date, project.maturity_days)
             try:
-                labelled = label_rows(store, project, merged, self._scored, deadline, strict=False)
+                labelled = label_rows(store, project, self._labels, merged, self._scored, deadline, strict=False)
                 counted = count_rows(labelled.rows, task=project.task)
                 others = "" if _same_rows(closed.tally.frame, counted, replays.values()) else "other rows have one now"
             except LabelError as error:
@@ -117,7 +127,7 @@ class ReplayTallies:
         settled = None
         if closed.tally.settled is not None and self._as_of >= settled_date(manifest.date, project.maturity_days):
             settled_key = f"{prefix}{SETTLED}"
-            data = settled_tally(store, project, merged, self._scored, settled_key, keep=self._keep)
+            data = settled_tally(store, project, self._labels, merged, self._scored, settled_key, keep=self._keep)
             if data is not None:
                 files[settled_key] = data
                 settled = frame_of(store, settled_key, data)

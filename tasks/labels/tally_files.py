@@ -16,6 +16,7 @@ from analysis.evidence.tally import count_rows
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, manifest_bytes, manifest_key
 from tasks.labels.batch_labels import label_rows, settled_date
+from tasks.labels.label_files import LabelFiles
 from tasks.store import AlreadyThereError, NotThereError, Store
 
 __all__ = [
@@ -74,7 +75,14 @@ class Closed:
 
 
 def settled_tally(
-    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], key: str, *, keep: bool
+    store: Store,
+    project: Project,
+    labels: LabelFiles,
+    manifest: Manifest,
+    scored: Sequence[Manifest],
+    key: str,
+    *,
+    keep: bool,
 ) -> bytes | None:
     """The settled tally as Parquet; None if predictions were deleted or no label is left."""
     try:
@@ -83,7 +91,7 @@ def settled_tally(
         pass
     try:
         day = settled_date(manifest.date, project.maturity_days)
-        labelled = label_rows(store, project, manifest, scored, day, strict=False)
+        labelled = label_rows(store, project, labels, manifest, scored, day, strict=False)
     except DeletedError as error:  # the batch stays closed, with its first tally only
         log.warning("batch %s: its late labels cannot be counted: %s", manifest.batch, error)
         return None

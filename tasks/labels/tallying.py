@@ -14,7 +14,7 @@ from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, count_rows,
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, Manifest, manifests
 from tasks.labels.batch_labels import label_rows, settled_date
-from tasks.labels.label_files import LabelError
+from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.replay_tallies import ReplayTallies
 from tasks.labels.scored_rows import AnotherTaskError, require_task
 from tasks.labels.tally_files import (
@@ -41,12 +41,13 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     found = (m for m in manifests(store, project.name) if m.date <= as_of)
     scored = [replace(m, replays=tuple(r for r in m.replays if r.found <= as_of)) for m in found]
     due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]
-    closed = [_close(store, project, m, scored, as_of, keep=keep) for m in due]
+    labels = LabelFiles(store, project)
+    closed = [_close(store, project, labels, m, scored, as_of, keep=keep) for m in due]
     settled = frozenset(b.manifest.batch for b in closed if b.tally.settled is not None)
     if project.absent != "negative":
         closed = _without_needless_settled(closed)
     if any(b.manifest.replays for b in closed):
-        replayed = ReplayTallies(store, project, scored, as_of, keep=keep)
+        replayed = ReplayTallies(store, project, labels, scored, as_of, keep=keep)
         closed = [replace(b, replayed=replayed.of(b)) for b in closed]
     return Closed(tuple(closed), tuple(m for m in scored if m not in due), settled)
 
@@ -83,7 +84,14 @@ def _is_corrected(tally: BatchTally) -> bool:
 
 
 def _close(
-    store: Store, project: Project, manifest: Manifest, scored: Sequence[Manifest], as_of: date, *, keep: bool
+    store: Store,
+    project: Project,
+    labels: LabelFiles,
+    manifest: Manifest,
+    scored: Sequence[Manifest],
+    as_of: date,
+    *,
+    keep: bool,
 ) -> ClosedBatch:
     """Read the tally and the sums of scores, or make them; the sums are written first, so a tally always has them."""
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
@@ -92,7 +100,7 @@ def _close(
         files = {scores_key: store.read(scores_key), key: store.read(key)}
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
-        labelled = label_rows(store, project, manifest, scored, deadline, strict=True)
+        labelled = label_rows(store, project, labels, manifest, scored, deadline, strict=True)
         counted = count_rows(labelled.rows, task=project.task)
         needs_labels = project.policy.unlabelled != "worst_case" and project.policy.sampling is None
         if labelled.silent and needs_labels:
@@ -108,7 +116,7 @@ def _close(
     settled_key = f"{project.name}/tallies/{manifest.batch}{SETTLED}"
     settled = None
     if as_of >= settled_date(manifest.date, project.maturity_days):
-        data = settled_tally(store, project, manifest, scored, settled_key, keep=keep)
+        data = settled_tally(store, project, labels, manifest, scored, settled_key, keep=keep)
         if data is not None:
             files[settled_key] = data
             settled = frame_of(store, settled_key, data)
