@@ -47,13 +47,15 @@ def _identity(version: ModelVersion, model: str, threshold: float | None) -> str
     return digest({"model": model, **named, **choices}) if named or choices else model
 
 
-def keep_found(store: Store, project_name: str, contender: Contender, today: date) -> date:
-    """The day on which the contender was first found, which is ``today`` unless another day is stored.
+def keep_found(store: Store, project_name: str, reign: int, contender: Contender, today: date) -> date:
+    """The day on which the contender was first found in the reign, which is ``today`` unless another day is stored.
+
+    A reign counts its own contenders: one that comes back is chosen anew, and those that do not come back are not in its budget.
 
     MLflow knows when a version was registered, and not when its tags were set; a threshold can be chosen long after.
     """
-    key = f"{_prefix(project_name, contender.digest)}.json"
-    content = {"version": contender.version, "digest": contender.digest, "found": today}
+    key = f"{_prefix(project_name, contender.digest)}.reign-{reign}.json"
+    content = {"version": contender.version, "digest": contender.digest, "reign": reign, "found": today}
     return date.fromisoformat(_create_or_read(store, key, canonical_json(content))["found"])
 
 

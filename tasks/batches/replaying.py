@@ -14,7 +14,7 @@ from tasks.base.errors import DethroneError, first_line
 from tasks.batches.contenders import Claim, contender_of_model, keep_claim, keep_found, with_threshold
 from tasks.batches.one_pass import score_rows
 from tasks.batches.predictions import Manifest, Part, Replay, Scored, commit_replay, manifests, read_parts
-from tasks.batches.rows import BatchError, open_batch
+from tasks.batches.rows import BatchError, BatchRows, open_batch
 from tasks.batches.scoring import keep_identities, require_columns
 from tasks.batches.staging import Staging
 from tasks.batches.version_run import VersionRun
@@ -86,11 +86,11 @@ def keep_claims(versions: Versions, today: date) -> list[str]:
                     f"{version.trained_through}: its claim counts for nothing, as whoever learned from rows saw their labels."
                 )
                 continue
-            keep_found(store, name, contender, today)
             claim = Claim(through, registry.author(version), today)
             kept = keep_claim(store, name, contender.digest, claim)
-        except DethroneError as error:
-            said.append(f"Its labels_seen_through counts for nothing: {error}.")
+        except Exception as error:  # noqa: BLE001  files of any kind can be registered
+            why = str(error) if isinstance(error, DethroneError) else f"version {version.version}: {first_line(error)}"
+            said.append(f"Its labels_seen_through counts for nothing: {why}.")
             continue
         if kept.labels_seen_through != through:
             said.append(
@@ -119,11 +119,12 @@ def replay_batch(
                 return {k: v for w in wanted for k, v in replay_batch(versions, manifest, [w], today).items()}
             runs[0].fail("score", error)
         done = [run for run in runs if run.failure is None]
-        keep_identities(versions, runs, today)
+        # a contender that failed is not found by that: nothing would count it in the error budget
+        keep_identities(versions, manifest.reign, done, today)
         staging.upload(itertools.chain.from_iterable(run.parts for run in done))
         for run in done:
             assert run.contender is not None
-            found = keep_found(store, project.name, run.contender, today)
+            found = keep_found(store, project.name, manifest.reign, run.contender, today)
             commit_replay(store, project.name, Replay(manifest.batch, run.scored(), found))
     return {run.version: run.failure for run in runs}
 
@@ -179,6 +180,19 @@ class _Replaying:
             parts.append(self.staging.add(contender.version, number, decided))
         return parts
 
+    def _require_known_columns(self, run: VersionRun, rows: BatchRows) -> None:
+        """Fail a version that reads a column which the digest does not cover, if the files are not those that were scored.
+
+        A column that was added or filled in afterwards can tell of labels.
+        """
+        new = sorted(set(run.signature.present(rows.columns)) - set(self.manifest.columns))
+        if new and self.manifest.files and rows.named_files(self.versions.project.name) != self.manifest.files:
+            msg = (
+                f"it reads the column '{new[0]}' of batch {rows.batch}, which no version read when the batch was scored, and the files of "
+                "the batch were changed since; put those back that were scored"
+            )
+            run.fail("score", BatchError(msg))
+
     def score(self, runs: Sequence[VersionRun]) -> None:
         """Let the loaded versions score the rows, if these are still what was scored. Raises BatchError, _UnreadableError."""
         live = [run for run in runs if run.runs]
@@ -204,3 +218,6 @@ class _Replaying:
                 "a scored batch does not change"
             )
             raise BatchError(msg)
+        for run in live:
+            if run.failure is None:
+                self._require_known_columns(run, rows)

@@ -66,13 +66,13 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date, today: d
     return done
 
 
-def keep_identities(versions: Versions, runs: Sequence[VersionRun], today: date) -> None:
-    """Store, once a run, when each contender was first found, and the digests of the models that have scored."""
+def keep_identities(versions: Versions, reign: int, runs: Sequence[VersionRun], today: date) -> None:
+    """Store, once a run, when each contender was first found in the reign, and the digests of the models that have scored."""
     store, name, kept = versions.store, versions.project.name, versions.kept
     for run in runs:
-        if run.contender and run.contender.digest not in kept:
-            keep_found(store, name, run.contender, today)
-            kept.add(run.contender.digest)
+        if run.contender and (mark := f"{reign}/{run.contender.digest}") not in kept:
+            keep_found(store, name, reign, run.contender, today)
+            kept.add(mark)
         if run.loaded and run.failure is None and run.version not in kept:
             keep_digest(store, name, run.loaded.artifacts)
             kept.add(run.version)
@@ -97,7 +97,7 @@ class _Scoring:
             self._fail_those_with_errors(runs)
             _fail_challengers_with_more_columns(runs, self.reign, self.rows, error)
             total, row_parts = self._score(runs)
-        keep_identities(self.versions, runs, self.today)
+        keep_identities(self.versions, self.reign.number, runs, self.today)
         return Manifest(
             batch=self.rows.batch,
             date=day,

@@ -1,0 +1,119 @@
+"""Attacks on the evidence of replays: choices that are made late, labels that tell more than the batch at hand, and files that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from parcels import decisions_frame, put_batch, put_labels
+from replays import NeedsFile, replay_due
+from weeks import found, look_on, play_week, score_rows, week
+
+from analysis.evidence import Evidence
+from analysis.policy import Policy
+from tasks.base.project import Project
+from tasks.batches.predictions import manifests
+from tasks.decisions import Decision, save_decision
+from tasks.models.registry import Registry
+from tasks.store import Store
+
+Register = Callable[..., str]
+
+WEEKS = 6
+COUNTS = {(1, 1, 1, 1): 60, (1, 0, 1, 1): 20, (1, 0, 0, 1): 10, (1, 1, 1, 0): 3, (0, 0, 0, 0): 200}
+DAY = timedelta(days=1)
+FOUND = week(WEEKS - 1) + 3 * DAY
+BEFORE_ALL = {"labels_seen_through": str(week(-1))}
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    return make_project(policy=Policy(n_resamples=1000))
+
+
+@pytest.fixture
+def played(store: Store, registry: Registry, project: Project, two: None) -> None:
+    """Six weeks that two versions have scored, with what a third one decides in its column x3."""
+    found(store, registry, project)
+    for n in range(WEEKS):
+        play_week(store, registry, project, n, COUNTS)
+
+
+def taken(store: Store, project: Project, day: date) -> Decision:
+    look = look_on(store, project, day)
+    assert look is not None
+    save_decision(store, project.name, look)
+    return look
+
+
+def against(look: Decision, version: str) -> Evidence:
+    return next(e for e in look.evidence if e.challenger.version == version)
+
+
+def test_a_challenger_that_was_away_in_this_reign_is_chosen_anew_when_it_comes_back(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    found(store, registry, project)
+    register("x3")
+    play_week(store, registry, project, 0, COUNTS)  # reign 1: all three score
+    registry.set_tags("3", {"retired": "true"})
+    found(store, registry, project, version="2", since=week(1))  # another reign
+    for n in range(1, WEEKS):
+        play_week(store, registry, project, n, COUNTS)
+    registry.set_tags("3", {"retired": "false"})  # chosen now, by the labels of this reign
+    replay_due(store, registry, project, week(WEEKS + 1))
+    look = taken(store, project, week(WEEKS + 1))
+    late = against(look, "3")
+    assert late.batches == ()
+
+
+@pytest.mark.usefixtures("played")
+def test_a_version_that_failed_in_every_replay_was_not_found_by_that(
+    store: Store, registry: Registry, project: Project, register: Register, tmp_path: Path
+) -> None:
+    """No decision has it in its budget: of twenty such versions, the one that is cured when the labels are known is the best of twenty."""
+    cure = tmp_path / "cure"
+    register("x3", model=NeedsFile(cure))
+    replay_due(store, registry, project, FOUND)
+    cure.touch()
+    replay_due(store, registry, project, week(WEEKS + 3))
+    late = against(taken(store, project, week(WEEKS + 3)), "3")
+    assert late.batches == ()
+
+
+def test_a_column_that_was_filled_in_afterwards_is_not_replayed(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    register("x1")
+    found(store, registry, project)
+    frame = decisions_frame({(1, 0, 0): 30, (0, 0, 0): 30}, prefix="a")
+    put_labels(store, project, frame["id"].to_list(), frame["label"].to_list(), week(1))
+    score_rows(store, registry, project, frame.drop("label", "x2"), week(0))
+    register("x2", tags=BEFORE_ALL)
+    put_batch(store, project, str(week(0)), frame.with_columns(x2=pl.col("label") * 2.0 - 1).drop("label"))
+    assert manifests(store, project.name)[0].replays == ()
+
+
+def two_weeks_first(store: Store, registry: Registry, project: Project) -> None:
+    found(store, registry, project)
+    for n, first in ((0, 1), (1, 10)):
+        frame = decisions_frame({(1, 0, 1, 1): 30, (0, 0, 0, 0): 30}, prefix=f"{n}-")
+        put_labels(
+            store, project, frame["id"].to_list(), frame["label"].to_list(), week(n) + timedelta(days=first), str(n)
+        )
+        score_rows(store, registry, project, frame.drop("label"), week(n))
+
+
+def test_a_claim_of_a_broken_model_holds_up_nobody_else(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    found(store, registry, project)
+    play_week(store, registry, project, 0, COUNTS)
+    register("x3", tags=BEFORE_ALL)
+    models = (Path(project.store).parent / "artifacts").rglob("MLmodel")
+    max(models, key=lambda f: f.stat().st_mtime_ns).write_text("{")
+    replay_due(store, registry, project, week(1))
+    assert len(manifests(store, project.name)) == 1
