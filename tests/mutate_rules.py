@@ -65,7 +65,7 @@ MUTANTS = [
     Mutant(
         "a replay counts where no label could be seen",
         "analysis/evidence/gathering.py",
-        "if not all(tally.replayed.get(v, True) for v in pair):",
+        "if any((tally.batch, v.digest) in self.context for v in (self.champion, self.challenger) if tally.replayed):",
         "if False:",
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -72,7 +73,8 @@ def gather(
     the two models disagree, or has ``sampling``. ``open_rows`` is the number of rows in batches that are not due yet.
     """
     excluded: Counter[str] = Counter()
-    pairs = _Pairs(champion, challenger, policy, excluded, [])
+    seen = frozenset((t.batch, t.scored[v].digest) for t in closed for v, unseen in t.replayed.items() if not unseen)
+    pairs = _Pairs(champion, challenger, policy, excluded, seen, [])
     replayed = {t.batch for t in closed if t.replayed and t.has(champion, challenger)}
     batches, frames, context = [], [], []
     for tally in closed:
@@ -99,12 +101,16 @@ def gather(
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """The evidence of single batches on one pair; adds rows that are left out to ``excluded``, and tallies that are context to ``seen``."""
+    """The evidence of single batches on one pair; adds rows that are left out to ``excluded``, and tallies that are context to ``seen``.
+
+    ``context`` has the batches that are no evidence for a contender, by its digest, in whichever tally its replay was counted first.
+    """
 
     champion: Contender
     challenger: Contender
     policy: Policy
     excluded: Counter[str]
+    context: AbstractSet[tuple[str, str]]
     seen: list[pl.DataFrame]
 
     def of(self, tally: BatchTally) -> tuple[PairedBatch | None, list[PairedBatch]]:
@@ -118,7 +124,7 @@ class _Pairs:
         if any(tally.scored.get(v.version, v).digest != v.digest for v in (self.champion, self.challenger)):
             return self._left_out(ANOTHER_CONTENDER, rows)
         counts = pair_table(tally.frame, *pair, kind)
-        if not all(tally.replayed.get(v, True) for v in pair):
+        if any((tally.batch, v.digest) in self.context for v in (self.champion, self.challenger) if tally.replayed):
             self.seen.append(tally.frame)
             aside = [PairedBatch(tally.batch, tally.date, counts, {}, replayed=True)] if counts.n else []
             return self._left_out(LABELS_SEEN, rows)[0], aside

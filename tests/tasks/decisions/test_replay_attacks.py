@@ -12,11 +12,13 @@ from parcels import decisions_frame, put_batch, put_labels
 from replays import NeedsFile, replay_due
 from weeks import found, look_on, play_week, score_rows, week
 
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, gather
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.decisions import Decision, save_decision
+from tasks.decisions.basis import counted
+from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.store import Store
 
@@ -82,6 +84,22 @@ def test_a_version_that_failed_in_every_replay_was_not_found_by_that(
     replay_due(store, registry, project, week(WEEKS + 3))
     late = against(taken(store, project, week(WEEKS + 3)), "3")
     assert late.batches == ()
+
+
+@pytest.mark.usefixtures("played")
+def test_a_batch_that_is_context_for_one_is_no_evidence_between_two(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    register("x3")
+    replay_due(store, registry, project, FOUND)
+    taken(store, project, week(WEEKS + 1))
+    register("x1", threshold="0.6", tags=BEFORE_ALL)
+    replay_due(store, registry, project, FOUND)
+    closed = close_batches(store, project, week(WEEKS + 1))
+    tallies = [c.tally for c in counted(store, project.name, closed.batches)]
+    look = taken(store, project, week(WEEKS + 1))
+    pair = gather(against(look, "3").challenger, against(look, "4").challenger, tallies, policy=project.policy)
+    assert [b.batch for b in pair.batches] == [str(week(WEEKS - 1))]
 
 
 def test_a_column_that_was_filled_in_afterwards_is_not_replayed(
