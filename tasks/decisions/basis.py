@@ -130,31 +130,31 @@ class Counted:
         return {"batch": self.tally.batch, "date": self.tally.date, "files": self.files, **replayed}
 
 
-def counted(store: Store, project_name: str, batches: Sequence[ClosedBatch]) -> list[Counted]:
-    """All tallies of these closed batches, and which replays in them are evidence."""
+def counted(store: Store, project_name: str, batches: Sequence[ClosedBatch], as_of: date) -> list[Counted]:
+    """All tallies of these closed batches, and which replays in them are evidence, by the claims that were found by ``as_of``."""
     claims: dict[str, Claim | None] = {}
     for contender in {x.contender.digest for b in batches for r in b.replayed for x in r.replays}:
-        claims[contender] = read_claim(store, project_name, contender)
-    first_labels = [(r.labels_from, r.tally.date) for b in batches for r in b.replayed if r.labels_from]
+        claim = read_claim(store, project_name, contender)
+        claims[contender] = claim if claim and claim.claimed <= as_of else None
     found: list[Counted] = []
     for b in batches:
         found.append(Counted(b.tally, b.files))
         for r in b.replayed:
-            seen = {x.scored.version: _seen(x, claims[x.contender.digest], first_labels) for x in r.replays}
+            seen = {x.scored.version: _seen(x, claims[x.contender.digest], r.first_labels) for x in r.replays}
             tally = replace(r.tally, replayed=are_evidence(r.tally.date, r.labels_from, seen))
             found.append(Counted(tally, r.files, r.labels_from, seen))
     return found
 
 
-def _seen(replay: Replay, claim: Claim | None, first_labels: Sequence[tuple[date, date]]) -> dict[str, Any]:
+def _seen(replay: Replay, claim: Claim | None, first_labels: Sequence[tuple[date, int]]) -> dict[str, Any]:
     """When the contender was found, what was claimed, and after how many days the first labels of batches had come by then.
 
-    ``first_labels`` are, of each batch, the day of its first label and its date.
+    ``first_labels`` are days of first labels, and how many days old their batches were.
     """
     seen: dict[str, Any] = {"found": replay.found}
-    if claim:
+    if claim and claim.labels_seen_through < replay.found:  # a later one would take away what has counted
         seen |= {"labels_seen_through": claim.labels_seen_through, "author": claim.author, "claimed": claim.claimed}
-    ages = [(came - dated).days for came, dated in first_labels if came <= _seen_through(seen)]
+    ages = [age for came, age in first_labels if came <= _seen_through(seen)]
     return {**seen, "first_labels_after": min(ages, default=None)}
 
 

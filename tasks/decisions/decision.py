@@ -67,7 +67,8 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     """
     latest = _latest_basis(store, project.name, reign)
     own_batches = [b for b in closed.batches if b.manifest.reign == reign.number]
-    tallies = in_order_of_use(latest, counted(store, project.name, [b for b in own_batches if b.silent is None]))
+    with_labels = [b for b in own_batches if b.silent is None]
+    tallies = in_order_of_use(latest, counted(store, project.name, with_labels, as_of))
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not own_batches:
         return None

@@ -19,7 +19,7 @@ from tasks.labels.missing_labels import broken_feed, unmatched_ids
 from tasks.labels.scored_rows import ids_of, scored_rows
 from tasks.store import Store
 
-__all__ = ["Labelled", "label_rows", "settled_date"]
+__all__ = ["Labelled", "first_label", "label_rows", "settled_date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,21 @@ def label_rows(
         joined = joined.with_columns(excluded=pl.when(unexplained).then(pl.lit(reason)).otherwise("excluded"))
     # of a broken feed not even the labels count: positives without negatives are worse than no label
     broken = reason is not None and absent_is_negative
-    observed = (
-        labels["observed_at"].cast(pl.Date).fill_null(begins)
-    )  # a label without its time may have been seen at any
-    labels_from = observed.filter(observed >= begins).min()
-    assert labels_from is None or isinstance(labels_from, date)
-    return Labelled(joined, broken or joined["label"].null_count() == joined.height, labels_from)
+    silent = broken or joined["label"].null_count() == joined.height
+    return Labelled(joined, silent, _labels_from(labels, begins))
+
+
+def first_label(store: Store, files: LabelFiles, manifest: Manifest) -> date | None:
+    """The day on which the first label of a scored batch was observed; None if none was. Raises LabelError, DamagedError, DeletedError."""
+    labels = files.of(ids_of(store, manifest), batch=manifest.batch, dated=manifest.date)
+    return _labels_from(labels, first_day(manifest.batch, manifest.date))
+
+
+def _labels_from(labels: pl.DataFrame, begins: date) -> date | None:
+    observed = labels["observed_at"].cast(pl.Date).fill_null(begins)  # one without its time may have been seen at any
+    first = observed.filter(observed >= begins).min()
+    assert first is None or isinstance(first, date)
+    return first
 
 
 def _require_plausible(project: Project, manifest: Manifest, joined: pl.DataFrame) -> None:

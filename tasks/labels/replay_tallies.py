@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
+from analysis.evidence.row_labels import AFTER_CLOSING
 from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import count_rows, decision_column
 from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_bytes, replay_key
-from tasks.labels.batch_labels import label_rows, settled_date
+from tasks.labels.batch_labels import first_label, label_rows, settled_date
 from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.tally_files import (
     SETTLED,
@@ -28,7 +29,7 @@ from tasks.labels.tally_files import (
     parquet_of,
     settled_tally,
 )
-from tasks.store import Store
+from tasks.store import NotThereError, Store
 
 __all__ = ["ReplayTallies"]
 
@@ -37,10 +38,16 @@ log = logging.getLogger("dethrone")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """The commit of a tally with replays: which, the first label, and the day on which the tally was made."""
+    """The commit of a tally with replays: which, the first label, and the day on which the tally was made.
+
+    ``new`` are the replays that no entry made before it has. ``first_labels`` are those of all batches, as ``_youngest`` gives them.
+    """
 
     replays: tuple[str, ...]
+    new: tuple[str, ...]
+    number: int
     labels_from: date | None
+    first_labels: tuple[tuple[date, int], ...]
     made: date
 
     @property
@@ -49,7 +56,7 @@ class _Entry:
 
 
 class ReplayTallies:
-    """The tallies with replays of a project, as of a day. A tally has all replays that there were when it was made."""
+    """The tallies with replays of a project, as of a day. A tally has the replays that there were when it was made, one per version."""
 
     def __init__(
         self,
@@ -64,30 +71,46 @@ class ReplayTallies:
         self._store, self._project, self._labels, self._scored = store, project, labels, scored
         self._as_of, self._keep = as_of, keep
         self._keys = [k for k in store.keys(f"{project.name}/tallies") if k.endswith(".json")]
+        self._first: tuple[tuple[date, int], ...] | None = None
 
     def of(self, closed: ClosedBatch) -> tuple[ReplayedTally, ...]:
         """The tallies with replays of a closed batch, in the order in which they were made; a new one if there are new replays."""
         if closed.silent is not None or not closed.manifest.replays:
             return ()
         by_key = {replay_key(self._project.name, r): r for r in closed.manifest.replays}
-        entries = sorted(self._entries(closed.manifest.batch), key=lambda e: (len(e.replays), e.replays))
-        if by_key.keys() - {k for e in entries for k in e.replays}:
-            entries.append(_Entry(tuple(sorted(by_key)), None, self._as_of))
+        made = self._entries(closed.manifest.batch)
+        entries = sorted((e for e in made if e.made <= self._as_of), key=lambda e: (e.number, e.name))
+        counted = {k for e in entries for k in e.new}
+        entries += _new_entries(by_key, counted, number=len(made), made=self._as_of)
         tallies: list[ReplayedTally] = []
         known: set[str] = set()
         for entry in entries:
+            if known.issuperset(entry.new):  # a look as of an earlier day counted them on their own
+                continue
             if missing := [k for k in entry.replays if k not in by_key]:
                 msg = f"{self._store.uri}: {missing[0]} was deleted after it was counted; restore it from a backup"
                 raise DeletedError(msg)
             tally = self._tally(closed, entry, {k: by_key[k] for k in entry.replays}, known)
-            known |= set(entry.replays)
+            known |= set(entry.new)
             tallies += [tally] if tally else []
         return tuple(tallies)
 
     def _entries(self, batch: str) -> list[_Entry]:
         prefix = f"{self._project.name}/tallies/{batch}.replay-"
-        found = (_parsed(self._store, k) for k in self._keys if k.startswith(prefix))
-        return [e for e in found if e.made <= self._as_of]
+        return [_parsed(self._store, k) for k in self._keys if k.startswith(prefix)]
+
+    def _first_labels(self) -> tuple[tuple[date, int], ...]:
+        """The first labels of all scored batches, closed or not, read once a look."""
+        if self._first is None:
+            known: list[tuple[date, date]] = []
+            for m in self._scored:
+                try:
+                    came = first_label(self._store, self._labels, m)
+                except DamagedError:  # without its rows, nobody knows which labels are its own
+                    continue
+                known += [(came, m.date)] if came else []
+            self._first = _youngest(known)
+        return self._first
 
     def _tally(
         self, closed: ClosedBatch, entry: _Entry, replays: dict[str, Replay], known: Collection[str]
@@ -97,14 +120,20 @@ class ReplayTallies:
         merged = manifest.with_replays(list(replays.values()))
         prefix = f"{project.name}/tallies/{manifest.batch}.replay-{entry.name}"
         key, scores_key, entry_key = f"{prefix}.parquet", f"{prefix}.scores.parquet", f"{prefix}.json"
-        if entry_key in self._keys:
-            files = {entry_key: store.read(entry_key), scores_key: store.read(scores_key), key: store.read(key)}
-        else:
+        files = self._stored(entry_key, scores_key, key)
+        if not files:
             deadline = closing_date(manifest.date, project.maturity_days)
             try:
                 labelled = label_rows(store, project, self._labels, merged, self._scored, deadline, strict=False)
-                counted = count_rows(labelled.rows, task=project.task)
-                others = "" if _same_rows(closed.tally.frame, counted, replays.values()) else "other rows have one now"
+                rows = labelled.rows
+                if not _same_rows(closed.tally.frame, count_rows(rows, task=project.task), replays.values()):
+                    rows = _without_late(rows)
+                counted = count_rows(rows, task=project.task)
+                same = _same_rows(_without_late(closed.tally.frame), _without_late(counted), replays.values())
+                others = "" if same else "other rows have one now"
+            except DeletedError as error:
+                log.warning("batch %s: what was replayed on it cannot be counted: %s", manifest.batch, error)
+                return None
             except LabelError as error:
                 others = str(error)
             if others:
@@ -115,9 +144,9 @@ class ReplayTallies:
                     others,
                 )
                 return None
-            entry = _Entry(entry.replays, labelled.labels_from, entry.made)
+            entry = replace(entry, labels_from=labelled.labels_from, first_labels=self._first_labels())
             files = {
-                scores_key: parquet_of(score_tally(labelled.rows, project.policy)),
+                scores_key: parquet_of(score_tally(rows, project.policy)),
                 key: parquet_of(counted),
                 entry_key: canonical_json(entry),
             }
@@ -131,11 +160,52 @@ class ReplayTallies:
             if data is not None:
                 files[settled_key] = data
                 settled = frame_of(store, settled_key, data)
-        new = tuple(sorted((r for k, r in replays.items() if k not in known), key=by_finding))
+        new = tuple(sorted((replays[k] for k in entry.new if k not in known), key=by_finding))
         tally = BatchTally(manifest.batch, manifest.date, frame, merged.contenders(), scores, settled)
         read = {**{k: replay_bytes(r) for k, r in replays.items()}, **files}
         entry_read = _parse(files[entry_key])
-        return ReplayedTally(tally, digests(project.name, manifest, read), new, entry_read.labels_from)
+        files_read = digests(project.name, manifest, read)
+        return ReplayedTally(tally, files_read, new, entry_read.labels_from, entry_read.first_labels)
+
+    def _stored(self, entry_key: str, *keys: str) -> dict[str, bytes]:
+        """The files of a tally; none if it is not whole, and is made again."""
+        if entry_key not in self._keys:
+            return {}
+        try:
+            return {k: self._store.read(k) for k in (entry_key, *keys)}
+        except NotThereError:
+            return {}
+
+
+def _new_entries(
+    by_key: Mapping[str, Replay], counted: Collection[str], *, number: int, made: date
+) -> Iterator[_Entry]:
+    """The entries of the replays that are not counted yet: one, or more if a version was replayed with several thresholds."""
+    chosen = {by_key[k].scored.version: k for k in sorted(counted, key=lambda k: by_finding(by_key[k])) if k in by_key}
+    left = sorted(by_key.keys() - set(counted), key=lambda k: by_finding(by_key[k]))
+    while left:
+        new: dict[str, str] = {}
+        for k in left:
+            new.setdefault(by_key[k].scored.version, k)
+        chosen |= new
+        left = [k for k in left if k not in new.values()]
+        yield _Entry(tuple(sorted(chosen.values())), tuple(sorted(new.values())), number, None, (), made)
+        number += 1
+
+
+def _youngest(first_labels: Iterable[tuple[date, date]]) -> tuple[tuple[date, int], ...]:
+    """From the days of first labels and the dates of their batches: each day on which a batch younger than any before had its first."""
+    youngest: list[tuple[date, int]] = []
+    for came, age in sorted((came, (came - dated).days) for came, dated in first_labels):
+        if not youngest or age < youngest[-1][1]:
+            youngest.append((came, age))
+    return tuple(youngest)
+
+
+def _without_late(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows, or counts of rows, as if no label had come after closing: none had when the batch closed, or other ones."""
+    late = pl.col("excluded").str.starts_with(AFTER_CLOSING).fill_null(value=False)
+    return frame.with_columns(excluded=pl.when(~late).then("excluded"))
 
 
 def _same_rows(closed: pl.DataFrame, counted: pl.DataFrame, replays: Iterable[Replay]) -> bool:
@@ -161,6 +231,9 @@ def _parse(data: bytes) -> _Entry:
     labels_from = value["labels_from"]
     return _Entry(
         tuple(value["replays"]),
+        tuple(value["new"]),
+        value["number"],
         date.fromisoformat(labels_from) if labels_from else None,
+        tuple((date.fromisoformat(came), age) for came, age in value["first_labels"]),
         date.fromisoformat(value["made"]),
     )

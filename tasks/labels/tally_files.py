@@ -57,12 +57,14 @@ class ReplayedTally:
     """The tally of a closed batch with replayed versions beside those of its manifest; ``replays`` are those that no earlier one has.
 
     ``labels_from`` is the day on which the first label of the batch was observed, as it was known when the tally was made.
+    ``first_labels`` are days on which a batch of the project, younger than any before, had its first label, with its age in days.
     """
 
     tally: BatchTally
     files: Mapping[str, str]
     replays: tuple[Replay, ...]
     labels_from: date | None
+    first_labels: tuple[tuple[date, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.decisions import Decision, save_decision
 from tasks.decisions.basis import counted
+from tasks.decisions.verification import verify_all
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.store import Store
@@ -87,6 +88,31 @@ def test_a_version_that_failed_in_every_replay_was_not_found_by_that(
 
 
 @pytest.mark.usefixtures("played")
+def test_a_claim_that_comes_later_takes_no_batch_away(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    register("x3")
+    replay_due(store, registry, project, FOUND)
+    before = against(taken(store, project, week(WEEKS + 1)), "3")
+    assert len(before.batches) == 1
+    registry.set_tags("3", {"labels_seen_through": str(week(WEEKS + 1))})
+    replay_due(store, registry, project, week(WEEKS + 1))
+    assert len(against(taken(store, project, week(WEEKS + 1)), "3").batches) == 1
+
+
+@pytest.mark.usefixtures("played")
+def test_a_look_back_knows_no_later_claim(
+    store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    register("x3")
+    replay_due(store, registry, project, FOUND)
+    before = taken(store, project, week(WEEKS + 1))
+    registry.set_tags("3", BEFORE_ALL)
+    replay_due(store, registry, project, week(WEEKS + 2))
+    assert taken(store, project, week(WEEKS + 1)).id == before.id
+
+
+@pytest.mark.usefixtures("played")
 def test_a_batch_that_is_context_for_one_is_no_evidence_between_two(
     store: Store, registry: Registry, project: Project, register: Register
 ) -> None:
@@ -96,7 +122,7 @@ def test_a_batch_that_is_context_for_one_is_no_evidence_between_two(
     register("x1", threshold="0.6", tags=BEFORE_ALL)
     replay_due(store, registry, project, FOUND)
     closed = close_batches(store, project, week(WEEKS + 1))
-    tallies = [c.tally for c in counted(store, project.name, closed.batches)]
+    tallies = [c.tally for c in counted(store, project.name, closed.batches, week(WEEKS + 1))]
     look = taken(store, project, week(WEEKS + 1))
     pair = gather(against(look, "3").challenger, against(look, "4").challenger, tallies, policy=project.policy)
     assert [b.batch for b in pair.batches] == [str(week(WEEKS - 1))]
@@ -123,6 +149,111 @@ def two_weeks_first(store: Store, registry: Registry, project: Project) -> None:
             store, project, frame["id"].to_list(), frame["label"].to_list(), week(n) + timedelta(days=first), str(n)
         )
         score_rows(store, registry, project, frame.drop("label"), week(n))
+
+
+def test_first_labels_are_those_of_all_batches_also_of_those_it_learned_from(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    two_weeks_first(store, registry, project)
+    register("x3", trained_through=str(week(0)))
+    replay_due(store, registry, project, week(2) + DAY)
+    late = against(taken(store, project, week(3)), "3")
+    assert (late.batches, len(late.context)) == ((), 1)
+
+
+def test_first_labels_do_not_depend_on_what_others_were_replayed_on(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    two_weeks_first(store, registry, project)
+    register("x3", trained_through=str(week(0)))
+    replay_due(store, registry, project, week(2) + DAY)
+    before = against(taken(store, project, week(3)), "3")
+    register("x3", threshold="0.6")
+    replay_due(store, registry, project, week(2) + DAY)
+    after = against(taken(store, project, week(3)), "3")
+    assert [b.batch for b in after.batches] == [b.batch for b in before.batches]
+
+
+def test_first_labels_of_open_batches_are_known_at_the_first_look(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    found(store, registry, project)
+    for n, first in ((0, 13), (1, 1)):
+        frame = decisions_frame({(1, 0, 1, 1): 30, (0, 0, 0, 0): 30}, prefix=f"{n}-")
+        put_labels(
+            store, project, frame["id"].to_list(), frame["label"].to_list(), week(n) + timedelta(days=first), str(n)
+        )
+        score_rows(store, registry, project, frame.drop("label"), week(n))
+    register("x3")
+    replay_due(store, registry, project, week(1) + 3 * DAY)
+    first = against(taken(store, project, week(2)), "3")
+    second = against(taken(store, project, week(3)), "3")
+    assert {b.batch for b in first.batches} <= {b.batch for b in second.batches}
+
+
+@pytest.mark.parametrize("how", ["late", "corrected"])
+def test_labels_that_come_after_closing_cost_no_replay(
+    how: str, store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    found(store, registry, project)
+    frame = decisions_frame({(1, 0, 1, 1): 30, (0, 0, 0, 0): 30}, prefix="a")
+    ids, labels = frame["id"].to_list(), frame["label"].to_list()
+    put_labels(store, project, ids[1:], labels[1:], week(1), "on-time")
+    score_rows(store, registry, project, frame.drop("label"), week(0))
+    taken(store, project, week(2))
+    n = 0 if how == "late" else 1
+    put_labels(store, project, ids[n : n + 1], [0], week(2) + 3 * DAY, "late")
+    register("x3", tags=BEFORE_ALL)
+    replay_due(store, registry, project, week(2))
+    late = against(taken(store, project, week(3)), "3")
+    assert late.counts.n == 59
+
+
+def test_a_threshold_set_back_and_forth_loses_no_batch(
+    store: Store, registry: Registry, project: Project, register: Register, two: None
+) -> None:
+    found(store, registry, project)
+    for n in range(2):
+        play_week(store, registry, project, n, COUNTS)
+    first = against(taken(store, project, week(3)), "2")
+    assert len(first.batches) == 2
+    registry.set_tags("2", {"threshold": "0.6"})
+    replay_due(store, registry, project, week(3))
+    play_week(store, registry, project, 2, COUNTS)  # with .6
+    registry.set_tags("2", {"threshold": "0.7"})
+    replay_due(store, registry, project, week(3) + DAY)
+    registry.set_tags("2", {"threshold": "0.5"})
+    replay_due(store, registry, project, week(3) + DAY)
+    play_week(store, registry, project, 3, COUNTS)
+    look = taken(store, project, week(5))
+    again = against(look, "2")
+    assert again.challenger.threshold == 0.5
+    assert len(again.batches) == 4
+    assert verify_all(store, project.name) == []
+
+
+@pytest.mark.usefixtures("played")
+@pytest.mark.parametrize("gone", [".replay-", "parts", "rows"])
+def test_files_that_are_gone_hold_up_nobody_else(
+    gone: str, store: Store, registry: Registry, project: Project, register: Register
+) -> None:
+    if gone == "rows":
+        taken(store, project, week(WEEKS + 1))
+        for key in store.keys(f"{project.name}/predictions"):
+            if key.endswith(".parquet"):
+                store.delete(key)
+    register("x3", tags=BEFORE_ALL)
+    replay_due(store, registry, project, FOUND)
+    if gone == "parts":
+        key = next(k for k in store.keys(f"{project.name}/predictions") if "/3/part" in k)
+        store.delete(key)
+    look = taken(store, project, week(WEEKS + 1))
+    if gone == ".replay-":
+        for key in store.keys(f"{project.name}/tallies"):
+            if ".replay-" in key and key.endswith(".parquet"):
+                store.delete(key)
+        look = taken(store, project, week(WEEKS + 1))
+    assert len(against(look, "2").batches) == WEEKS
 
 
 def test_a_claim_of_a_broken_model_holds_up_nobody_else(
