@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, digest
+from tasks.base.errors import DamagedError
 from tasks.models.version import ModelVersion
 from tasks.store import AlreadyThereError, NotThereError, Store
 
 __all__ = ["Claim", "contender_of_model", "keep_claim", "keep_found", "read_claim", "with_threshold"]
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +62,23 @@ def keep_found(store: Store, project_name: str, reign: int, contender: Contender
     """
     key = f"{_prefix(project_name, contender.digest)}.reign-{reign}.json"
     content = {"version": contender.version, "digest": contender.digest, "reign": reign, "found": today}
-    return date.fromisoformat(_create_or_read(store, key, canonical_json(content))["found"])
+    return _create_or_read(store, key, canonical_json(content), lambda value: date.fromisoformat(value["found"]))
 
 
 def keep_claim(store: Store, project_name: str, contender_digest: str, claim: Claim) -> Claim:
     """The first claim on the contender, which is this one unless another one is stored: a claim cannot be changed afterwards."""
-    content = canonical_json(claim)
-    return _claim(_create_or_read(store, f"{_prefix(project_name, contender_digest)}.claim.json", content))
+    key = f"{_prefix(project_name, contender_digest)}.claim.json"
+    return _create_or_read(store, key, canonical_json(claim), _claim)
 
 
 def read_claim(store: Store, project_name: str, contender_digest: str) -> Claim | None:
-    """The claim on the contender; None if there is none."""
+    """The claim on the contender; None if there is none. Raises DamagedError."""
+    key = f"{_prefix(project_name, contender_digest)}.claim.json"
     try:
-        return _claim(json.loads(store.read(f"{_prefix(project_name, contender_digest)}.claim.json")))
+        data = store.read(key)
     except NotThereError:
         return None
+    return _parsed(store, key, data, _claim)
 
 
 def _claim(value: dict[str, str]) -> Claim:
@@ -83,10 +91,17 @@ def _prefix(project_name: str, contender_digest: str) -> str:
     return f"{project_name}/contenders/{contender_digest[:16]}"
 
 
-def _create_or_read(store: Store, key: str, data: bytes) -> dict[str, str]:
+def _create_or_read(store: Store, key: str, data: bytes, parse: Callable[[dict[str, str]], T]) -> T:
     try:
         store.create(key, data)
     except AlreadyThereError:
         data = store.read(key)
-    value: dict[str, str] = json.loads(data)
-    return value
+    return _parsed(store, key, data, parse)
+
+
+def _parsed(store: Store, key: str, data: bytes, parse: Callable[[dict[str, str]], T]) -> T:
+    try:
+        return parse(json.loads(data))
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{store.uri}: {key} cannot be read as what was found or claimed of a contender; restore it from a backup"
+        raise DamagedError(msg) from error

@@ -6,9 +6,12 @@ from datetime import date
 from typing import Any
 
 from tasks.base.errors import DethroneError
+from tasks.batches.contenders import contender_of_model
 from tasks.decisions.decision import read_record
 from tasks.decisions.verification import input_faults
+from tasks.models.integrity import kept_digest
 from tasks.models.registry import Registry
+from tasks.models.version import ModelVersion
 from tasks.models.versions import require_loads
 from tasks.reigns import LogError, Reign, SupersededError, commit, head, reign_after, reigns
 from tasks.reigns.approvals import read_denial
@@ -99,7 +102,8 @@ def promote(
 
     If the decision's policy requires approval, ``author`` is the person who approves, and ``reason`` says why. Raises
     NotPromotedError if the decision promotes no version, NotApprovedError, SupersededError if another reign is in force than
-    the one that was judged, ChangedEvidenceError if a file that it rests on has changed, ChangedModelError if the version has.
+    the one that was judged, ChangedEvidenceError if a file that it rests on or a tag that decides has changed, ChangedModelError if the
+    version's files have.
     """
     record = read_record(store, project_name, decision_id)
     version = record["promote"]
@@ -124,6 +128,7 @@ def promote(
     changed = input_faults(store, record)
     if changed:
         raise ChangedEvidenceError("; ".join([*changed, "restore it, or judge again"]))
+    _require_same_contender(store, project_name, record, registry.version(version))
     require_loads(store, registry, version)
     day = date.fromisoformat(record["as_of"])
     reign = reign_after(
@@ -137,6 +142,20 @@ def promote(
         reason=f"proven better than version {newest.version}{f'; approved: {reason}' if reason else ''}",
     )
     return commit(store, project_name, reign)
+
+
+def _require_same_contender(store: Store, project_name: str, record: dict[str, Any], version: ModelVersion) -> None:
+    """Raise ChangedEvidenceError if tags of the version make another contender of it than the one that was judged."""
+    judged = next(c for c in record["basis"]["challengers"] if c["version"] == version.version)
+    model = kept_digest(store, project_name, version.version)
+    if model is None or contender_of_model(version, model).digest == judged["digest"]:
+        return
+    was = "" if judged["threshold"] is None else f", its threshold {judged['threshold']:g}"
+    msg = (
+        f"decision {record['id']} judged version {version.version} with other tags{was}; set threshold, score_column and positive_class "
+        "back, or let the version be judged as it is now"
+    )
+    raise ChangedEvidenceError(msg)
 
 
 def roll_back(

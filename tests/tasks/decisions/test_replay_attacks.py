@@ -15,12 +15,14 @@ from weeks import found, look_on, play_week, score_rows, week
 from analysis.evidence import Evidence, gather
 from analysis.policy import Policy
 from tasks.base.project import Project
-from tasks.batches.predictions import manifests
+from tasks.batches.predictions import DamagedError, manifests
 from tasks.decisions import Decision, save_decision
 from tasks.decisions.basis import counted
+from tasks.decisions.promotion import ChangedEvidenceError, promote
 from tasks.decisions.verification import verify_all
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
+from tasks.reigns import reigns
 from tasks.store import Store
 
 Register = Callable[..., str]
@@ -266,3 +268,30 @@ def test_a_claim_of_a_broken_model_holds_up_nobody_else(
     max(models, key=lambda f: f.stat().st_mtime_ns).write_text("{")
     replay_due(store, registry, project, week(1))
     assert len(manifests(store, project.name)) == 1
+
+
+def test_a_threshold_that_was_set_back_after_the_look_is_not_promoted_with_another_ones_proof(
+    store: Store, registry: Registry, project: Project, played: None
+) -> None:
+    look = taken(store, project, week(WEEKS + 1))
+    assert look.promote == "2"
+    registry.set_tags("2", {"threshold": "0.9"})
+    sentence = f"decision {look.id} judged version 2 with other tags, its threshold 0.5; set threshold"
+    with pytest.raises(ChangedEvidenceError, match=sentence):
+        promote(store, registry, project.name, look.id)
+    assert len(reigns(store, project.name)) == 1
+    registry.set_tags("2", {"threshold": "0.5"})
+    assert promote(store, registry, project.name, look.id).version == "2"
+
+
+def test_a_damaged_claim_is_named(
+    store: Store, registry: Registry, project: Project, played: None, register: Register
+) -> None:
+    register("x3", tags=BEFORE_ALL)
+    replay_due(store, registry, project, FOUND)
+    (key,) = (k for k in store.keys(f"{project.name}/contenders") if "claim" in k)
+    store.write(key, b"{}")
+    with pytest.raises(
+        DamagedError, match=f"{key} cannot be read as what was found or claimed of a contender; restore it"
+    ):
+        look_on(store, project, week(WEEKS + 1))

@@ -1,0 +1,67 @@
+"""Label files are read once for all batches of a run, and in pieces of bounded memory where they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import polars as pl
+import pytest
+from parcels import put_frame
+from weeks import BETTER, found, play_week, week
+
+from tasks.base.project import Columns, Project
+from tasks.labels.label_files import LabelFiles
+from tasks.labels.tallying import close_batches
+from tasks.models.registry import Registry
+from tasks.store import Store
+from tasks.tables.sources import ParquetSource
+
+WEEKS = 4
+
+
+@pytest.fixture
+def labels_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The key of each label file that is read, as often as it is."""
+    read: list[str] = []
+    pieces = ParquetSource.pieces
+
+    def noted(source: ParquetSource, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        if "/labels/" in source.key:
+            read.append(source.key)
+        return pieces(source, columns)
+
+    monkeypatch.setattr(ParquetSource, "pieces", noted)
+    return read
+
+
+def test_a_backlog_of_batches_reads_each_file_once(
+    store: Store, registry: Registry, project: Project, two: None, labels_read: list[str]
+) -> None:
+    found(store, registry, project)
+    for n in range(WEEKS):
+        play_week(store, registry, project, n, BETTER)
+    closed = close_batches(store, project, week(WEEKS + 1))
+    assert len(closed.batches) == WEEKS
+    assert sorted(labels_read) == store.keys(f"{project.name}/labels")
+
+
+@pytest.mark.parametrize("period", [None, "week"])
+def test_what_does_not_fit_into_memory_is_read_again_and_is_the_same(
+    store: Store, make_project: Callable[..., Project], labels_read: list[str], period: str | None
+) -> None:
+    project = make_project(columns=Columns(period=period))
+    ids = [f"p{n}" for n in range(50)]
+    for n in range(3):
+        frame = pl.DataFrame({"id": ids, "label": [(i + n) % 2 for i in range(50)], "observed_at": [week(n)] * 50})
+        frame = frame.with_columns(week=pl.lit(str(week(n))))
+        put_frame(store, f"{project.name}/labels/{n}.parquet", frame)
+    most = LabelFiles(store, project, most_bytes=0)
+    fits = LabelFiles(store, project)
+    for n in range(3):
+        one, other = (f.of(pl.Series("id", ids), batch=str(week(n)), dated=week(n)) for f in (most, fits))
+        assert one.sort("id", "observed_at").equals(other.sort("id", "observed_at"))
+        assert one.height == (50 if period else 150)
+    assert most.observed_between(week(0), week(1)).sort("id").equals(fits.observed_between(week(0), week(1)).sort("id"))
+    assert most.example_of_an_id() == fits.example_of_an_id() == "p0"
+    assert most.periods_of(pl.Series("id", ids)) == fits.periods_of(pl.Series("id", ids))
+    assert len(labels_read) > 3 * 3
