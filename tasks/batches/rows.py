@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -90,6 +90,11 @@ class BatchRows:
     _table: Table
 
     @property
+    def rows(self) -> int:
+        """How many rows the files say that they hold."""
+        return self._table.rows
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """All columns that at least one file has."""
         return self._table.columns
@@ -127,6 +132,12 @@ class BatchRows:
         self._require(columns)
         with self._batch_errors():
             yield from self._table.chunks(columns)
+
+    def cut(self, columns: Sequence[str], first: int, heights: Sequence[int]) -> Iterator[pl.DataFrame]:
+        """The rows from ``first`` on as frames of these heights; fewer if the batch ends before. Raises BatchError."""
+        self._require(columns)
+        with self._batch_errors():
+            yield from self._table.cut(columns, first, heights)
 
     def nullable(self, columns: Sequence[str]) -> frozenset[str]:
         """Which of these columns have a null in any row of the batch. Raises BatchError."""
@@ -197,8 +208,10 @@ class RowDigest:
                 kind.update(text.str.len_bytes().to_numpy().tobytes())
                 values.update("".join(text).encode())
 
-    def hexdigest(self) -> str:
+    def hexdigest(self, columns: Collection[str] | None = None) -> str:
+        """The digest of these columns, by default of all."""
         total = hashlib.sha256(str(self.rows).encode())
-        for column, parts in sorted(self._hashes.items()):
+        hashes = {c: self._hashes[c] for c in (self._hashes if columns is None else columns)}
+        for column, parts in sorted(hashes.items()):
             total.update(f"\0{column}\0{self._types.get(column)}\0".encode() + b"".join(p.digest() for p in parts))
         return total.hexdigest()

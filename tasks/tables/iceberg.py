@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
 from tasks.store import Store, StoredObject
 from tasks.tables.files import PassedOver, RowFile, TableError
-from tasks.tables.sources import cannot_be_read
+from tasks.tables.sources import cannot_be_read, without_first
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, StaticTable
@@ -34,20 +34,22 @@ class IcebergSource:
     declared: Mapping[str, pl.DataType] = field(default_factory=dict)
     partitions: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> bool:
+        return not self.task.delete_files
+
     def nulls(self, column: str) -> int | None:  # noqa: ARG002  known once the deleted rows are left out
         return None
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def pieces(self, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
         from pyiceberg.expressions import AlwaysTrue
         from pyiceberg.io.pyarrow import ArrowScan
 
         with cannot_be_read(self.key, "a file of its Iceberg table"):
             schema = self.table.schema().select(*columns)
             scan = ArrowScan(self.table.metadata, self.table.io, schema, AlwaysTrue())
-            for batch in scan.to_record_batches([self.task]):
-                piece = pl.from_arrow(batch)
-                assert isinstance(piece, pl.DataFrame)
-                yield piece.select(columns)
+            batches = scan.to_record_batches([self.task])
+            yield from without_first((cast("pl.DataFrame", pl.from_arrow(b)).select(columns) for b in batches), first)
 
 
 def iceberg_sources(

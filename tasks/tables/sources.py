@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import polars as pl
 import pyarrow as pa
@@ -16,7 +16,16 @@ from tasks.store import Store
 from tasks.tables.files import TableError
 from tasks.tables.text_values import Texts
 
-__all__ = ["CHUNK_BYTES", "CHUNK_ROWS", "ParquetSource", "Source", "cannot_be_read", "fixed_bytes", "parquet_source"]
+__all__ = [
+    "CHUNK_BYTES",
+    "CHUNK_ROWS",
+    "ParquetSource",
+    "Source",
+    "cannot_be_read",
+    "fixed_bytes",
+    "parquet_source",
+    "without_first",
+]
 
 CHUNK_ROWS = 131_072
 CHUNK_BYTES = 32 << 20
@@ -45,8 +54,20 @@ class Source(Protocol):
     def nulls(self, column: str) -> int | None:
         """How many values are null; None if that is known only once the rows were read."""
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """These columns of the file, in the order of its rows. Raises TableError."""
+    @property
+    def counted(self) -> bool:
+        """Whether ``pieces`` gives exactly ``rows`` rows."""
+
+    def pieces(self, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
+        """These columns of the file, in the order of its rows, from the row ``first`` on. Raises TableError."""
+
+
+def without_first(pieces: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The pieces from this row on."""
+    for piece in pieces:
+        if rows < piece.height:
+            yield piece.slice(rows) if rows else piece
+        rows = max(0, rows - piece.height)
 
 
 @contextlib.contextmanager
@@ -92,10 +113,15 @@ class ParquetSource:
     declared: Mapping[str, pl.DataType] = field(default_factory=dict)
     partitions: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> bool:
+        return True
+
     def nulls(self, column: str) -> int | None:
         return self.null_counts.get(column)
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def pieces(self, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
+        """Row groups before the row ``first`` are not read."""
         widths = [fixed_bytes(self.columns[c]) for c in columns]
         bytes_per_row = sum(
             max(w or 0, 0 if w else self.file_bytes.get(c, 8)) for c, w in zip(columns, widths, strict=True)
@@ -105,13 +131,24 @@ class ParquetSource:
         with self.store.local(self.key) as path, cannot_be_read(self.key, "Parquet"):
             try:
                 with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
-                    for batch in file.iter_batches(rows, columns=list(columns)):
-                        frame = pl.from_arrow(batch)
-                        assert isinstance(frame, pl.DataFrame)
-                        yield frame.select(columns)
+                    groups, skipped = _from_group(file.metadata, first)
+                    batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+                    frames = (cast("pl.DataFrame", pl.from_arrow(b)).select(columns) for b in batches)
+                    yield from without_first(frames, first - skipped)
             except pa.ArrowNotImplementedError:  # integers of 128 bits, which polars writes and pyarrow does not know
-                lazy = pl.scan_parquet(path, glob=False).select(columns)
+                lazy = pl.scan_parquet(path, glob=False).select(columns).slice(first)
                 yield from lazy.collect_batches(chunk_size=rows, maintain_order=True)
+
+
+def _from_group(footer: pq.FileMetaData, first: int) -> tuple[list[int], int]:
+    """The row groups from the one with the row ``first`` on, and how many rows stand before them."""
+    skipped = 0
+    for group in range(footer.num_row_groups):
+        rows = footer.row_group(group).num_rows
+        if skipped + rows > first:
+            return list(range(group, footer.num_row_groups)), skipped
+        skipped += rows
+    return [], skipped
 
 
 def parquet_source(store: Store, key: str, size: int) -> ParquetSource:

@@ -30,6 +30,11 @@ class Table:
     passed_over: tuple[PassedOver, ...]
     ids: frozenset[str] = frozenset()
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are, or more, where rows of a file were deleted in another one."""
+        return sum(source.rows for source in self.sources)
+
     @functools.cached_property
     def columns(self) -> tuple[str, ...]:
         """All columns that at least one file has."""
@@ -66,6 +71,27 @@ class Table:
         schema = pl.Schema({c: self.schema[c] for c in columns})
         pieces = (piece for source in self.sources for piece in self._pieces(source, schema))
         yield from chunked(pieces, schema)
+
+    def cut(self, columns: Sequence[str], first: int, heights: Sequence[int]) -> Iterator[pl.DataFrame]:
+        """The rows from ``first`` on as frames of these heights, with only these columns; fewer if the rows end before.
+
+        What stands before is not read, as far as its files tell where that ends. Raises TableError.
+        """
+        self.require(columns)
+        schema = pl.Schema({c: self.schema[c] for c in columns})
+        yield from cut(self._from(schema, first), heights)
+
+    def _from(self, schema: pl.Schema, first: int) -> Iterator[pl.DataFrame]:
+        for source in self.sources:
+            if source.counted:
+                if source.rows > first:
+                    yield from self._pieces(source, schema, first)
+                first = max(0, first - source.rows)
+                continue
+            for piece in self._pieces(source, schema):
+                if piece.height > first:
+                    yield piece.slice(first)
+                first = max(0, first - piece.height)
 
     def nullable(self, columns: Sequence[str]) -> frozenset[str]:
         """Which of these columns have a null in any row: from what the files tell, or by reading these columns. Raises TableError."""
@@ -142,12 +168,12 @@ class Table:
         own = self._own_type(source, column)
         return str(own.best) if isinstance(own, Texts) else str(own)
 
-    def _pieces(self, source: Source, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """The rows of one file with these columns and types."""
+    def _pieces(self, source: Source, schema: pl.Schema, first: int = 0) -> Iterator[pl.DataFrame]:
+        """The rows of one file from ``first`` on, with these columns and types."""
         if not source.rows:
             return
         own = [c for c in schema if c in source.columns and c not in source.partitions]
-        for piece in source.pieces(own or [next(iter(source.columns))]):
+        for piece in source.pieces(own or [next(iter(source.columns))], first):
             columns = {c: self._converted(source, piece[c], t) for c, t in schema.items() if c in own}
             for name in schema.keys() - columns.keys():
                 columns[name] = _repeated(name, source.partitions.get(name), schema[name], piece.height)
@@ -248,6 +274,21 @@ def chunked(pieces: Iterator[pl.DataFrame], schema: pl.Schema) -> Iterator[pl.Da
             yield whole.head(rows).rechunk()
     if len(sizes):
         yield pl.concat(waiting).rechunk()
+
+
+def cut(pieces: Iterator[pl.DataFrame], heights: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """Cut rows into frames of these heights, until there are none left."""
+    waiting: list[pl.DataFrame] = []
+    rows = 0
+    for height in heights:
+        while rows < height and (piece := next(pieces, None)) is not None:
+            waiting.append(piece)
+            rows += piece.height
+        if not rows:
+            return
+        whole = pl.concat(waiting)
+        waiting, rows = [whole.slice(height)], max(0, rows - height)
+        yield whole.head(height).rechunk()
 
 
 def _row_bytes(piece: pl.DataFrame, fixed: int, loose: Sequence[str]) -> np.ndarray:

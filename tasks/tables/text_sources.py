@@ -15,7 +15,7 @@ from pyarrow import csv
 
 from tasks.store import Store
 from tasks.tables.files import TableError
-from tasks.tables.sources import cannot_be_read
+from tasks.tables.sources import cannot_be_read, without_first
 from tasks.tables.text_values import Texts, look_at_texts
 from tasks.tables.types import common_type
 
@@ -36,12 +36,16 @@ class CsvSource:
     declared: Mapping[str, pl.DataType] = field(default_factory=dict)
     partitions: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> bool:
+        return True
+
     def nulls(self, column: str) -> int | None:
         return self.columns[column].nulls + self.columns[column].empty
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def pieces(self, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
         with self.store.local(self.key) as path, cannot_be_read(self.key, "CSV"):
-            yield from _csv(path, list(self.columns), columns)
+            yield from without_first(_csv(path, list(self.columns), columns), first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,19 @@ class JsonSource:
     declared: Mapping[str, pl.DataType] = field(default_factory=dict)
     partitions: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> bool:
+        return True
+
     def nulls(self, column: str) -> int | None:
         own = self.columns[column]
         return self.null_counts[column] + (own.empty if isinstance(own, Texts) else 0)
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def pieces(self, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
         schema = pl.Schema({c: self.types[c] for c in columns})
         with self.store.local(self.key) as path, cannot_be_read(self.key, "JSON Lines"):
-            for block in _lines(path):
-                yield pl.read_ndjson(BytesIO(block), schema=schema).select(columns)
+            read = (pl.read_ndjson(BytesIO(block), schema=schema).select(columns) for block in _lines(path))
+            yield from without_first(read, first)
 
 
 def csv_source(store: Store, key: str, size: int, ids: Collection[str]) -> CsvSource:

@@ -25,9 +25,9 @@ def columns_read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     read: list[list[str]] = []
     pieces = ParquetSource.pieces
 
-    def noted(source: ParquetSource, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def noted(source: ParquetSource, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
         read.append(sorted(columns))
-        return pieces(source, columns)
+        return pieces(source, columns, first)
 
     monkeypatch.setattr(ParquetSource, "pieces", noted)
     return read
