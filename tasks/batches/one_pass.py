@@ -1,27 +1,38 @@
-"""One pass over the rows of a batch: read once, converted once for all versions, and scored by them side by side."""
+"""One pass over the rows of a batch: read once, digested, and scored by every version."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import polars as pl
-import pyarrow as pa
 
 from analysis.evidence.tally import ENTITY, segment_column
 from tasks.base.errors import DethroneError
 from tasks.base.project import Project
-from tasks.batches.in_flight import InFlight
+from tasks.batches.on_workers import OnWorkers
 from tasks.batches.predictions import Part
 from tasks.batches.rows import BatchError, BatchRows, RowDigest
+from tasks.batches.side_by_side import SideBySide
 from tasks.batches.staging import Staging
 from tasks.batches.version_run import VersionRun
-from tasks.models.errors import ScoringError
-from tasks.models.signature import Column, arrow_column
 from tasks.models.versions import Versions
+from tasks.models.versions_on_workers import VersionsOnWorkers
 
-__all__ = ["score_rows"]
+__all__ = ["Place", "score_rows"]
 
-_IN_FLIGHT = 128 * 1024 * 1024  # bytes of rows that wait for a version or are with one
+
+class Place(Protocol):
+    """Where versions predict: side by side on this machine, or on the workers of a cluster. What they predict is the same."""
+
+    def put(self, number: int, chunk: pl.DataFrame) -> None:
+        """Let every version that still runs predict the rows of a chunk."""
+
+    def finish(self) -> None:
+        """Wait until all is predicted; what a version failed with is in its run."""
+
+    def abandon(self, error: BaseException) -> None:
+        """Stop without waiting for any version."""
 
 
 def score_rows(
@@ -40,21 +51,22 @@ def score_rows(
     these columns are digested and no rows are staged. Raises BatchError, and what is not a version's own fault, such as a full disk.
     """
     live = [run for run in runs if run.runs]
-    for run in live:
-        run.start(versions.project.task, staging)
     row_parts: list[Part] = []
+    nullable = rows.with_gaps(sorted({c for run in live for c in run.signature.integral(rows.schema)}))
+    place: Place = (
+        OnWorkers(versions, rows, live, nullable, needed)
+        if isinstance(versions, VersionsOnWorkers)
+        else SideBySide(versions, live, nullable, staging)
+    )
     try:
-        total = _read(versions.project, rows, live, needed, digested, None if digested else (staging, row_parts))
-    except BaseException as error:
-        if not isinstance(error, DethroneError):  # such as Ctrl-C, which is not to wait for the models
-            for run in live:
-                versions.failed(run.version, error)
+        total = _read(versions.project, rows, live, place, needed, digested, None if digested else (staging, row_parts))
+    except DethroneError:
+        place.finish()
         raise
-    finally:
-        for run in live:
-            run.finish()
-            if wrong := run.error or run.fault:  # its process owes answers that nobody waits for any more
-                versions.failed(run.version, wrong)
+    except BaseException as error:  # such as Ctrl-C, which is not to wait for the models
+        place.abandon(error)
+        raise
+    place.finish()
     for run in live:
         if run.fault:
             raise run.fault
@@ -65,16 +77,16 @@ def _read(
     project: Project,
     rows: BatchRows,
     live: Sequence[VersionRun],
+    place: Place,
     needed: VersionRun | None,
     digested: Sequence[str] | None,
     staged: tuple[Staging, list[Part]] | None,
 ) -> RowDigest:
     entity, segments, id_column = project.columns.entity, project.segments, project.columns.id
     read = {c for run in live for c in run.signature.present(rows.columns)}
-    nullable = rows.with_gaps(sorted({c for run in live for c in run.signature.integral(rows.schema)}))
     wanted = read | set(digested or (*segments, *([entity] if entity else [])))
     columns = (id_column, *sorted(wanted - {id_column}))
-    total, in_flight = RowDigest(columns if digested is None else digested), InFlight(_IN_FLIGHT)
+    total = RowDigest(columns if digested is None else digested)
     for number, chunk in enumerate(rows.chunks(columns)):
         if not any(run.runs for run in live) or (needed and not needed.runs) or any(run.fault for run in live):
             break
@@ -82,33 +94,8 @@ def _read(
         if staged:
             staging, row_parts = staged
             row_parts.append(staging.add("rows", number, _identified(chunk, project, rows.batch)))
-        converted: dict[Column, tuple[pa.Field, pa.Array]] = {}
-        taking = [run for run in live if run.runs and _converts(run, chunk, nullable, converted)]
-        names = {column: str(place) for place, column in enumerate(converted)}
-        fields, arrays = zip(*converted.values(), strict=True) if converted else ((), ())
-        schema = pa.schema([field.with_name(name) for field, name in zip(fields, names.values(), strict=True)])
-        sent = in_flight.chunk(number, pa.Table.from_arrays(arrays, schema=schema))
-        sent.shared_by(len(taking))
-        for run in taking:
-            run.put(sent, [(names[column], column.name) for column in run.signature.columns])
+        place.put(number, chunk)
     return total
-
-
-def _converts(
-    run: VersionRun,
-    chunk: pl.DataFrame,
-    nullable: frozenset[str],
-    converted: dict[Column, tuple[pa.Field, pa.Array]],
-) -> bool:
-    """Whether the columns of a version can be converted to its types; they are added to ``converted``, once for all versions."""
-    try:
-        for column in run.signature.columns:
-            if column not in converted:
-                converted[column] = arrow_column(chunk, column, run.version, gap=column.name in nullable)
-    except ScoringError as error:
-        run.error = error
-        return False
-    return True
 
 
 def _identified(chunk: pl.DataFrame, project: Project, batch: str) -> pl.DataFrame:

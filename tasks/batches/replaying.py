@@ -21,6 +21,7 @@ from tasks.batches.version_run import VersionRun
 from tasks.models.integrity import kept_digest
 from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
+from tasks.models.workers import WorkersError
 from tasks.reigns import Reign
 
 __all__ = ["Due", "due_replays", "keep_claims", "replay_batch"]
@@ -152,6 +153,8 @@ class _Replaying:
                 run.parts = self._decided(stored, run.contender)
             else:
                 run.loaded = self.versions.load(version)
+        except WorkersError:
+            raise
         except Exception as error:  # noqa: BLE001  files of any kind can be registered
             run.fail("load", error)
         return run

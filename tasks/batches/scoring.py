@@ -19,6 +19,7 @@ from tasks.models.errors import ScoringError
 from tasks.models.integrity import keep_digest
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
+from tasks.models.workers import WorkersError
 from tasks.reigns import Reign
 from tasks.store import AlreadyThereError, Store
 
@@ -124,6 +125,8 @@ class _Scoring:
                 run.contender = contender_of_model(known[version], self.versions.artifacts(known[version]).digest)
                 run.loaded = self.versions.load(known[version], champion=version == self.reign.version)
                 require_columns(run, self.rows)
+            except WorkersError:
+                raise
             except Exception as error:  # noqa: BLE001  files of any kind can be registered
                 _fail(run, self.reign, self.rows.batch, "load", error)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from analysis.evidence import Contender
 from analysis.kinds import KINDS, Task
-from tasks.base.errors import DethroneError, first_line
+from tasks.base.errors import DethroneError
 from tasks.batches.in_flight import Chunk
 from tasks.batches.predictions import Part, Scored
 from tasks.batches.staging import Staging
 from tasks.models.outputs import predictions_of
 from tasks.models.signature import Signature
-from tasks.models.version_process import ModelRaisedError
+from tasks.models.version_process import ModelRaisedError, failure_text
 from tasks.models.versions import LoadedVersion
 
 __all__ = ["VersionRun"]
@@ -44,7 +45,7 @@ class VersionRun:
         self.failure: str | None = None
         self.error: BaseException | None = None
         self.fault: BaseException | None = None
-        self._values: set[float] = set()  # its first few different numbers
+        self.values: set[float] = set()  # its first few different numbers
         self._chunks: queue.SimpleQueue[tuple[Chunk, list[tuple[str, str]]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -61,17 +62,22 @@ class VersionRun:
 
     def fail(self, verb: str, error: BaseException) -> str:
         """Record that the version failed to ``load`` or to ``score``; returns why."""
-        text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}"
-        if isinstance(error, ModelRaisedError) and error.missing_module:
-            text += (
-                f"; add the library of '{error.missing_module}' to requirements-models.txt and run 'make env', or let the version load "
-                "in its own environment (tag 'environment': 'model')"
-            )
+        text = failure_text(error)
         self.failure, self.error = f"failed to {verb}: {text}", None
         return text
 
+    def begin(self) -> None:
+        """Forget the predictions of an earlier pass."""
+        self.parts, self.values = [], set()
+
+    def add(self, parts: Sequence[Part], values: Collection[float]) -> None:
+        """Take over predictions for the next chunks, and a few of their numbers, from a run of this version on a worker."""
+        self.parts.extend(parts)
+        self.values.update(values)
+
     def start(self, task: Task, staging: Staging) -> None:
-        self.parts, self._values = [], set()
+        """Begin to take chunks, whose predictions are staged."""
+        self.begin()
         self._thread = threading.Thread(
             target=self._work, args=(task, staging), name=f"version {self.version}", daemon=True
         )
@@ -111,6 +117,7 @@ class VersionRun:
 
     def _send(self, chunk: Chunk, columns: list[tuple[str, str]]) -> None:
         assert self.loaded is not None
+        assert self.loaded.process is not None
         try:
             self.loaded.process.send(chunk.file, columns)
         except DethroneError as error:
@@ -128,6 +135,7 @@ class VersionRun:
 
     def _receive(self, chunk: Chunk, columns: list[tuple[str, str]], task: Task, staging: Staging) -> None:
         assert self.loaded is not None
+        assert self.loaded.process is not None
         try:
             predictions = predictions_of(task, self.version, self.loaded.process.receive(), chunk.rows)
         except DethroneError as error:
@@ -142,8 +150,8 @@ class VersionRun:
         assert self.contender is not None
         if KINDS[task].names_classes:
             return pl.DataFrame([pl.Series("decision", predictions, dtype=pl.String)])
-        if len(self._values) <= _FEW_VALUES:
-            self._values.update(np.unique(predictions).tolist()[: _FEW_VALUES + 1])
+        if len(self.values) <= _FEW_VALUES:
+            self.values.update(np.unique(predictions).tolist()[: _FEW_VALUES + 1])
         score = pl.Series("score", predictions)
         threshold = self.contender.threshold
         if threshold is None:
@@ -152,13 +160,13 @@ class VersionRun:
 
     def _note(self) -> str | None:
         """What is odd about the numbers; None if nothing is. A model that returns classes can look like one that returns scores."""
-        few = 0 < len(self._values) <= _FEW_VALUES
+        few = 0 < len(self.values) <= _FEW_VALUES
         if self.failure or not few or sum(p.rows for p in self.parts) < _NOTE_ROWS:
             return None
         threshold = self.contender.threshold if self.contender else None
-        if len(self._values) == 1:
-            return f"gave every row the same number, {min(self._values):g}"
-        if self._values == {0.0, 1.0} and threshold is not None and 0 < threshold < 1:
+        if len(self.values) == 1:
+            return f"gave every row the same number, {min(self.values):g}"
+        if self.values == {0.0, 1.0} and threshold is not None and 0 < threshold < 1:
             return f"gave only 0 and 1, so its threshold of {threshold:g} has no effect: log it so that it gives probabilities"
         return None
 

@@ -120,6 +120,7 @@ class Registry:
 
         number = version.version
         temporary = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as a model may read files from it
+        mlflow.set_tracking_uri(self._uri)  # on a worker, a project with another one may have come meanwhile
         with self._mlflow_errors(self._missing(number)):
             uri = f"models:/{self.model}/{number}"
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary.name))

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base.errors import DethroneError
+from tasks.base.errors import DethroneError, first_line
 from tasks.models.errors import ScoringError
 from tasks.models.fork_servers import ForkServer, NoEnvironmentError
 from tasks.models.worker.wire import read_table, receive, send
 
-__all__ = ["DiedError", "ModelRaisedError", "NoAnswerError", "VersionProcess"]
+__all__ = ["DiedError", "ModelRaisedError", "NoAnswerError", "VersionProcess", "failure_text"]
 
 _GRACE = 1.0  # seconds for a process to end whose connection is closed, so that its own status is seen
 _GIGABYTE = 1_000_000_000
@@ -42,6 +42,17 @@ class ModelRaisedError(DethroneError):
         line = next((one.strip().rstrip(".:") for one in text.splitlines() if one.strip()), "")
         super().__init__(f"{kind}: {line}" if line else f"{kind}: {kind}")
         self.missing_module = missing_module
+
+
+def failure_text(error: BaseException) -> str:
+    """What is put on record of an error with which a version failed."""
+    text = str(error) if isinstance(error, DethroneError) else f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, ModelRaisedError) and error.missing_module:
+        text += (
+            f"; add the library of '{error.missing_module}' to requirements-models.txt and run 'make env', or let the version load "
+            "in its own environment (tag 'environment': 'model')"
+        )
+    return text
 
 
 class _Trace(Exception):  # noqa: N818  not raised: it only shows where in the other process

@@ -32,10 +32,15 @@ log = logging.getLogger("dethrone")
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersion:
-    """A version that is loaded and waits for rows."""
+    """A version that is loaded and waits for rows, in its process; without one, on the workers of a cluster."""
 
     artifacts: Artifacts
-    process: VersionProcess
+    process: VersionProcess | None
+
+    def end(self) -> None:
+        """End its process."""
+        if self.process:
+            self.process.end()
 
 
 class Versions:
@@ -56,7 +61,7 @@ class Versions:
     ) -> None:
         with ExitStack() as all_of_them:
             for version in self._loaded.values():
-                all_of_them.callback(version.process.end)
+                all_of_them.callback(version.end)
 
     def artifacts(self, version: ModelVersion) -> Artifacts:
         """The files of the version, downloaded once. Raises RegistryError, ChangedModelError."""
@@ -76,14 +81,14 @@ class Versions:
         loaded = self._loaded.get(number)
         if loaded is None or loaded.artifacts.version != version:
             if loaded:  # a tag that was set meanwhile can choose another output
-                self._loaded.pop(number).process.end()
+                self._loaded.pop(number).end()
             self._loaded[number] = loaded = self._start(self.artifacts(version), champion=champion)
         return loaded
 
     def failed(self, version: str, error: BaseException) -> None:
         """End the process of a version that failed; the next batch starts it anew unless it gave no answer."""
         if version in self._loaded:
-            self._loaded.pop(version).process.end()
+            self._loaded.pop(version).end()
         if isinstance(error, NoAnswerError):
             self._silent[version] = error
 
