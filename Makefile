@@ -67,11 +67,12 @@ settings: env ## write page and schema of the settings
 docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
-benchmark: env-dev ## what a decision and scoring cost beside other libraries, and what Prefect costs (15 minutes)
+benchmark: env-dev ## what a decision and scoring cost beside other libraries, what Prefect costs and a second worker gives (25 minutes)
 	$(BIN)/python -m benchmarks.decision_cost
 	$(BIN)/python -m benchmarks.prefect_overhead
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.runners
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -82,7 +83,7 @@ check: env-dev ## lint, format, types, import contracts
 lock: $(BIN)/uv ## resolve the dependencies anew into the lock files
 	echo "uv==0.13.9" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header -o requirements-uv.lock -
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra tables --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra demo --extra tables --extra dask --extra ray --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what demo, tests and tools left behind, and the environment
 	rm -rf .demo .prefect .venv .coverage .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache

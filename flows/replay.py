@@ -12,9 +12,9 @@ from prefect import flow
 from tasks.base.project import load_project
 from tasks.command import as_state, main, not_after, today
 from tasks.models.registry import Registry
-from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.replay_steps import replay_all
+from tasks.runner import versions_of
 from tasks.steps import repair_projections_step
 from tasks.store import open_store
 
@@ -40,7 +40,7 @@ def replay(project: str, version: str | None = None, *, as_of: date | None = Non
     others = [v.version for v in registry.versions() if version not in (None, v.version)]
     if version is not None:
         registry.version(version)  # raises RegistryError if there is none
-    with Versions(store, registry, settings) as versions:
+    with versions_of(store, registry, settings) as versions:
         said = replay_all(versions, latest, others)
     return (
         " ".join(said)

@@ -17,9 +17,10 @@ from tasks.batches.predictions import Manifest, read_manifest
 from tasks.batches.rows import BatchError, batch_date
 from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.models.registry import Registry
-from tasks.models.versions import Versions
+from tasks.models.workers import ClusterError
 from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
+from tasks.runner import versions_of
 from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
 from tasks.store import open_store
 
@@ -60,10 +61,12 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     scored: list[Manifest] = []
     faults: list[DethroneError] = []
     replayed: list[str] = []
-    with Versions(store, registry, settings) as versions:
+    with versions_of(store, registry, settings) as versions:
         for one in batches:
             try:
                 scored.append(score_step(versions, one, batch_date(one, batch_dated), latest))
+            except ClusterError:  # of no batch
+                raise
             except DethroneError as error:  # the other batches are scored all the same
                 faults.append(error)
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up

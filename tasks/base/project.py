@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from analysis.kinds import Task
 from analysis.policy import Costs, Horizon, Policy, Sampling
+from tasks.base.cluster import Runner, cluster_fault
 from tasks.base.completeness import Complete
 from tasks.base.errors import DethroneError
 
@@ -142,6 +143,16 @@ class Project(BaseModel):
         description="Where a model loads: in this clone's environment, or in its own, built from the requirements that it was logged with. "
         "A version's tag `environment` comes first.",
     )
+    runner: Runner = Field(
+        "processes",
+        description="Where models run: in processes of this machine, or on the workers of a Dask or Ray cluster, which share the chunks of "
+        "a batch (docs/many-machines.md).",
+    )
+    cluster: str | None = Field(
+        None,
+        description="The address of the cluster, `tcp://scheduler:8786` of Dask or `ray://head:10001` of Ray; without it, `runner` starts "
+        "a temporary one on this machine.",
+    )
     challengers: str = Field(
         "all",
         pattern=r"^(all|alias:\S.*|tag:\S.*)$",
@@ -216,6 +227,13 @@ class Project(BaseModel):
             other = "columns.entity" if self.columns.entity else "absent: negative"
             msg = f"columns.label_probability cannot be combined with {other}; remove one of them"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_of_the_runner(self) -> Project:
+        fault = cluster_fault(self.runner, self.cluster) if self.cluster is not None else None
+        if fault:
+            raise ValueError(fault)
         return self
 
     @field_validator("name")

@@ -108,7 +108,7 @@ class TestFaults:
                 {"qqqq": 1},
                 (
                     "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, complete, "
-                    "maturity_days, model_seconds, model_memory_gb, environment, policy"
+                    "maturity_days, model_seconds, model_memory_gb, environment, runner, cluster, challengers, replay, policy"
                 ),
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
@@ -130,6 +130,19 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
+            (
+                {"cluster": "tcp://scheduler:8786"},
+                "cluster needs runner: dask or runner: ray; add one of them, or remove cluster",
+            ),
+            (
+                {"runner": "dask", "cluster": "ray://head:10001"},
+                "cluster: 'ray://head:10001' is no address for runner: dask; write it as tcp://scheduler:8786",
+            ),
+            (
+                {"runner": "ray", "cluster": "ray://head:port"},
+                "cluster: 'ray://head:port' is no address for runner: ray; write it as ray://head:10001",
+            ),
+            ({"runner": "spark"}, "runner: Input should be 'processes', 'dask' or 'ray' (it is 'spark')"),
             (
                 {"complete": {}},
                 "complete: complete needs either marker or quiet_minutes; give one of them, or leave out complete",
