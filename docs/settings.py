@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -68,8 +68,10 @@ def _kind(annotation: Any) -> str:
         return "measure: margin"
     if origin is tuple:
         return "list of values" if "float" in str(annotation) else "list of text"
-    if len(args) == 1:
+    if len(args) == 1 or origin is Annotated:
         return _kind(args[0])
+    if args:
+        return ", ".join(map(_kind, args))
     return {"str": "text", "int": "whole number", "float": "number"}.get(
         getattr(annotation, "__name__", ""), str(annotation)
     )
