@@ -10,6 +10,7 @@ worker has loaded the version: that happens once a run, whatever the number of i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -93,12 +94,13 @@ def _cluster(runner: str, workers: int) -> Iterator[str | None]:
     if runner == "dask":
         from distributed import LocalCluster
 
+        logging.getLogger("distributed").setLevel(logging.WARNING)
         with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
             yield cluster.scheduler_address
     elif runner == "ray":
         import ray
 
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
         yield None
         ray.shutdown()
     else:

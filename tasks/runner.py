@@ -182,7 +182,8 @@ def _ray(project: Project) -> TaskRunner[Any]:
     if project.cluster:
         runner = prefect_ray.RayTaskRunner(address=project.cluster)
     else:
-        runner = prefect_ray.RayTaskRunner(init_kwargs={"include_dashboard": False, "log_to_driver": False})
+        quiet = {"include_dashboard": False, "log_to_driver": False}
+        runner = prefect_ray.RayTaskRunner(address="local", init_kwargs=quiet)  # not one that happens to run here
     return runner  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -22,14 +23,34 @@ from tasks.base.project import Project
 from tasks.batches.rows import CHUNK_ROWS
 from tasks.store import open_store
 
-__all__ = ["CHUNKS", "Guarded", "KillsItsWorker", "Machines", "Raises"]
+__all__ = ["CHUNKS", "Counted", "Guarded", "KillsItsWorker", "Machines", "Raises"]
 
 DAY, TODAY = date(2024, 1, 7), date(2024, 1, 14)
 CHUNKS = 3
 
 
+def worker_of_this_model() -> int:
+    """The process that started the fork server that started this one."""
+    stat = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8")
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+class Counted:
+    """A model that notes in a folder for which worker it is loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__dict__.update(state)
+        (Path(self.folder) / f"{worker_of_this_model()}-{uuid.uuid4()}").touch()
+
+    def predict(self, rows: Any) -> Any:
+        return np.where(rows.iloc[:, 0] > 0, 0.75, 0.25)
+
+
 class KillsItsWorker:
-    """A model that ends what it runs on, once: the process that started the process that started its own."""
+    """A model that ends its worker, once."""
 
     def __init__(self, killed: Path) -> None:
         self.killed = str(killed)
@@ -39,8 +60,7 @@ class KillsItsWorker:
             Path(self.killed).open("x").close()
         except FileExistsError:
             return np.where(rows.iloc[:, 0] > 0, 0.75, 0.25)
-        stat = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8")
-        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        os.kill(worker_of_this_model(), signal.SIGKILL)
         signal.pause()  # until the end of the worker ends this process
         raise AssertionError
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -60,33 +61,32 @@ def test_a_temporary_cluster_scores_without_any_server(
 
 
 @pytest.fixture
-def ray_head(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def ray_head(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a Ray of two workers, as ``ray start`` starts one; it wants the token that it has made."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     port = free_port()
-    ray = [
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-    ]
-    log = tmp_path_factory.mktemp("ray") / "log"
-    with log.open("wb") as file:
-        head = subprocess.Popen(
-            [*ray, f"--port={free_port()}", f"--ray-client-server-port={port}", "--disable-usage-stats"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=file, stderr=file,
-        )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not answers(port):
-        assert time.monotonic() < deadline, log.read_text()
-        with suppress(subprocess.TimeoutExpired):
-            head.wait(timeout=0.2)
-            pytest.fail(log.read_text())
-    yield f"ray://127.0.0.1:{port}"
-    head.terminate()
-    head.wait(timeout=60)
+    with tempfile.TemporaryDirectory(prefix="ray-") as short:  # its sockets have long names, and those have a limit
+        log = Path(short) / "log"
+        command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--disable-usage-stats"]
+        with log.open("wb") as file:
+            head = subprocess.Popen(
+                [
+                    *command, "--num-cpus=2", "--include-dashboard=false", f"--temp-dir={short}", f"--port={free_port()}",
+                    f"--ray-client-server-port={port}",
+                ],
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=file, stderr=file,
+            )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while not answers(port):
+                assert time.monotonic() < deadline, log.read_text()
+                with suppress(subprocess.TimeoutExpired):
+                    head.wait(timeout=0.2)
+                    pytest.fail(log.read_text())
+            yield f"ray://127.0.0.1:{port}"
+        finally:
+            head.terminate()
+            head.wait(timeout=60)
 
 
 def answers(port: int) -> bool:

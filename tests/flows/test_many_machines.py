@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import Guarded, KillsItsWorker, Machines, Raises
+from machines import Counted, Guarded, KillsItsWorker, Machines, Raises
 from parcels import sigmoid_model
 
 from tasks.base.project import Project
@@ -33,7 +33,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Settings]:
 
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the models here are pickles that import a module of the tests
     # a runner without an address takes the instance that is there
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": path})
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": path})
     yield {"runner": "ray"}
     ray.shutdown()
 
@@ -44,11 +44,19 @@ def machines(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return Machines(project, tmp_path)
 
 
-def test_a_batch_is_scored_to_the_same_bytes_under_the_same_keys(machines: Machines, cluster: Settings) -> None:
+def test_a_batch_is_scored_to_the_same_bytes_under_the_same_keys(
+    machines: Machines, cluster: Settings, tmp_path: Path
+) -> None:
+    loads = tmp_path / "loads"
+    loads.mkdir()
     machines.register("x1")
-    machines.register("x2")
+    machines.register("x2", Counted(loads))
     machines.register("x3", Guarded(), example=1)
+    for noted in loads.iterdir():  # MLflow may look at a model that it logs
+        noted.unlink()
     there = machines.scored("there", **cluster)
+    workers = [noted.name.partition("-")[0] for noted in loads.iterdir()]
+    assert 1 <= len(workers) == len(set(workers)) <= 2, "each worker loads a version once"
     assert there == machines.scored("here")
     assert there[0] == "Scored: 2024-01-07. Version 3 gave every row the same number, 0.75 (batch 2024-01-07)."
     (manifest,) = (json.loads(data) for key, data in there[1].items() if key.endswith("manifest.json"))
