@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,15 @@ class Twice:
             for number in range(len(frames)):
                 score_with(v, head(store, project.name), str(week(number)), week(number))
         return everything(store, project)
+
+
+@pytest.fixture(autouse=True)
+def worker_that_ends() -> Iterator[None]:
+    """What the worker in this process keeps for a next job ends with the test, as it does with a worker's own process."""
+    yield
+    for run, kept in list(kept_versions._kept.items()):  # noqa: SLF001
+        kept_versions._end_unused(run, kept.uses)  # noqa: SLF001
+    assert not kept_versions._kept  # noqa: SLF001
 
 
 @pytest.fixture
