@@ -71,8 +71,8 @@ MUTANTS = [
     Mutant(
         "a label seen on the day itself was seen",
         "analysis/evidence/gathering.py",
-        "labels_from > seen_through",
-        "labels_from >= seen_through",
+        "labels_from <= seen_through",
+        "labels_from < seen_through",
     ),
     Mutant(
         "a failing challenger does no harm", "tasks/batches/scoring.py", "if run.version == reign.version:", "if True:"
