@@ -2,9 +2,9 @@
 
     python -m benchmarks.runners [ROWS [ROUNDS]]      1,048,576 rows in 3 rounds unless you say
 
-The cluster is a local one whose workers are processes with one thread each, so 2 of them need 2 cores that nothing else uses. The model
-is a boosting of many trees on one thread: it is what costs. What is measured is one call of ``score_with``, with its manifest, once every
-worker has loaded the version: that happens once a run, whatever the number of its batches.
+The cluster is a local one whose workers are processes with one thread each, so 2 of them need 2 cores that nothing else uses; how many
+cores others used meanwhile is told too. The model is a boosting of many trees on one thread: it is what costs. What is measured is one call
+of ``score_with``, with its manifest, once every worker has loaded the version: that happens once a run, whatever the number of its batches.
 """
 
 from __future__ import annotations
@@ -107,6 +107,13 @@ def _cluster(runner: str, workers: int) -> Iterator[str | None]:
         yield None
 
 
+def _busy() -> float:
+    """CPU seconds of all processes of this machine, so far."""
+    fields = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    idle, waiting = int(fields[3]), int(fields[4])
+    return (sum(map(int, fields[:8])) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+
+
 def _one(way: str, folder: Path) -> dict[str, float]:
     """Score both batches in one run, and measure the second."""
     import shutil
@@ -129,8 +136,10 @@ def _one(way: str, folder: Path) -> dict[str, float]:
         store, registry = open_store(project.store), Registry(project)
         with versions_of(store, registry, project) as versions:
             score_with(versions, head(store, "runners"), str(WARM), WARM)
+            busy = _busy()
             with measured(result, "score"):
                 score_with(versions, head(store, "runners"), str(DAY), DAY)
+            result["others"] = (_busy() - busy - result["score cpu"]) / result["score wall"]
 
     with _cluster(runner, int(number)) as cluster:
         scored(cluster)
@@ -151,7 +160,8 @@ def main(n: int, rounds: int) -> None:
     print(f"{n:,} rows, {TREES} trees: median of {rounds}, seconds")
     wall = {way: statistics.median(r["score wall"] for r in results) for way, results in found.items()}
     for way, results in found.items():
-        print(f"  {way:12}  wall {wall[way]:7.2f}  CPU {statistics.median(r['score cpu'] for r in results):7.2f}")
+        cpu, others = (statistics.median(r[k] for r in results) for k in ("score cpu", "others"))
+        print(f"  {way:12}  wall {wall[way]:7.2f}  CPU {cpu:7.2f}  cores that others used {others:5.2f}")
     for runner in ("dask", "ray"):
         print(f"  {runner}: 2 workers are {wall[f'{runner} 1'] / wall[f'{runner} 2']:.2f} x as fast as 1")
 
