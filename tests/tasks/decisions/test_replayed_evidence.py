@@ -75,6 +75,14 @@ class TestALateChallenger:
         assert all(b.counts == late.batches[0].counts for b in late.context)
         assert verify_all(store, project.name) == []
 
+    def test_that_is_found_on_the_day_of_a_first_label_can_have_seen_it(
+        self, store: Store, registry: Registry, project: Project, register: Register
+    ) -> None:
+        register("x3")
+        replay_due(store, registry, project, week(WEEKS))  # on this day come the labels of the last week
+        late = against(taken(store, project, week(WEEKS + 1)), "3")
+        assert (late.batches, len(late.context)) == ((), WEEKS)
+
     def test_is_judged_as_if_it_had_been_there_where_a_claim_says_that_it_saw_no_label(
         self, store: Store, registry: Registry, project: Project, register: Register, make_project: Callable[..., Project],
         tmp_path: Path,
