@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from tasks.batches.failures import came_and_left, replay_sentences
-from tasks.batches.predictions import Manifest, read_manifest, scored_batches
+from tasks.batches.predictions import Manifest, read_manifest, replayed_versions, scored_batches
 from tasks.batches.replaying import Due, due_replays, keep_claims, replay_batch
 from tasks.batches.rows import BatchError
 from tasks.models.registry import Registry
@@ -29,7 +29,8 @@ def versions_step(store: Store, registry: Registry, project_name: str) -> str:
     """Log which versions came and left since the newest batch was scored; returns it as a sentence."""
     batches = scored_batches(store, project_name)
     newest = read_manifest(store, project_name, batches[-1]) if batches else None
-    said = came_and_left(newest, [v.version for v in registry.versions()])
+    replayed = replayed_versions(store, project_name, batches[-1]) if batches else []
+    said = came_and_left(newest, replayed, [v.version for v in registry.versions()])
     if said:
         get_run_logger().info(said)
     return said

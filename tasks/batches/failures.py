@@ -83,11 +83,11 @@ def replay_sentences(done: Mapping[str, Sequence[str]], failed: Mapping[str, str
     return [*replayed, *(f"Not replayed: {why.removesuffix('.')}." for why in told)]
 
 
-def came_and_left(newest: Manifest | None, live: Collection[str]) -> str:
-    """A sentence on the versions that compete since the newest batch was scored, and on those that do not any more."""
+def came_and_left(newest: Manifest | None, replayed: Collection[str], live: Collection[str]) -> str:
+    """A sentence on the versions that compete since the newest batch was scored, or replayed, and on those that do not any more."""
     if newest is None:
         return ""
-    known = {s.version for s in newest.scored}
+    known = {*(s.version for s in newest.scored), *replayed}
     came, left = sorted(set(live) - known, key=int), sorted(known - {*live, newest.champion}, key=int)
     told = (("Came", came), ("Left", left))
     return " ".join(f"{what}: version {', '.join(versions)}." for what, versions in told if versions)

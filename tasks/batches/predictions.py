@@ -21,7 +21,7 @@ from tasks.store import AlreadyThereError, NotThereError, Store
 __all__ = [
     "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Replay", "Scored", "by_finding", "commit_manifest", "commit_replay",
     "contender_of", "manifest_bytes", "manifest_key", "manifests", "parse_manifest", "parse_replay", "read_manifest", "read_parts",
-    "replay_bytes", "replay_key", "scored_batches",
+    "replay_bytes", "replay_key", "replayed_versions", "scored_batches",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -148,6 +148,12 @@ def replay_key(project_name: str, replay: Replay) -> str:
     """The key of a replay; two versions can be one contender, if they were registered from one model."""
     name = f"{replay.scored.version}-{replay.contender.digest[:16]}"
     return f"{project_name}/predictions/{replay.batch}/replays/{name}.json"
+
+
+def replayed_versions(store: Store, project_name: str, batch: str) -> list[str]:
+    """The versions that were replayed on a batch, from the names of their replays alone."""
+    folder = f"{project_name}/predictions/{batch}/replays/"
+    return [k.removeprefix(folder).partition("-")[0] for k in store.keys(folder)]
 
 
 def replay_bytes(replay: Replay) -> bytes:
