@@ -25,10 +25,10 @@ def labels_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     pieces = ParquetSource.pieces
 
-    def noted(source: ParquetSource, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def noted(source: ParquetSource, columns: Sequence[str], first: int = 0) -> Iterator[pl.DataFrame]:
         if "/labels/" in source.key:
             read.append(source.key)
-        return pieces(source, columns)
+        return pieces(source, columns, first)
 
     monkeypatch.setattr(ParquetSource, "pieces", noted)
     return read
