@@ -39,25 +39,30 @@ def _fitted(kind: str, frame: Any, y: Any) -> Any:
 
 def register(folder: Path, rows: pl.DataFrame, kinds: tuple[str, ...]) -> None:
     """Fit a model of each kind to the first of these rows and register it as the next version."""
+    train = rows.head(50_000).drop("id").to_pandas()
+    rng = np.random.default_rng(1)
+    for kind in kinds:
+        y = train.to_numpy() @ rng.normal(size=train.shape[1]) + rng.normal(size=len(train)) > 0
+        register_model(folder, "scoring", _fitted(kind, train, y), train)
+
+
+def register_model(folder: Path, name: str, model: Any, train: Any) -> None:
+    """Register a scikit-learn model, fitted to the frame ``train``, as the next version of ``name`` in this folder's MLflow."""
     import mlflow
     from mlflow.models import infer_signature
 
-    train = rows.head(50_000).drop("id").to_pandas()
-    rng = np.random.default_rng(1)
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("scoring", (folder / "artifacts").as_uri())
-    for kind in kinds:
-        y = train.to_numpy() @ rng.normal(size=train.shape[1]) + rng.normal(size=len(train)) > 0
-        model = _fitted(kind, train, y)
-        with mlflow.start_run(experiment_id=experiment):
-            info = mlflow.sklearn.log_model(
-                model,
-                name="model",
-                signature=infer_signature(train.head(), np.array([0.5])),
-                serialization_format="cloudpickle",
-                pip_requirements=["scikit-learn", "lightgbm"],
-            )
-        mlflow.register_model(info.model_uri, "scoring", tags={"threshold": "0.5"})
+    known = mlflow.get_experiment_by_name(name)
+    experiment = known.experiment_id if known else mlflow.create_experiment(name, (folder / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(train.head(), np.array([0.5])),
+            serialization_format="cloudpickle",
+            pip_requirements=["scikit-learn", "lightgbm"],
+        )
+    mlflow.register_model(info.model_uri, name, tags={"threshold": "0.5"})
 
 
 def project_in(folder: Path) -> Any:

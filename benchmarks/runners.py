@@ -25,9 +25,8 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
-import polars as pl
 
-from benchmarks.measuring import measured
+from benchmarks.measuring import make_rows, measured, register_model
 
 COLUMNS, TREES = 10, 600
 CHUNK = 131_072
@@ -35,40 +34,23 @@ WARM, DAY = date(2024, 1, 7), date(2024, 1, 14)
 WAYS = ("processes 1", "dask 1", "dask 2", "ray 1", "ray 2")
 
 
-def _rows(n: int) -> pl.DataFrame:
-    rng = np.random.default_rng(20240107)
-    return pl.DataFrame({"id": np.arange(n), **{f"x{i}": rng.normal(size=n) for i in range(COLUMNS)}})
-
-
 def _prepare(folder: Path, n: int) -> None:
     """A store with a batch to start with and the one that is measured, a model in MLflow, and the first reign."""
-    import mlflow
-    from mlflow.models import infer_signature
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from tasks.decisions.promotion import enthrone
     from tasks.models.registry import Registry
     from tasks.store import open_store
 
-    train = _rows(20_000).drop("id").to_pandas()
+    train = make_rows(20_000, COLUMNS).drop("id").to_pandas()
     rng = np.random.default_rng(1)
     y = train.to_numpy() @ rng.normal(size=COLUMNS) + rng.normal(size=len(train)) > 0
     model = HistGradientBoostingClassifier(max_iter=TREES, early_stopping=False).fit(train, y)
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("runners", (folder / "artifacts").as_uri())
-    with mlflow.start_run(experiment_id=experiment):
-        info = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            signature=infer_signature(train.head(), np.array([0.5])),
-            serialization_format="cloudpickle",
-            pip_requirements=["scikit-learn"],
-        )
-    mlflow.register_model(info.model_uri, "runners", tags={"threshold": "0.5"})
+    register_model(folder, "runners", model, train)
     for day, rows in ((WARM, 4 * CHUNK), (DAY, n)):  # so that no worker misses the first one
         path = folder / "store/runners/batches" / str(day)
         path.mkdir(parents=True)
-        _rows(rows).write_parquet(path / "rows.parquet", row_group_size=CHUNK)
+        make_rows(rows, COLUMNS).write_parquet(path / "rows.parquet", row_group_size=CHUNK)
     project = _project(folder, "processes")
     store, registry = open_store(project.store), Registry(project)
     enthrone(store, registry, "runners", version="1", since=WARM, author="benchmark", reason="it is the first")

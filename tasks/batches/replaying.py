@@ -11,7 +11,7 @@ import polars as pl
 
 from analysis.evidence import Contender
 from tasks.base.errors import DethroneError, first_line
-from tasks.batches.contenders import Claim, contender_of_model, keep_claim, keep_found, with_threshold
+from tasks.batches.contenders import Claim, contender_of_model, keep_claim, with_threshold
 from tasks.batches.one_pass import score_rows
 from tasks.batches.predictions import Manifest, Part, Replay, Scored, commit_replay, manifests, read_parts
 from tasks.batches.rows import BatchError, BatchRows, open_batch
@@ -125,7 +125,7 @@ def replay_batch(
         staging.upload(itertools.chain.from_iterable(run.parts for run in done))
         for run in done:
             assert run.contender is not None
-            found = keep_found(store, project.name, manifest.reign, run.contender, today)
+            found = versions.found[manifest.reign, run.contender.digest]
             commit_replay(store, project.name, Replay(manifest.batch, run.scored(), found))
     return {run.version: run.failure for run in runs}
 

@@ -71,9 +71,8 @@ def keep_identities(versions: Versions, reign: int, runs: Sequence[VersionRun], 
     """Store, once a run, when each contender was first found in the reign, and the digests of the models that have scored."""
     store, name, kept = versions.store, versions.project.name, versions.kept
     for run in runs:
-        if run.contender and (mark := f"{reign}/{run.contender.digest}") not in kept:
-            keep_found(store, name, reign, run.contender, today)
-            kept.add(mark)
+        if run.contender and (key := (reign, run.contender.digest)) not in versions.found:
+            versions.found[key] = keep_found(store, name, reign, run.contender, today)
         if run.loaded and run.failure is None and run.version not in kept:
             keep_digest(store, name, run.loaded.artifacts)
             kept.add(run.version)

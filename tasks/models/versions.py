@@ -6,6 +6,7 @@ import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,7 +52,10 @@ class Versions:
         self._artifacts: dict[str, Artifacts] = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._silent: dict[str, NoAnswerError] = {}
-        self.kept: set[str] = set()  # what this run has stored of its versions, once for all its batches
+        self.kept: set[str] = set()  # the versions whose digests this run has stored, once for all its batches
+        self.found: dict[
+            tuple[int, str], date
+        ] = {}  # by reign and digest, when contenders were found, as the store has it
 
     def __enter__(self) -> Self:
         return self

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from weeks import look_on
 
+from analysis.evidence import Evidence
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest
 from tasks.batches.replaying import due_replays, keep_claims, replay_batch
 from tasks.batches.rows import BatchError
+from tasks.decisions import Decision, save_decision
 from tasks.models.registry import Registry
 from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.store import Store
 
-__all__ = ["NeedsFile", "replay_due"]
+__all__ = ["NeedsFile", "against", "replay_due", "taken"]
 
 
 class NeedsFile:
@@ -52,3 +55,16 @@ def _results(
         return replay_batch(versions, manifest, wanted, today)
     except BatchError as error:
         return str(error)
+
+
+def taken(store: Store, project: Project, day: date) -> Decision:
+    """The recorded decision of a look at the reign in force."""
+    look = look_on(store, project, day)
+    assert look is not None
+    save_decision(store, project.name, look)
+    return look
+
+
+def against(look: Decision, version: str) -> Evidence:
+    """The evidence on one challenger."""
+    return next(e for e in look.evidence if e.challenger.version == version)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from parcels import decisions_frame, put_batch, put_labels
-from replays import NeedsFile, replay_due
+from replays import NeedsFile, against, replay_due, taken
 from weeks import found, look_on, play_week, score_rows, week
 
-from analysis.evidence import Evidence, gather
+from analysis.evidence import gather
 from analysis.policy import Policy
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, manifests
-from tasks.decisions import Decision, save_decision
 from tasks.decisions.basis import counted
 from tasks.decisions.promotion import ChangedEvidenceError, promote
 from tasks.decisions.verification import verify_all
@@ -45,17 +44,6 @@ def played(store: Store, registry: Registry, project: Project, two: None) -> Non
     found(store, registry, project)
     for n in range(WEEKS):
         play_week(store, registry, project, n, COUNTS)
-
-
-def taken(store: Store, project: Project, day: date) -> Decision:
-    look = look_on(store, project, day)
-    assert look is not None
-    save_decision(store, project.name, look)
-    return look
-
-
-def against(look: Decision, version: str) -> Evidence:
-    return next(e for e in look.evidence if e.challenger.version == version)
 
 
 def test_a_challenger_that_was_away_in_this_reign_is_chosen_anew_when_it_comes_back(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from parcels import decisions_frame, put_labels
-from replays import NeedsFile, replay_due
+from replays import NeedsFile, against, replay_due, taken
 from weeks import everything, found, look_on, play_rows, play_week, score_rows, week
 
-from analysis.evidence import LABELS_SEEN, Evidence
+from analysis.evidence import LABELS_SEEN
 from analysis.policy import Policy
 from tasks.base.project import Project
-from tasks.decisions import Decision, all_records, save_decision
+from tasks.decisions import all_records
 from tasks.decisions.verification import verify_all
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -44,17 +44,6 @@ def played(store: Store, registry: Registry, project: Project, two: None) -> Non
     found(store, registry, project)
     for n in range(WEEKS):
         play_week(store, registry, project, n, COUNTS)
-
-
-def taken(store: Store, project: Project, day: date) -> Decision:
-    look = look_on(store, project, day)
-    assert look is not None
-    save_decision(store, project.name, look)
-    return look
-
-
-def against(look: Decision, version: str) -> Evidence:
-    return next(e for e in look.evidence if e.challenger.version == version)
 
 
 def rows(n: int = 1) -> int:
