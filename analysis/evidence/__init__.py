@@ -10,6 +10,7 @@ from analysis.evidence.gathering import (
     LABELS_SEEN,
     NOT_CLOSED,
     WITHOUT_PROBABILITIES,
+    Gatherer,
     gather,
     labels_unseen,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Contender",
     "Evidence",
     "Feed",
+    "Gatherer",
     "PairedBatch",
     "closing_date",
     "gather",

@@ -56,9 +56,9 @@ def entity_evidence(
     that returns is counted once, so that an error repeated on one entity cannot add up to evidence. The entities of ``seen`` tallies,
     on whose labels the challenger can have been chosen, are not counted at all.
     """
-    table = pl.concat([_per_entity(f, champion, challenger, i) for i, f in enumerate(frames)] or [_EMPTY])
+    table = _per_entity(frames, champion, challenger)
     if seen:
-        known = pl.concat([_per_entity(f, champion, challenger, 0).select("entity") for f in seen])
+        known = _per_entity(seen, champion, challenger).select("entity")
         table = table.join(known, on="entity", how="anti", maintain_order="left")
     batches, clustered, differences, repeated = {}, {}, {}, {}
     for name in OUTCOME_METRICS:
@@ -87,24 +87,27 @@ _COLUMNS = [f"{name}.{kind}" for name in OUTCOME_METRICS for kind in ("net", "ro
 _EMPTY = pl.DataFrame(schema={"batch": pl.Int64, "entity": pl.String, **dict.fromkeys(_COLUMNS, pl.Int64)})
 
 
-def _per_entity(frame: pl.DataFrame, champion: str, challenger: str, batch: int) -> pl.DataFrame:
-    """Net wins, rows and disagreements of each entity in one batch, for each metric."""
+def _per_entity(frames: Sequence[pl.DataFrame], champion: str, challenger: str) -> pl.DataFrame:
+    """Net wins, rows and disagreements of each entity in each batch, for each metric."""
     c, h = decision_column(champion), decision_column(challenger)
-    if c not in frame.columns or h not in frame.columns or ENTITY not in frame.columns:
+    needed = [ENTITY, "excluded", "label", c, h, "n"]
+    parts = [
+        f.select(pl.lit(i, dtype=pl.Int64).alias("batch"), *dict.fromkeys(needed))
+        for i, f in enumerate(frames)
+        if {*needed} <= {*f.columns}
+    ]
+    if not parts:
         return _EMPTY
-    usable = frame.filter(pl.col("excluded").is_null() & pl.all_horizontal(pl.col("label", c, h).is_not_null()))
+    rows = pl.concat(parts)
+    usable = rows.filter(pl.col("excluded").is_null() & pl.all_horizontal(pl.col("label", c, h).is_not_null()))
     won = (pl.col(h) == pl.col("label")).cast(pl.Int64) - (pl.col(c) == pl.col("label")).cast(pl.Int64)
-    rows = {"recall": pl.col("label") == 1, "specificity": pl.col("label") == 0, "accuracy": pl.lit(True)}
+    is_row = {"recall": pl.col("label") == 1, "specificity": pl.col("label") == 0, "accuracy": pl.lit(True)}
     sums = []
-    for name, is_row in rows.items():
-        n = pl.col("n") * is_row.cast(pl.Int64)
+    for name, counts in is_row.items():
+        n = pl.col("n") * counts.cast(pl.Int64)
         sums += [
             (n * won).sum().alias(f"{name}.net"),
             n.sum().alias(f"{name}.rows"),
             (n * won.abs()).sum().alias(f"{name}.discordant"),
         ]
-    return (
-        usable.group_by(pl.col(ENTITY).alias("entity"))
-        .agg(sums)
-        .select(pl.lit(batch, dtype=pl.Int64).alias("batch"), "entity", *_COLUMNS)
-    )
+    return usable.group_by("batch", pl.col(ENTITY).alias("entity")).agg(sums).select("batch", "entity", *_COLUMNS)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date
-
-import polars as pl
+from typing import Any
 
 from analysis.evidence.entities import entity_evidence
 from analysis.evidence.evidence import BatchTally, Contender, Evidence, Feed, PairedBatch
+from analysis.evidence.pair_counts import PairCounts
 from analysis.evidence.row_labels import base_reason
-from analysis.evidence.tally import ENTITY, pair_exclusions, pair_sampled, pair_table, segment_tables
-from analysis.kinds.score_sums import ScoreSums, pair_sums
+from analysis.evidence.tally import ENTITY
+from analysis.kinds.score_sums import ScoreSums, sums_of_pair
 from analysis.policy import Policy
 
 __all__ = [
-    "ANOTHER_CLIP", "ANOTHER_CONTENDER", "BEFORE_TRAINED_THROUGH", "LABELS_SEEN", "NOT_CLOSED", "WITHOUT_PROBABILITIES", "gather",
-    "labels_unseen",
+    "ANOTHER_CLIP", "ANOTHER_CONTENDER", "BEFORE_TRAINED_THROUGH", "LABELS_SEEN", "NOT_CLOSED", "WITHOUT_PROBABILITIES", "Gatherer",
+    "gather", "labels_unseen",
 ]  # fmt: skip
 
 BEFORE_TRAINED_THROUGH = "before trained_through"
@@ -72,80 +70,112 @@ def gather(
     A batch without a labelled row of the pair is no batch of evidence, unless the policy assumes the worst of an unlabelled row on which
     the two models disagree, or has ``sampling``. ``open_rows`` is the number of rows in batches that are not due yet.
     """
-    excluded: Counter[str] = Counter()
-    seen = frozenset((t.batch, t.scored[v].digest) for t in closed for v, unseen in t.replayed.items() if not unseen)
-    pairs = _Pairs(champion, challenger, policy, excluded, seen, [])
-    replayed = {t.batch for t in closed if t.replayed and t.has(champion, challenger)}
-    batches, frames, context = [], [], []
-    for tally in closed:
-        # the tally with the replay stands for the batch in its pairs, and in no other
-        if tally.has(champion, challenger) if tally.replayed else tally.batch not in replayed:
-            evidence, aside = pairs.of(tally)
-            if evidence:
-                batches.append(evidence)
-                frames.append(tally.frame)
-            context += aside
-    for reasons in feed.silent if feed else ():
-        excluded.update(reasons)
-    excluded = _by_base(excluded)
-    if open_rows:
-        excluded[NOT_CLOSED] = open_rows
-    entities = (
-        entity_evidence(frames, champion.version, challenger.version, seen=pairs.seen)
-        if _has_entities(frames)
-        else None
-    )
-    left_out = dict(sorted(excluded.items()))
-    return Evidence(champion, challenger, tuple(batches), left_out, entities, feed, policy.kind, tuple(context))
+    return Gatherer(closed).gather(champion, challenger, open_rows, policy=policy, feed=feed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    """The evidence of single batches on one pair; adds rows that are left out to ``excluded``, and tallies that are context to ``seen``.
+class Gatherer:
+    """Closed batches of a reign, from which the evidence on any pair is gathered, as ``gather`` says. All of a look share one."""
 
-    ``context`` has the batches that are no evidence for a contender, by its digest, in whichever tally its replay was counted first.
-    """
+    def __init__(self, closed: Sequence[BatchTally]) -> None:
+        self._closed = closed
+        self._counts = PairCounts([t.frame for t in closed])
+        self._settled = PairCounts([t.settled for t in closed])
+        unseen = ((t, v, unseen) for t in closed for v, unseen in t.replayed.items())
+        self._could_be_seen = frozenset((t.batch, t.scored[v].digest) for t, v, unseen in unseen if not unseen)
 
-    champion: Contender
-    challenger: Contender
-    policy: Policy
-    excluded: Counter[str]
-    context: AbstractSet[tuple[str, str]]
-    seen: list[pl.DataFrame]
+    def gather(
+        self,
+        champion: Contender,
+        challenger: Contender,
+        open_rows: int = 0,
+        *,
+        policy: Policy = _USUAL,
+        feed: Feed | None = None,
+    ) -> Evidence:
+        """The evidence on one pair."""
+        excluded: Counter[str] = Counter()
+        usable, seen = [], []
+        for i in self._of_pair(champion, challenger):
+            why = self._unusable(i, champion, challenger)
+            if why:
+                excluded[why] += self._counts.rows[i]
+            if why == LABELS_SEEN:
+                seen.append(i)
+            elif not why:
+                usable.append(i)
+        pair = champion.version, challenger.version
+        excluded.update(self._counts.exclusions(*pair, usable))
+        tables = self._counts.tables(*pair, policy.kind, [*usable, *seen])
+        usable = [i for i in usable if _is_evidence(tables[i], policy)]
+        scores = sums_of_pair([self._closed[i].scores for i in usable], *pair)
+        sampled = self._counts.sampled(*pair, usable) if policy.sampling else {}
+        by_position = dict(zip(usable, scores, strict=True))
+        for i, sums in by_position.items():
+            why = _other_setting(policy, sums, i in sampled)
+            if why:
+                excluded[why] += tables[i].n
+                usable = [j for j in usable if j != i]
+        segments = self._counts.segments(*pair, policy.kind, usable)
+        settled = self._settled.tables(*pair, policy.kind, [i for i in usable if self._closed[i].settled is not None])
+        batches = []
+        for i in usable:
+            t = self._closed[i]
+            batches.append(
+                PairedBatch(
+                    t.batch,
+                    t.date,
+                    tables[i],
+                    segments[i],
+                    by_position[i],
+                    settled.get(i),
+                    sampled.get(i),
+                    bool(t.replayed),
+                )
+            )
+        context = [
+            PairedBatch(self._closed[i].batch, self._closed[i].date, tables[i], {}, replayed=True)
+            for i in seen
+            if tables[i].n
+        ]
+        for reasons in feed.silent if feed else ():
+            excluded.update(reasons)
+        excluded = _by_base(excluded)
+        if open_rows:
+            excluded[NOT_CLOSED] = open_rows
+        frames, known = ([self._closed[i].frame for i in positions] for positions in (usable, seen))
+        entities = entity_evidence(frames, *pair, seen=known) if any(ENTITY in f.columns for f in frames) else None
+        left_out = dict(sorted(excluded.items()))
+        return Evidence(champion, challenger, tuple(batches), left_out, entities, feed, policy.kind, tuple(context))
 
-    def of(self, tally: BatchTally) -> tuple[PairedBatch | None, list[PairedBatch]]:
-        """The batch as evidence, or None, and as context if it is that only."""
-        policy, kind = self.policy, self.policy.kind
-        pair = self.champion.version, self.challenger.version
-        rows = int(tally.frame["n"].sum())
-        learned = [v.trained_through for v in (self.champion, self.challenger) if v.trained_through]
-        if learned and tally.date <= max(learned):
-            return self._left_out(BEFORE_TRAINED_THROUGH, rows)
-        if any(tally.scored.get(v.version, v).digest != v.digest for v in (self.champion, self.challenger)):
-            return self._left_out(ANOTHER_CONTENDER, rows)
-        counts = pair_table(tally.frame, *pair, kind)
-        if any((tally.batch, v.digest) in self.context for v in (self.champion, self.challenger) if tally.replayed):
-            self.seen.append(tally.frame)
-            aside = [PairedBatch(tally.batch, tally.date, counts, {}, replayed=True)] if counts.n else []
-            return self._left_out(LABELS_SEEN, rows)[0], aside
-        self.excluded.update(pair_exclusions(tally.frame, *pair))
-        in_doubt = policy.unlabelled == "worst_case" and counts.unlabelled_disagreements
-        if not (counts.n or in_doubt or (policy.sampling and counts.unlabelled_rows)):
-            return None, []
-        scores = pair_sums(tally.scores, *pair) if tally.scores is not None else {}
-        if not _clipped_as(policy, scores):
-            return self._left_out(ANOTHER_CLIP, counts.n)
-        sampled = pair_sampled(tally.frame, *pair) if policy.sampling else None
-        if policy.sampling and sampled is None:
-            return self._left_out(WITHOUT_PROBABILITIES, counts.n)
-        segments = segment_tables(tally.frame, *pair, kind)
-        settled = None if tally.settled is None else pair_table(tally.settled, *pair, kind)
-        replayed = bool(tally.replayed)
-        return PairedBatch(tally.batch, tally.date, counts, segments, scores, settled, sampled, replayed), []
+    def _of_pair(self, champion: Contender, challenger: Contender) -> list[int]:
+        """The positions of the pair's tallies: one with a replay stands for its batch in the pairs of the replay, and in no other."""
+        has = [t.has(champion, challenger) for t in self._closed]
+        replayed = {t.batch for t, h in zip(self._closed, has, strict=True) if t.replayed and h}
+        return [i for i, t in enumerate(self._closed) if (has[i] if t.replayed else t.batch not in replayed)]
 
-    def _left_out(self, reason: str, rows: int) -> tuple[None, list[PairedBatch]]:
-        self.excluded[reason] += rows
-        return None, []
+    def _unusable(self, i: int, *pair: Contender) -> str | None:
+        """Why all rows of a tally count for nothing in this pair; None if they may count."""
+        tally = self._closed[i]
+        if any(c.trained_through and tally.date <= c.trained_through for c in pair):
+            return BEFORE_TRAINED_THROUGH
+        if any(tally.scored.get(c.version, c).digest != c.digest for c in pair):
+            return ANOTHER_CONTENDER
+        # whichever of its tallies a replay was counted in first
+        if tally.replayed and any((tally.batch, c.digest) in self._could_be_seen for c in pair):
+            return LABELS_SEEN
+        return None
+
+
+def _is_evidence(table: Any, policy: Policy) -> bool:
+    in_doubt = policy.unlabelled == "worst_case" and table.unlabelled_disagreements
+    return bool(table.n or in_doubt or (policy.sampling and table.unlabelled_rows))
+
+
+def _other_setting(policy: Policy, scores: Mapping[str, ScoreSums], has_probabilities: bool) -> str | None:
+    """Why a batch that closed under another setting is no evidence under this one."""
+    if not _clipped_as(policy, scores):
+        return ANOTHER_CLIP
+    return WITHOUT_PROBABILITIES if policy.sampling and not has_probabilities else None
 
 
 def _by_base(excluded: Mapping[str, int]) -> Counter[str]:
@@ -161,7 +191,3 @@ def _clipped_as(policy: Policy, scores: Mapping[str, ScoreSums]) -> bool:
     """Whether the losses were clipped at the same value as the policy clips them."""
     measures = policy.kind.measures
     return all(s.bound == measures[name].bound(policy.largest_error) for name, s in scores.items() if name in measures)
-
-
-def _has_entities(frames: Sequence[pl.DataFrame]) -> bool:
-    return any(ENTITY in f.columns for f in frames)

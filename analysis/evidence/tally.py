@@ -11,30 +11,21 @@ tally counts rows, and the losses are stored beside it (``analysis.evidence.scor
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
-from analysis.any_look.sampled import SampledCounts
 from analysis.evidence.row_labels import join_labels
-from analysis.kinds import BINARY, KINDS, Cell, Kind, Task
-from analysis.tables.counts import Confusion
-from analysis.tables.pair_table import PairTable
+from analysis.kinds import KINDS, Task
 
 __all__ = [
     "ENTITY",
     "NOT_SCORED_BY_BOTH",
     "PROBABILITY",
     "UNLABELLED",
-    "confusion",
     "count_rows",
     "decision_column",
-    "pair_exclusions",
-    "pair_sampled",
-    "pair_table",
     "score_column",
     "segment_column",
-    "segment_tables",
+    "segment_columns",
     "tally",
 ]
 
@@ -57,7 +48,8 @@ def segment_column(column: str) -> str:
     return f"{_SEGMENT}{column}"
 
 
-def _segment_columns(frame: pl.DataFrame) -> list[str]:
+def segment_columns(frame: pl.DataFrame) -> list[str]:
+    """The columns of segments that this frame has."""
     return [c for c in frame.columns if c.startswith(_SEGMENT)]
 
 
@@ -72,7 +64,7 @@ def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
     kind = KINDS[task]
     keys = [
         pl.col("excluded"),
-        *(pl.col(s).cast(pl.String) for s in _segment_columns(joined)),
+        *(pl.col(s).cast(pl.String) for s in segment_columns(joined)),
         *_entity(joined),
         *_probability(joined),
         kind.tally_label(pl.col("label")),
@@ -100,80 +92,3 @@ def _probability(rows: pl.DataFrame) -> list[pl.Expr]:
 def _count(frame: pl.DataFrame) -> pl.DataFrame:
     keys = [c for c in frame.columns if c != "n"]
     return frame.group_by(keys).agg(pl.col("n").sum()).sort(keys, nulls_last=True)
-
-
-def pair_table(frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY) -> Any:
-    """The counts of the rows that both versions scored; the type of the table depends on the kind."""
-    return kind.total(table for _, table in _by_segments(frame, champion, challenger, kind))
-
-
-def segment_tables(
-    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY
-) -> dict[tuple[str, str], PairTable]:
-    """The counts of the pair for each segment, (column, value); a missing value is "(missing)"."""
-    columns = [c.removeprefix(_SEGMENT) for c in _segment_columns(frame)]
-    parts: dict[tuple[str, str], list[PairTable]] = {}
-    for values, table in _by_segments(frame, champion, challenger, kind):
-        for column, value in zip(columns, values, strict=True):
-            parts.setdefault((column, "(missing)" if value is None else value), []).append(table)
-    return {key: kind.total(tables) for key, tables in sorted(parts.items())}
-
-
-def _by_segments(
-    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind
-) -> list[tuple[tuple[str | None, ...], PairTable]]:
-    """The counts of the pair for each combination of values of the segment columns."""
-    c, h = decision_column(champion), decision_column(challenger)
-    if c not in frame.columns or h not in frame.columns:
-        return []
-    segments = _segment_columns(frame)
-    cells = _usable(frame, c, h).select(*segments, "label", pl.col(c).alias("c"), pl.col(h).alias("h"), "n")
-    cells = cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
-    by_values: dict[tuple[str | None, ...], list[Cell]] = {}
-    for *values, label, old, new, n in cells.iter_rows():
-        by_values.setdefault(tuple(values), []).append((label, old, new, n))
-    return [(values, kind.table(of_values)) for values, of_values in by_values.items()]
-
-
-def _usable(frame: pl.DataFrame, c: str, h: str) -> pl.DataFrame:
-    """The rows that both versions scored; the label is null wherever it cannot be used."""
-    usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())
-    return usable.with_columns(label=pl.when(pl.col("excluded").is_null()).then(pl.col("label"))).collect()
-
-
-def pair_sampled(frame: pl.DataFrame, champion: str, challenger: str) -> SampledCounts | None:
-    """The labelled rows of the pair by the probability with which they were chosen; None for a tally without probabilities."""
-    c, h = decision_column(champion), decision_column(challenger)
-    if PROBABILITY not in frame.columns:
-        return None
-    if c not in frame.columns or h not in frame.columns:
-        return SampledCounts()
-    cell = (4 * pl.col("label").cast(pl.Int64) + 2 * pl.col(c).cast(pl.Int64) + pl.col(h).cast(pl.Int64)).alias("cell")
-    rows = _usable(frame, c, h).filter(pl.col("label").is_not_null()).group_by(PROBABILITY, cell).agg(pl.col("n").sum())
-    by_probability: dict[float, list[int]] = {}
-    for p, position, n in rows.iter_rows():
-        by_probability.setdefault(p, [0] * 8)[position] += n
-    return SampledCounts.of((p, tuple(cells)) for p, cells in by_probability.items())  # type: ignore[misc]
-
-
-def confusion(frame: pl.DataFrame, version: str) -> Confusion:
-    """The confusion matrix of one version, which decides between 0 and 1, over the rows that count and have a label."""
-    matrix: Confusion = pair_table(frame, version, version).champion
-    return matrix
-
-
-def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, int]:
-    """Rows of the batch that do not count for the pair, by reason; reasons without a row are left out."""
-    excluded = dict(
-        frame.filter(pl.col("excluded").is_not_null())
-        .group_by("excluded")
-        .agg(pl.col("n").sum())
-        .sort("excluded")
-        .iter_rows()
-    )
-    plain = frame.filter(pl.col("excluded").is_null())
-    versions = [decision_column(v) for v in (champion, challenger)]
-    scored = plain.filter(pl.all_horizontal(pl.col(v).is_not_null() if v in plain.columns else False for v in versions))
-    unlabelled = int(scored.filter(pl.col("label").is_null())["n"].sum())
-    missing = int(plain["n"].sum()) - int(scored["n"].sum())
-    return {reason: n for reason, n in {**excluded, UNLABELLED: unlabelled, NOT_SCORED_BY_BOTH: missing}.items() if n}

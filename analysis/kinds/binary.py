@@ -72,7 +72,12 @@ class _Binary(Kind):
         return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
 
     def total(self, tables: Iterable[Any]) -> PairedCounts:
-        return sum(tables, PairedCounts())
+        parts = [(t.labelled, t.unlabelled) for t in tables]
+        if not parts:
+            return PairedCounts()
+        labelled, unlabelled = zip(*parts, strict=True)
+        sums = (tuple(map(sum, zip(*cells, strict=True))) for cells in (labelled, unlabelled))
+        return PairedCounts(*sums)  # type: ignore[arg-type]
 
     def value(self, name: str, table: PairedCounts) -> float | Undefined:
         return metric(name, table.champion)

@@ -31,6 +31,7 @@ __all__ = [
     "pair_sums",
     "pairs_of",
     "sums_frame",
+    "sums_of_pair",
     "version_value",
 ]
 
@@ -140,13 +141,18 @@ def sums_frame(rows: Sequence[Sums]) -> pl.DataFrame:
 
 def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, ScoreSums]:
     """The sums of one pair by the name of the measure, whichever of the two versions was stored first."""
-    by_name: dict[str, ScoreSums] = {}
-    for name, first, second, *sums in frame.iter_rows():
-        if (first, second) == (champion, challenger):
-            by_name[name] = ScoreSums(*sums)
-        elif (first, second) == (challenger, champion):
-            by_name[name] = ScoreSums(*sums).swap()
-    return by_name
+    return sums_of_pair([frame], champion, challenger)[0]
+
+
+def sums_of_pair(frames: Sequence[pl.DataFrame | None], champion: str, challenger: str) -> list[dict[str, ScoreSums]]:
+    """``pair_sums`` of each of several frames; empty where there is none."""
+    found: list[dict[str, ScoreSums]] = [{} for _ in frames]
+    parts = [f.with_columns(pl.lit(i).alias("at")) for i, f in enumerate(frames) if f is not None]
+    first, second = pl.col("first"), pl.col("second")
+    of_pair = ((first == champion) & (second == challenger)) | ((first == challenger) & (second == champion))
+    for name, older, _, *sums, at in pl.concat(parts).filter(of_pair).iter_rows() if parts else ():
+        found[at][name] = ScoreSums(*sums) if older == champion else ScoreSums(*sums).swap()
+    return found
 
 
 def version_value(

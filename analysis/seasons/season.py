@@ -12,7 +12,8 @@ import numpy as np
 
 from analysis.evidence import BatchTally, Evidence, closing_date, gather, scores_of
 from analysis.evidence.gains import total_difference
-from analysis.evidence.tally import ENTITY, pair_table
+from analysis.evidence.pair_counts import pair_table
+from analysis.evidence.tally import ENTITY
 from analysis.kinds.score_sums import merge, merge_losses, version_value
 from analysis.one_look.bootstrap import Bootstrap, bootstrap
 from analysis.one_look.losses import REGRESSION_LOSSES, PairedT, paired_t

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from analysis.any_look.cost import expected_cost
 from analysis.any_look.sampled import SampledCounts, sampled_difference, sampled_mean_difference
 from analysis.evidence import BatchTally, Evidence
-from analysis.evidence.tally import pair_sampled, pair_table
+from analysis.evidence.pair_counts import PairCounts
 from analysis.kinds.score_sums import version_value
 from analysis.one_look.multiplicity import e_closure_by_wave
 from analysis.policy import Policy
@@ -48,22 +49,29 @@ def evidence_path(
 
 def metric_path(closed: Sequence[BatchTally], version: str, name: str, policy: Policy) -> list[tuple[date, float]]:
     """The value of ``name`` for one version in each closed batch in which it is defined, by date."""
-    values = ((t.date, _batch_value(t, version, name, policy)) for t in sorted(closed, key=lambda t: (t.date, t.batch)))
-    return [(day, value) for day, value in values if not isinstance(value, Undefined)]
+    in_order = sorted(closed, key=lambda t: (t.date, t.batch))
+    values = zip(in_order, _batch_values(in_order, version, name, policy), strict=True)
+    return [(t.date, value) for t, value in values if not isinstance(value, Undefined)]
 
 
-def _batch_value(tally: BatchTally, version: str, name: str, policy: Policy) -> float | Undefined:
-    """The value of ``name`` for one version in one batch."""
+def _batch_values(closed: Sequence[BatchTally], version: str, name: str, policy: Policy) -> Iterator[float | Undefined]:
+    """The value of ``name`` for one version in each batch."""
     measure = policy.measure(name)
     if measure.beside_tally:
         bound = measure.bound(policy.largest_error)
-        stored = version_value(tally.scores, name, version, bound=bound) if tally.scores is not None else None
-        return stored[1] if stored else Undefined("no labelled row with scores")
-    sampled = pair_sampled(tally.frame, version, version)
-    if policy.sampling and sampled is not None:
-        return _weighted_value(sampled, name, policy)
-    counts = pair_table(tally.frame, version, version, policy.kind)
-    if measure.family != "cost":
+        for t in closed:
+            stored = version_value(t.scores, name, version, bound=bound) if t.scores is not None else None
+            yield stored[1] if stored else Undefined("no labelled row with scores")
+        return
+    counts, every = PairCounts([t.frame for t in closed]), range(len(closed))
+    sampled = counts.sampled(version, version, every) if policy.sampling else {}
+    tables = counts.tables(version, version, policy.kind, every)
+    for i in every:
+        yield _weighted_value(sampled[i], name, policy) if i in sampled else _value(tables[i], name, policy)
+
+
+def _value(counts: Any, name: str, policy: Policy) -> float | Undefined:
+    if policy.measure(name).family != "cost":
         return policy.kind.value(name, counts)
     if policy.costs is None:
         return Undefined("cost has no price")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from analysis.evidence import BatchTally, Contender, Evidence, Feed, gather
+from analysis.evidence import BatchTally, Contender, Evidence, Feed, Gatherer
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.tables.record import canonical_json, digest, plain
@@ -142,14 +142,15 @@ def judge_all(
 ) -> tuple[tuple[Evidence, ...], Judgement]:
     """The evidence on every challenger, and the judgement of it; ``decide`` and the verification both call this."""
     by_version = {c.version: c for c in challengers}
-    evidence = tuple(gather(champion, c, tallies, open_rows, policy=policy, feed=feed) for c in challengers)
+    closed = Gatherer(tallies)
+    evidence = tuple(closed.gather(champion, c, open_rows, policy=policy, feed=feed) for c in challengers)
     judgement = judge(
         evidence,
         policy,
         seed=seed,
         allowances=allowances,
-        head_to_head=lambda a, b: gather(by_version[a], by_version[b], tallies, policy=policy),
-        departed=[(gather(champion, c, tallies, policy=policy), allowance) for c, allowance in departed],
+        head_to_head=lambda a, b: closed.gather(by_version[a], by_version[b], policy=policy),
+        departed=[(closed.gather(champion, c, policy=policy), allowance) for c, allowance in departed],
     )
     return evidence, judgement
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from analysis.evidence import Evidence, gather
-from analysis.evidence.tally import confusion
+from analysis.evidence.pair_counts import confusion
 from analysis.policy import Policy
 from analysis.seasons.simulate import Scenario
 from analysis.verdict.proof import Proof

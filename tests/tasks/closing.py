@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 from weeks import BEGIN
 
-from analysis.evidence.tally import confusion
+from analysis.evidence.pair_counts import confusion
 from tasks.base.project import Project
 from tasks.labels.tally_files import ClosedBatch
 from tasks.labels.tallying import close_batches

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analysis.evidence.pair_counts import PairCounts, pair_table
 from analysis.evidence.row_labels import (
     CONFLICTING_LABELS,
     DUPLICATE_ID,
@@ -22,16 +23,24 @@ from analysis.evidence.row_labels import (
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
-    pair_exclusions,
-    pair_table,
-    segment_tables,
     tally,
 )
-from analysis.kinds import KINDS, LARGEST_NUMBER, MULTICLASS, REGRESSION, Task
+from analysis.kinds import KINDS, LARGEST_NUMBER, MULTICLASS, REGRESSION, Kind, Task
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.class_names import class_names, is_class_type
 from analysis.tables.counts import PairedCounts, PairedOutcomes
 from analysis.tables.number_counts import NumberCounts
+
+
+def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
+    return PairCounts([frame]).exclusions(*pair, [0])
+
+
+def segment_tables(
+    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = KINDS["binary"]
+) -> dict[tuple[str, str], Any]:
+    return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
+
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Row = tuple[str, str | None, Any, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,18 +12,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analysis.evidence.pair_counts import PairCounts, confusion, pair_table
 from analysis.evidence.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
-    confusion,
-    pair_exclusions,
-    pair_table,
     segment_column,
-    segment_tables,
     tally,
 )
+from analysis.kinds import KINDS, Kind
 from analysis.tables.counts import Confusion, PairedCounts
+
+
+def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
+    return PairCounts([frame]).exclusions(*pair, [0])
+
+
+def segment_tables(
+    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = KINDS["binary"]
+) -> dict[tuple[str, str], Any]:
+    return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
+
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Row = tuple[str, str | None, int | None, int | None]

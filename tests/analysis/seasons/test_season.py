@@ -9,7 +9,7 @@ from analysis_examples import batch_tally, contender, evidence
 from season_examples import GOOD, MATURITY, VERSIONS, day, replay, season
 
 from analysis.evidence import Evidence, gather
-from analysis.evidence.tally import pair_table
+from analysis.evidence.pair_counts import pair_table
 from analysis.one_look.mcnemar import mcnemar
 from analysis.policy import Horizon, Policy
 from analysis.policy.budget import allowance

@@ -18,7 +18,7 @@ from weeks import week
 
 from analysis.any_look.asymptotic import rho_squared
 from analysis.any_look.batch_unit import log_e_symmetric
-from analysis.evidence.tally import pair_table
+from analysis.evidence.pair_counts import pair_table
 from analysis.kinds import REGRESSION
 from analysis.kinds.score_sums import pair_sums
 from tasks.labels.tallying import close_batches

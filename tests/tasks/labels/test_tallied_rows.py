@@ -11,8 +11,9 @@ from parcels import put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
 from analysis.evidence import gather
+from analysis.evidence.pair_counts import pair_table
 from analysis.evidence.row_labels import AFTER_CLOSING, CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
-from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED, pair_table
+from analysis.evidence.tally import NOT_SCORED_BY_BOTH, UNLABELLED
 from tasks.base.project import Columns, Project
 from tasks.batches.predictions import Manifest
 from tasks.labels.tallying import close_batches

@@ -13,8 +13,8 @@ from closing import DAY, DEADLINE, IDS, ROWS, close, labelled
 from parcels import put_frame, put_labels
 from weeks import BEGIN, InterferingStore, everything, found, play_week, score_rows, week
 
+from analysis.evidence.pair_counts import pair_table
 from analysis.evidence.row_labels import NO_ID_MATCHES
-from analysis.evidence.tally import pair_table
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, Manifest
 from tasks.labels.tallying import LabelError, close_batches

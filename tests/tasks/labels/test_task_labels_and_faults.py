@@ -14,8 +14,9 @@ from parcels import put_frame, put_labels
 from played import Gives, cells, register_echo
 from weeks import BEGIN, found, look_on, play_rows, score_rows, week
 
+from analysis.evidence.pair_counts import pair_table
 from analysis.evidence.row_labels import CONFLICTING_LABELS, LABEL_NOT_A_CLASS, LABEL_NOT_A_NUMBER
-from analysis.evidence.tally import UNLABELLED, pair_table
+from analysis.evidence.tally import UNLABELLED
 from analysis.kinds import MULTICLASS, Task
 from analysis.kinds.score_sums import pair_sums
 from analysis.policy import Policy

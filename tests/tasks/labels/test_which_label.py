@@ -12,6 +12,7 @@ from closing import DEADLINE, IDS, ROWS, close, labelled
 from parcels import put_batch, put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
+from analysis.evidence.pair_counts import PairCounts, pair_table
 from analysis.evidence.row_labels import (
     BEFORE_ITS_BATCH,
     ID_RECURS,
@@ -19,13 +20,18 @@ from analysis.evidence.row_labels import (
     LABEL_NOT_BINARY,
     LABEL_NOT_MAPPED,
 )
-from analysis.evidence.tally import UNLABELLED, pair_exclusions, pair_table
+from analysis.evidence.tally import UNLABELLED
 from tasks.base.project import Columns, LabelValues, Project
 from tasks.batches.scoring import score_batch
 from tasks.labels.tallying import LabelError, close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head
 from tasks.store import Store
+
+
+def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
+    return PairCounts([frame]).exclusions(*pair, [0])
+
 
 Make = Callable[..., Project]
 
