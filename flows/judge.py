@@ -23,9 +23,10 @@ from tasks.steps import (
     repair_projections_step,
     report_step,
     request_approval,
+    roll_up_step,
     save_decision_step,
 )
-from tasks.store import open_store
+from tasks.store import keeping, open_store
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
@@ -42,11 +43,12 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
         return look(project, as_of or last_complete_day(), look_back=as_of is not None)
     settings = load_project(project)
     day = not_after(as_of, last_complete_day())
-    store = open_store(settings.store)
+    store = keeping(open_store(settings.store))
     newest = head(store, project)  # a damaged log stops the run before any batch is closed
     closed = close_step(store, settings, day)
 
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
+    roll_up_step(store, project)
     if decision is None:
         return nothing_to_judge(project, closed, newest, day)
     newest = head(store, project)

@@ -16,7 +16,7 @@ from tasks.reigns import head
 from tasks.replay_steps import replay_all
 from tasks.runner import versions_of
 from tasks.steps import repair_projections_step
-from tasks.store import open_store
+from tasks.store import keeping, open_store
 
 
 @flow(name="replay", flow_run_name="replay {project}", validate_parameters=True)
@@ -33,7 +33,7 @@ def replay(project: str, version: str | None = None, *, as_of: date | None = Non
     latest = not_after(as_of, today())
     if settings.replay == "none":  # which only says that score replays nothing by itself
         settings = settings.model_copy(update={"replay": "reign"})
-    store = open_store(settings.store)
+    store = keeping(open_store(settings.store))
     head(store, project)  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project)

@@ -22,7 +22,7 @@ from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
 from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
-from tasks.store import open_store
+from tasks.store import keeping, open_store
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
@@ -45,7 +45,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         raise BatchError(msg)
     if batch:
         require_over(batch, batch_date(batch, batch_dated), latest)
-    store = open_store(settings.store)
+    store = keeping(open_store(settings.store))
     head(store, project)  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project)

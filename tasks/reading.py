@@ -17,7 +17,7 @@ from tasks.reigns import Reign, head, judged_on, reigns
 from tasks.reigns.approvals import denials
 from tasks.reigns.history import history_text
 from tasks.reports.report_verdicts import sentence, since_then
-from tasks.store import open_store
+from tasks.store import keeping, open_store
 
 __all__ = ["history", "look", "nothing_to_judge", "verify"]
 
@@ -51,7 +51,7 @@ def verify(project: str, decision: str | None = None) -> str:
 def look(project: str, day: date, *, look_back: bool) -> str:
     """What a look as of the end of the day would decide, in a sentence; with ``look_back``, of the reign of that day. Writes nothing."""
     settings = load_project(project)
-    store = open_store(settings.store)
+    store = keeping(open_store(settings.store))
     newest = head(store, project)
     closed = close_batches(store, settings, day, keep=False)
     for said in changed_since(store, project, [*(b.manifest for b in closed.batches), *closed.waiting]):

@@ -38,14 +38,14 @@ from tasks.reigns.approvals import deny, read_denial
 from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
-from tasks.store import Store
+from tasks.store import KeptStore, Store, StoreError
 from tasks.tables.files import PassedOver
 from tasks.tables.opening import passed_over
 
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
-    "request_approval", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval",
+    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -176,6 +176,15 @@ def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look
     for failure in decision.record["failures"] if decision else ():
         get_run_logger().warning("version %(version)s failed, last in batch %(batch)s: it %(failure)s", failure)
     return decision
+
+
+@task(name="roll up", task_run_name="roll up", cache_policy=NO_CACHE)
+def roll_up_step(store: KeptStore, project_name: str) -> None:
+    """Copy what this run read and wrote into a roll-up, so that the next one reads less; a store that refuses stops nothing."""
+    try:
+        store.roll_up(project_name)
+    except StoreError as error:
+        get_run_logger().warning("the next runs read more than they need: %s", error)
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from tasks.base.completeness import Complete
 from tasks.base.project import Project
 from tasks.batches.listing import batch_folders, holds_rows
-from tasks.batches.predictions import Manifest, read_manifest, scored_batches
+from tasks.batches.predictions import Manifest, manifests
 from tasks.batches.rows import BatchError, batch_date, is_dated
 from tasks.store import Store, StoredObject
 from tasks.tables.files import is_parquet, sort_files
@@ -20,7 +19,6 @@ from tasks.tables.opening import lake_roots, log_entry
 __all__ = ["Arrivals", "changed_since", "look_at_batches", "require_whole"]
 
 _YEAR = re.compile(r"[A-Za-z_]+=\d{4}")
-_READERS = 8  # manifests that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,9 @@ class Arrivals:
 
 
 def look_at_batches(store: Store, project: Project, as_of: date, now: datetime) -> Arrivals:
-    """Look at all batches that are dated by their id, on or before ``as_of``, from one listing of their files.
-
-    The manifest of a scored batch is read as long as its rows are there.
-    """
+    """Look at all batches that are dated by their id, on or before ``as_of``, from one listing of their files."""
     folders, strays = batch_folders(store, project.name)
-    scored = set(scored_batches(store, project.name))
+    scored = {m.batch: m for m in manifests(store, project.name)}
     unscored, waiting = [], {}
     unreadable = [
         *_of_no_batch(store, f"{project.name}/batches", strays),
@@ -56,8 +51,8 @@ def look_at_batches(store: Store, project: Project, as_of: date, now: datetime) 
             unscored.append(batch)
         else:
             unreadable.append(_nothing_to_read(batch, folder, objects))
-    manifests = _manifests(store, project.name, [b for b in sorted(scored) if b in folders])
-    return Arrivals(tuple(unscored), waiting, tuple(unreadable), _changes(store, project.name, folders, manifests))
+    there = [scored[b] for b in sorted(scored) if b in folders]
+    return Arrivals(tuple(unscored), waiting, tuple(unreadable), _changes(store, project.name, folders, there))
 
 
 def require_whole(store: Store, project: Project, batch: str, now: datetime) -> None:
@@ -70,9 +65,9 @@ def require_whole(store: Store, project: Project, batch: str, now: datetime) -> 
         raise BatchError(msg)
 
 
-def changed_since(store: Store, project_name: str, manifests: Iterable[Manifest]) -> tuple[str, ...]:
+def changed_since(store: Store, project_name: str, scored: Iterable[Manifest]) -> tuple[str, ...]:
     """A sentence for each way in which the files of scored batches are not those that were scored."""
-    return _changes(store, project_name, batch_folders(store, project_name)[0], manifests)
+    return _changes(store, project_name, batch_folders(store, project_name)[0], scored)
 
 
 def _not_whole(complete: Complete | None, folder: str, objects: Sequence[StoredObject], now: datetime) -> str:
@@ -113,18 +108,12 @@ def _nothing_to_read(batch: str, folder: str, objects: Sequence[StoredObject]) -
     return f"Batch {batch} has no file of rows: it has {first.removeprefix(f'{folder}/')} ({reason}){more}."
 
 
-def _manifests(store: Store, project_name: str, batches: Sequence[str]) -> list[Manifest]:
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(lambda b: read_manifest(store, project_name, b), batches)
-        return [m for m in found if m is not None]
-
-
 def _changes(
-    store: Store, project_name: str, folders: Mapping[str, Sequence[StoredObject]], manifests: Iterable[Manifest]
+    store: Store, project_name: str, folders: Mapping[str, Sequence[StoredObject]], scored: Iterable[Manifest]
 ) -> tuple[str, ...]:
     """Rows that were removed as a whole are not missed: they were only needed for scoring."""
     sentences = []
-    for manifest in manifests:
+    for manifest in scored:
         objects = folders.get(manifest.batch, ())
         if manifest.files is not None and objects:
             folder = f"{project_name}/batches/{manifest.batch}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from io import BytesIO
@@ -16,7 +15,7 @@ import polars as pl
 from analysis.evidence import Contender
 from analysis.tables.record import canonical_json, plain
 from tasks.base.errors import DamagedError, DeletedError
-from tasks.store import AlreadyThereError, NotThereError, Store
+from tasks.store import AlreadyThereError, KeptStore, NotThereError, Store, keeping
 
 __all__ = [
     "BatchFile", "DamagedError", "DeletedError", "Manifest", "Part", "Replay", "Scored", "by_finding", "commit_manifest", "commit_replay",
@@ -25,8 +24,6 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
-
-_READERS = 8  # manifests and replays that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +144,17 @@ def commit_manifest(store: Store, project_name: str, manifest: Manifest) -> None
 def replay_key(project_name: str, replay: Replay) -> str:
     """The key of a replay; two versions can be one contender, if they were registered from one model."""
     name = f"{replay.scored.version}-{replay.contender.digest[:16]}"
-    return f"{project_name}/predictions/{replay.batch}/replays/{name}.json"
+    return f"{_replays(project_name)}/{replay.batch}/{name}.json"
+
+
+def _replays(project_name: str) -> str:
+    """Beside the predictions, so that one listing finds all replays."""
+    return f"{project_name}/replays"
 
 
 def replayed_versions(store: Store, project_name: str, batch: str) -> list[str]:
     """The versions that were replayed on a batch, from the names of their replays alone."""
-    folder = f"{project_name}/predictions/{batch}/replays/"
+    folder = f"{_replays(project_name)}/{batch}/"
     return [k.removeprefix(folder).partition("-")[0] for k in store.keys(folder)]
 
 
@@ -180,29 +182,29 @@ def read_manifest(store: Store, project_name: str, batch: str) -> Manifest | Non
 
 def scored_batches(store: Store, project_name: str) -> list[str]:
     """The ids of all scored batches, sorted."""
-    prefix, suffix = f"{project_name}/predictions/", "/manifest.json"
-    return [k.removeprefix(prefix).removesuffix(suffix) for k in store.keys(prefix) if k.endswith(suffix)]
+    return list(_manifests(keeping(store), project_name))
 
 
 def manifests(store: Store, project_name: str) -> list[Manifest]:
     """The manifests of all scored batches with their replays, by date. Raises DamagedError."""
-    prefix, suffix = f"{project_name}/predictions/", "/manifest.json"
-    keys = store.keys(prefix)
-    wanted = [k for k in keys if k.endswith(suffix) or "/replays/" in k]
-    with ThreadPoolExecutor(_READERS) as pool:
-        parsed = list(
-            pool.map(lambda k: _parsed(store, k, parse_manifest if k.endswith(suffix) else parse_replay), wanted)
-        )
+    kept = keeping(store)
+    found = _manifests(kept, project_name)
     replays: dict[str, list[Replay]] = {}
-    for one in parsed:
-        if isinstance(one, Replay):
-            replays.setdefault(one.batch, []).append(one)
-    found = (
-        replace(m, replays=tuple(sorted(replays.get(m.batch, ()), key=by_finding)))
-        for m in parsed
-        if isinstance(m, Manifest)
-    )
-    return sorted(found, key=lambda m: (m.date, m.batch))
+    keys = kept.keys(_replays(project_name))
+    kept.prefetch(keys)
+    for key in keys:
+        replay = _parsed(kept, key, parse_replay)
+        replays.setdefault(replay.batch, []).append(replay)
+    with_replays = (replace(m, replays=tuple(sorted(replays.get(m.batch, ()), key=by_finding))) for m in found.values())
+    return sorted(with_replays, key=lambda m: (m.date, m.batch))
+
+
+def _manifests(store: KeptStore, project_name: str) -> dict[str, Manifest]:
+    """The manifests by batch. A folder without one is of a batch that is being scored, or was when its run ended."""
+    batches = store.folders(f"{project_name}/predictions")
+    store.prefetch(manifest_key(project_name, b) for b in batches)
+    found = {b: read_manifest(store, project_name, b) for b in batches}
+    return {b: m for b, m in found.items() if m is not None}
 
 
 def by_finding(replay: Replay) -> tuple[date, int, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import count_rows, decision_column
 from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
-from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_bytes, replay_key
+from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_key
 from tasks.labels.batch_labels import first_label, label_rows, settled_date
 from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.tally_files import (
@@ -25,11 +27,9 @@ from tasks.labels.tally_files import (
     ReplayedTally,
     create_or_read,
     digests,
-    frame_of,
-    parquet_of,
     settled_tally,
 )
-from tasks.store import NotThereError, Store
+from tasks.store import AlreadyThereError, KeptStore, NotThereError, Store, StoredFrame
 
 __all__ = ["ReplayTallies"]
 
@@ -60,7 +60,7 @@ class ReplayTallies:
 
     def __init__(
         self,
-        store: Store,
+        store: KeptStore,
         project: Project,
         labels: LabelFiles,
         scored: Sequence[Manifest],
@@ -71,6 +71,7 @@ class ReplayTallies:
         self._store, self._project, self._labels, self._scored = store, project, labels, scored
         self._as_of, self._keep = as_of, keep
         self._keys = [k for k in store.keys(f"{project.name}/tallies") if k.endswith(".json")]
+        store.prefetch(k for j in self._keys for k in (j, f"{j[:-5]}.parquet", f"{j[:-5]}.scores.parquet"))
         self._first: tuple[tuple[date, int], ...] | None = None
 
     def of(self, closed: ClosedBatch) -> tuple[ReplayedTally, ...]:
@@ -120,8 +121,8 @@ class ReplayTallies:
         merged = manifest.with_replays(list(replays.values()))
         prefix = f"{project.name}/tallies/{manifest.batch}.replay-{entry.name}"
         key, scores_key, entry_key = f"{prefix}.parquet", f"{prefix}.scores.parquet", f"{prefix}.json"
-        files = self._stored(entry_key, scores_key, key)
-        if not files:
+        frames = self._stored(entry_key, scores_key, key)
+        if not frames:
             deadline = closing_date(manifest.date, project.maturity_days)
             try:
                 labelled = label_rows(store, project, self._labels, merged, self._scored, deadline, strict=False)
@@ -145,34 +146,34 @@ class ReplayTallies:
                 )
                 return None
             entry = replace(entry, labels_from=labelled.labels_from, first_labels=self._first_labels())
-            files = {
-                scores_key: parquet_of(score_tally(rows, project.policy)),
-                key: parquet_of(counted),
-                entry_key: canonical_json(entry),
-            }
+            made = {scores_key: score_tally(rows, project.policy), key: counted}
+            frames = {k: create_or_read(store, k, frame, keep=self._keep) for k, frame in made.items()}
             if self._keep:
-                files = {k: create_or_read(store, k, data) for k, data in files.items()}
-        frame, scores = (frame_of(store, k, files[k]) for k in (key, scores_key))
+                with contextlib.suppress(AlreadyThereError):
+                    store.create(entry_key, canonical_json(entry))
+        committed = canonical_json(entry) if not self._keep and entry_key not in self._keys else store.read(entry_key)
         settled = None
         if closed.tally.settled is not None and self._as_of >= settled_date(manifest.date, project.maturity_days):
             settled_key = f"{prefix}{SETTLED}"
-            data = settled_tally(store, project, self._labels, merged, self._scored, settled_key, keep=self._keep)
-            if data is not None:
-                files[settled_key] = data
-                settled = frame_of(store, settled_key, data)
+            stored = settled_tally(store, project, self._labels, merged, self._scored, settled_key, keep=self._keep)
+            if stored is not None:
+                frames[settled_key] = stored
+                settled = stored.frame
         new = tuple(sorted((replays[k] for k in entry.new if k not in known), key=by_finding))
+        frame, scores = (frames[k].frame for k in (key, scores_key))
         tally = BatchTally(manifest.batch, manifest.date, frame, merged.contenders(), scores, settled)
-        read = {**{k: replay_bytes(r) for k, r in replays.items()}, **files}
-        entry_read = _parse(files[entry_key])
-        files_read = digests(project.name, manifest, read)
+        documents = {**{k: store.read(k) for k in replays}, entry_key: committed}
+        entry_read = _parse(committed)
+        files_read = digests(store, project.name, manifest, frames)
+        files_read |= {k: hashlib.sha256(data).hexdigest() for k, data in documents.items()}
         return ReplayedTally(tally, files_read, new, entry_read.labels_from, entry_read.first_labels)
 
-    def _stored(self, entry_key: str, *keys: str) -> dict[str, bytes]:
-        """The files of a tally; none if it is not whole, and is made again."""
+    def _stored(self, entry_key: str, *keys: str) -> dict[str, StoredFrame]:
+        """The frames of a tally; none if it is not whole, and is made again."""
         if entry_key not in self._keys:
             return {}
         try:
-            return {k: self._store.read(k) for k in (entry_key, *keys)}
+            return {k: self._store.frame(k) for k in keys}
         except NotThereError:
             return {}
 

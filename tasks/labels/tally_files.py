@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,10 @@ import polars as pl
 from analysis.evidence import BatchTally
 from analysis.evidence.tally import count_rows
 from tasks.base.project import Project
-from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, manifest_bytes, manifest_key
+from tasks.batches.predictions import DeletedError, Manifest, Replay, manifest_key
 from tasks.labels.batch_labels import label_rows, settled_date
 from tasks.labels.label_files import LabelFiles
-from tasks.store import AlreadyThereError, NotThereError, Store
+from tasks.store import AlreadyThereError, KeptStore, NotThereError, Store, StoredFrame
 
 __all__ = [
     "SETTLED",
@@ -26,8 +27,6 @@ __all__ = [
     "ReplayedTally",
     "create_or_read",
     "digests",
-    "frame_of",
-    "parquet_of",
     "settled_tally",
 ]
 
@@ -77,7 +76,7 @@ class Closed:
 
 
 def settled_tally(
-    store: Store,
+    store: KeptStore,
     project: Project,
     labels: LabelFiles,
     manifest: Manifest,
@@ -85,10 +84,10 @@ def settled_tally(
     key: str,
     *,
     keep: bool,
-) -> bytes | None:
-    """The settled tally as Parquet; None if predictions were deleted or no label is left."""
+) -> StoredFrame | None:
+    """The settled tally; None if predictions were deleted or no label is left."""
     try:
-        return store.read(key)
+        return store.frame(key)
     except NotThereError:
         pass
     try:
@@ -99,36 +98,22 @@ def settled_tally(
         return None
     if labelled.silent:  # somebody removed the labels that the first tally counted
         return None
-    data = parquet_of(count_rows(labelled.rows, task=project.task))
-    return create_or_read(store, key, data) if keep else data
+    return create_or_read(store, key, count_rows(labelled.rows, task=project.task), keep=keep)
 
 
-def create_or_read(store: Store, key: str, data: bytes) -> bytes:
-    """Write the object if no other run has; returns what is stored."""
-    try:
-        store.create(key, data)
-    except AlreadyThereError:
-        return store.read(key)
-    return data
-
-
-def frame_of(store: Store, key: str, data: bytes) -> pl.DataFrame:
-    """The frame in these bytes of a tally. Raises DamagedError."""
-    try:
-        return pl.read_parquet(BytesIO(data))
-    except pl.exceptions.PolarsError as error:
-        msg = f"{store.uri}: {key} cannot be read as a tally; restore it from a backup"
-        raise DamagedError(msg) from error
-
-
-def parquet_of(frame: pl.DataFrame) -> bytes:
-    """The frame as Parquet."""
+def create_or_read(store: KeptStore, key: str, frame: pl.DataFrame, *, keep: bool) -> StoredFrame:
+    """Write the tally if no other run has, and return what is stored; without ``keep`` only return it as it would be stored."""
     buffer = BytesIO()
     frame.write_parquet(buffer)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    if not keep:
+        return StoredFrame(frame, hashlib.sha256(data).hexdigest())
+    with contextlib.suppress(AlreadyThereError):
+        store.create(key, data)
+    return store.frame(key)
 
 
-def digests(project_name: str, manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, str]:
+def digests(store: Store, project_name: str, manifest: Manifest, frames: Mapping[str, StoredFrame]) -> dict[str, str]:
     """The digests by key of these files of a closed batch, and of its manifest."""
-    read = {manifest_key(project_name, manifest.batch): manifest_bytes(manifest), **files}
-    return {k: hashlib.sha256(data).hexdigest() for k, data in read.items()}
+    key = manifest_key(project_name, manifest.batch)
+    return {key: hashlib.sha256(store.read(key)).hexdigest(), **{k: f.sha256 for k, f in frames.items()}}

@@ -23,11 +23,9 @@ from tasks.labels.tally_files import (
     ClosedBatch,
     create_or_read,
     digests,
-    frame_of,
-    parquet_of,
     settled_tally,
 )
-from tasks.store import NotThereError, Store
+from tasks.store import KeptStore, NotThereError, Store, keeping
 
 __all__ = ["AnotherTaskError", "LabelError", "close_batches"]
 
@@ -38,9 +36,11 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     A batch on which versions were replayed gets one more tally with these. With ``keep=False`` new tallies are not written. Batches
     dated after ``as_of``, and versions found after it, are left out. Raises LabelError, DamagedError, AnotherTaskError.
     """
+    store = keeping(store)
     found = (m for m in manifests(store, project.name) if m.date <= as_of)
     scored = [replace(m, replays=tuple(r for r in m.replays if r.found <= as_of)) for m in found]
     due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]
+    _prefetch(store, project, due, as_of)
     labels = LabelFiles(store, project)
     closed = [_close(store, project, labels, m, scored, as_of, keep=keep) for m in due]
     settled = frozenset(b.manifest.batch for b in closed if b.tally.settled is not None)
@@ -50,6 +50,13 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
         replayed = ReplayTallies(store, project, labels, scored, as_of, keep=keep)
         closed = [replace(b, replayed=replayed.of(b)) for b in closed]
     return Closed(tuple(closed), tuple(m for m in scored if m not in due), settled)
+
+
+def _prefetch(store: KeptStore, project: Project, due: Sequence[Manifest], as_of: date) -> None:
+    """Read the tallies that there are, several at once."""
+    endings = {True: (".parquet", ".scores.parquet", SETTLED), False: (".parquet", ".scores.parquet")}
+    settled = {m.batch: as_of >= settled_date(m.date, project.maturity_days) for m in due}
+    store.prefetch(f"{project.name}/tallies/{m.batch}{e}" for m in due for e in endings[settled[m.batch]])
 
 
 def _without_needless_settled(closed: list[ClosedBatch]) -> list[ClosedBatch]:
@@ -84,7 +91,7 @@ def _is_corrected(tally: BatchTally) -> bool:
 
 
 def _close(
-    store: Store,
+    store: KeptStore,
     project: Project,
     labels: LabelFiles,
     manifest: Manifest,
@@ -97,38 +104,37 @@ def _close(
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
     scores_key = f"{project.name}/tallies/{manifest.batch}.scores.parquet"
     try:
-        files = {scores_key: store.read(scores_key), key: store.read(key)}
+        frames = {scores_key: store.frame(scores_key), key: store.frame(key)}
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
         labelled = label_rows(store, project, labels, manifest, scored, deadline, strict=True)
         counted = count_rows(labelled.rows, task=project.task)
         needs_labels = project.policy.unlabelled != "worst_case" and project.policy.sampling is None
         if labelled.silent and needs_labels:
-            return _silent(project.name, manifest, counted)
-        files = {scores_key: parquet_of(score_tally(labelled.rows, project.policy)), key: parquet_of(counted)}
-        if keep:
-            files = {k: create_or_read(store, k, data) for k, data in files.items()}
+            return _silent(store, project.name, manifest, counted)
+        made = {scores_key: score_tally(labelled.rows, project.policy), key: counted}
+        frames = {k: create_or_read(store, k, frame, keep=keep) for k, frame in made.items()}
     contenders = manifest.contenders()
-    frames = {k: frame_of(store, k, data) for k, data in files.items()}
-    classes, flags = frames[key].schema["label"] == pl.String, any(c.threshold is not None for c in contenders.values())
-    _require_versions(store, key, frames[key], manifest)
+    tally = frames[key].frame
+    classes, flags = tally.schema["label"] == pl.String, any(c.threshold is not None for c in contenders.values())
+    _require_versions(store, key, tally, manifest)
     require_task(manifest, "multiclass" if classes else "binary" if flags else "regression", project.task)
     settled_key = f"{project.name}/tallies/{manifest.batch}{SETTLED}"
     settled = None
     if as_of >= settled_date(manifest.date, project.maturity_days):
-        data = settled_tally(store, project, labels, manifest, scored, settled_key, keep=keep)
-        if data is not None:
-            files[settled_key] = data
-            settled = frame_of(store, settled_key, data)
-    batch = BatchTally(manifest.batch, manifest.date, frames[key], contenders, frames[scores_key], settled)
-    return ClosedBatch(manifest, batch, digests(project.name, manifest, files))
+        stored = settled_tally(store, project, labels, manifest, scored, settled_key, keep=keep)
+        if stored is not None:
+            frames[settled_key] = stored
+            settled = stored.frame
+    batch = BatchTally(manifest.batch, manifest.date, tally, contenders, frames[scores_key].frame, settled)
+    return ClosedBatch(manifest, batch, digests(store, project.name, manifest, frames))
 
 
-def _silent(project_name: str, manifest: Manifest, counted: pl.DataFrame) -> ClosedBatch:
+def _silent(store: Store, project_name: str, manifest: Manifest, counted: pl.DataFrame) -> ClosedBatch:
     reason = pl.col("excluded").fill_null(UNLABELLED)
     reasons = dict(counted.group_by(reason).agg(pl.col("n").sum()).sort("excluded").iter_rows())
     batch = BatchTally(manifest.batch, manifest.date, counted, manifest.contenders())
-    return ClosedBatch(manifest, batch, digests(project_name, manifest, {}), reasons)
+    return ClosedBatch(manifest, batch, digests(store, project_name, manifest, {}), reasons)
 
 
 def _require_versions(store: Store, key: str, frame: pl.DataFrame, manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.store.directory import DirectoryStore
+from tasks.store.kept import KeptStore, keeping
 from tasks.store.port import (
     AlreadyThereError,
     NotThereError,
@@ -16,10 +17,11 @@ from tasks.store.port import (
     is_key,
     key_parts,
 )
+from tasks.store.rollups import StoredFrame
 
 __all__ = [
-    "AlreadyThereError", "DirectoryStore", "NotThereError", "Store", "StoreError", "StoredObject", "UnknownOutcomeError",
-    "UnsafeStoreError", "is_key", "key_parts", "open_store",
+    "AlreadyThereError", "DirectoryStore", "KeptStore", "NotThereError", "Store", "StoreError", "StoredFrame", "StoredObject",
+    "UnknownOutcomeError", "UnsafeStoreError", "is_key", "keeping", "key_parts", "open_store",
 ]  # fmt: skip
 
 

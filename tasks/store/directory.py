@@ -75,6 +75,17 @@ class DirectoryStore:
     def keys(self, prefix: str) -> list[str]:
         return [o.key for o in self.objects(prefix) if is_key(o.key) and o.identity]
 
+    def folders(self, prefix: str) -> list[str]:
+        folder = self._path(prefix.removesuffix("/"))
+        try:
+            with os.scandir(folder) as entries:
+                names = [e.name for e in entries if e.is_dir() and is_key(e.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._store_error(error, f"{prefix} cannot be listed") from error
+        return sorted(n for n in names if any(is_key(e.name) for e in _files(folder / n)))
+
     def objects(self, prefix: str) -> list[StoredObject]:
         """A link that leads nowhere has no identity, and no bytes."""
         folder = self._path(prefix.removesuffix("/"))

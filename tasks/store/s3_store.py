@@ -119,6 +119,15 @@ class S3Store:
     def keys(self, prefix: str) -> list[str]:
         return [o.key for o in self.objects(prefix) if is_key(o.key)]
 
+    def folders(self, prefix: str) -> list[str]:
+        folder = self._name(prefix.removesuffix("/")) + "/"
+        with self._store_errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._settings.bucket, Prefix=folder, Delimiter="/"
+            )
+            found = [p["Prefix"] for page in pages for p in page.get("CommonPrefixes", ())]
+        return sorted(n for f in found if is_key(n := f.removeprefix(folder).removesuffix("/")))
+
     def objects(self, prefix: str) -> list[StoredObject]:
         folder = self._name(prefix.removesuffix("/")) + "/"
         with self._store_errors(prefix):

@@ -129,6 +129,9 @@ class WrappedStore:
     def keys(self, prefix: str) -> list[str]:
         return self.inner.keys(prefix)
 
+    def folders(self, prefix: str) -> list[str]:
+        return self.inner.folders(prefix)
+
     def objects(self, prefix: str) -> list[StoredObject]:
         return self.inner.objects(prefix)
 

@@ -1,0 +1,77 @@
+"""Stores of several years for benchmarks: weekly batches that four versions have scored, with labels after a week, closed and judged."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import DAY, make_rows, project_in, register
+from tasks.base.project import Project
+
+COLUMNS, VERSIONS = 5, ("lr", "lr", "lr", "lr")
+
+
+def date_of(week: int) -> date:
+    return DAY + timedelta(weeks=week)
+
+
+def begin(folder: Path) -> Project:
+    """A project in an empty folder: its models, and its first reign."""
+    from tasks.decisions.promotion import enthrone
+    from tasks.models.registry import Registry
+    from tasks.store import open_store
+
+    register(folder, make_rows(50_000, COLUMNS), VERSIONS)
+    project = project_in(folder)
+    store, registry = open_store(project.store), Registry(project)
+    enthrone(store, registry, project.name, version="1", since=DAY, author="benchmark", reason="it is the first")
+    return project
+
+
+def put_week(folder: Path, project: Project, week: int, rows: int) -> None:
+    """The rows of a week, and the labels of the week before."""
+    import polars as pl
+
+    place, first = folder / "store" / project.name, week * rows
+    ids = np.arange(first, first + rows)
+    batch = place / "batches" / str(date_of(week))
+    batch.mkdir(parents=True)
+    make_rows(rows, COLUMNS).with_columns(id=ids).write_parquet(batch / "rows.parquet")
+    if week:
+        labels = place / "labels" / f"{date_of(week)}.parquet"
+        labels.parent.mkdir(exist_ok=True)
+        seen = [date_of(week)] * rows
+        y = (np.random.default_rng(week).random(rows) < 0.1).astype(np.int64)
+        pl.DataFrame({"id": ids - rows, "label": y, "observed_at": seen}).write_parquet(labels)
+
+
+def play(folder: Path, project: Project, weeks: range, rows: int) -> None:
+    """Score these weeks as they come; then close and judge all that is due."""
+    from tasks.batches.scoring import score_with
+    from tasks.models.registry import Registry
+    from tasks.models.versions import Versions
+    from tasks.reigns import head
+    from tasks.store import open_store
+
+    store, registry = open_store(project.store), Registry(project)
+    with Versions(store, registry, project) as versions:
+        for week in weeks:
+            put_week(folder, project, week, rows)
+            score_with(versions, head(store, project.name), str(date_of(week)), date_of(week))
+    look(project, date_of(weeks.stop - 1) + timedelta(days=6))
+
+
+def look(project: Project, day: date) -> None:
+    """Close what is due, and record the decision, as the flow ``judge`` does."""
+    from tasks.decisions import decide, save_decision
+    from tasks.labels.tallying import close_batches
+    from tasks.reigns import head
+    from tasks.store import keeping, open_store
+
+    store = keeping(open_store(project.store))
+    decision = decide(store, project, head(store, project.name), close_batches(store, project, day), day)
+    if decision:
+        save_decision(store, project.name, decision)
+    store.roll_up(project.name)

@@ -1,0 +1,137 @@
+"""Roll-ups: copies of many small create-only objects in one, so that a look reads a few objects and not all that ever was written.
+
+A roll-up is a zip file, ``<project>/rollups/<its sha256>.zip``:
+
+- ``index.json`` names each object by its key, with its SHA-256 and where its copy lies;
+- ``documents`` has the bytes of JSON objects, one after the other;
+- ``tables/<n>.parquet`` have the rows of Parquet objects, one after the other, with the columns of all.
+
+Roll-ups are for speed only: each can be removed, and what it holds is then read one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+__all__ = ["DamagedRollupError", "Rollup", "StoredFrame", "pack", "unpack"]
+
+_INDEX, _DOCUMENTS = "index.json", "documents"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+
+
+class DamagedRollupError(Exception):
+    """The bytes are not those of a roll-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """The frame in a Parquet object, and the SHA-256 of the object's bytes."""
+
+    frame: pl.DataFrame
+    sha256: str
+
+
+class Rollup:
+    """The objects in one roll-up: ``documents`` are bytes by key, ``frames`` are named by their keys and cut out when asked for."""
+
+    def __init__(
+        self, documents: Mapping[str, bytes], frames: Mapping[str, Sequence[Any]], archive: zipfile.ZipFile
+    ) -> None:
+        self.documents, self._frames, self._archive = documents, frames, archive
+        self._tables: dict[int, pl.DataFrame] = {}
+
+    @property
+    def keys(self) -> set[str]:
+        return {*self.documents, *self._frames}
+
+    def frame(self, key: str) -> StoredFrame | None:
+        """The frame in this object; None if the roll-up does not have it."""
+        if key not in self._frames:
+            return None
+        sha256, table, start, height, columns = self._frames[key]
+        if table not in self._tables:
+            self._tables[table] = pl.read_parquet(io.BytesIO(self._archive.read(_table(table))))
+        return StoredFrame(self._tables[table].slice(start, height).select(columns), sha256)
+
+
+def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame]) -> bytes:
+    """The bytes of a roll-up of these objects."""
+    blob = io.BytesIO()
+    places = {}
+    for key, data in sorted(documents.items()):
+        places[key] = [hashlib.sha256(data).hexdigest(), blob.tell(), len(data)]
+        blob.write(data)
+    tables: list[_Table] = []
+    positions = {}
+    for key, stored in sorted(frames.items()):
+        number = next((i for i, t in enumerate(tables) if t.takes(stored.frame)), len(tables))
+        if number == len(tables):
+            tables.append(_Table())
+        start = tables[number].add(stored.frame)
+        positions[key] = [stored.sha256, number, start, stored.frame.height, stored.frame.columns]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        index = json.dumps({"documents": places, "frames": positions}).encode()
+        _add(archive, _INDEX, index, zipfile.ZIP_DEFLATED)
+        _add(archive, _DOCUMENTS, blob.getvalue(), zipfile.ZIP_DEFLATED)
+        for number, table in enumerate(tables):
+            _add(archive, _table(number), table.parquet(), zipfile.ZIP_STORED)
+    return packed.getvalue()
+
+
+def unpack(data: bytes, sha256: str) -> Rollup:
+    """The roll-up in these bytes. Raises DamagedRollupError if they do not have this digest, or are no roll-up."""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DamagedRollupError
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        index = json.loads(archive.read(_INDEX))
+        blob = archive.read(_DOCUMENTS)
+        documents = {key: blob[start : start + length] for key, (_, start, length) in index["documents"].items()}
+        return Rollup(documents, index["frames"], archive)
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise DamagedRollupError from error
+
+
+class _Table:
+    """Frames one after the other. They may have different columns, but no column has two types."""
+
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+        self._schema: dict[str, pl.DataType] = {}
+        self._height = 0
+
+    def takes(self, frame: pl.DataFrame) -> bool:
+        known = self._schema
+        return bool(known.keys() & frame.schema.keys()) and all(known.get(c, t) == t for c, t in frame.schema.items())
+
+    def add(self, frame: pl.DataFrame) -> int:
+        """Append the frame; returns the number of its first row."""
+        start = self._height
+        self._frames.append(frame)
+        self._schema |= frame.schema
+        self._height += frame.height
+        return start
+
+    def parquet(self) -> bytes:
+        buffer = io.BytesIO()
+        pl.concat(self._frames, how="diagonal").write_parquet(buffer)
+        return buffer.getvalue()
+
+
+def _table(number: int) -> str:
+    return f"tables/{number}.parquet"
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.compress_type = compression
+    archive.writestr(info, data)
