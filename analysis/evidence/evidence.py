@@ -99,7 +99,7 @@ class Evidence:
 
     champion: Contender
     challenger: Contender
-    batches: tuple[PairedBatch, ...]
+    batches: tuple[PairedBatch, ...] = field(metadata={"record": len})  # what is in them, the tallies have
     excluded: Mapping[str, int] = field(default_factory=dict)
     entities: EntityEvidence | None = None
     feed: Feed | None = None

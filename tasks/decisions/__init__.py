@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.decisions.decision import Decision, UnknownDecisionError, all_records, decide, read_record, save_decision
+from tasks.decisions.decision import Decision, all_records, decide, save_decision
+from tasks.decisions.decision_log import UnknownDecisionError, read_record
 
 __all__ = ["Decision", "UnknownDecisionError", "all_records", "decide", "read_record", "save_decision"]

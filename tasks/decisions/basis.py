@@ -189,13 +189,13 @@ def kind_of_file(key: str) -> str:
     return next((kind for kind in ("scores", "settled") if key.endswith(f".{kind}.parquet")), "tally")
 
 
-def in_order_of_use(basis: dict[str, Any] | None, tallies: list[Counted]) -> list[Counted]:
-    """The tallies in the order of the reign's latest ``basis``, and then, by date, those that no decision has used yet.
+def in_order_of_use(entries: Sequence[Mapping[str, Any]], tallies: list[Counted]) -> list[Counted]:
+    """The tallies in the order of the ``entries`` of the reign's latest basis, and then, by date, those that no decision has used yet.
 
     So a batch that is scored late, or on which a version was replayed, comes after what was judged before it, even if it is older:
     the evidence of earlier looks does not change afterwards.
     """
-    used = [_tally_key(b["files"]) for b in basis["batches"]] if basis else []
+    used = [_tally_key(b["files"]) for b in entries]
     position = {key: i for i, key in enumerate(used)}
     return sorted(tallies, key=lambda c: (position.get(c.key, len(used)), c.tally.date, c.tally.batch, c.key))
 
@@ -221,7 +221,7 @@ def make_basis(
     allowances: Mapping[str, Allowance],
     departed: Sequence[tuple[Contender, Allowance]],
 ) -> dict[str, Any]:
-    """The basis as plain values, without the part on the feed."""
+    """The basis as plain values, without the part on the feed, and with the entry of every batch."""
     value = plain(
         {
             "rules": RULES,

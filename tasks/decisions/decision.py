@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,11 +12,9 @@ from analysis.policy import Policy
 from analysis.policy.budget import Allowance
 from analysis.tables.record import canonical_json, digest, plain
 from analysis.verdict.judge import Judgement, judge
-from tasks.base.errors import DethroneError
 from tasks.base.project import Project
 from tasks.base.software import software
 from tasks.batches.failures import failures, notes
-from tasks.batches.predictions import DamagedError
 from tasks.decisions.basis import (
     by_date,
     counted,
@@ -30,28 +27,31 @@ from tasks.decisions.basis import (
     latest_contenders,
     make_basis,
 )
-from tasks.decisions.decision_log import append_entry, decision_ids, newest_first, record_key
+from tasks.decisions.batch_runs import entries_of, in_runs, keep_runs, number_of_batches
+from tasks.decisions.decision_log import append_entry, decision_ids, newest_first, read_record, record_key
 from tasks.decisions.registrations import allowances, alpha_spent, registrations
+from tasks.decisions.replayed import replayed_of
 from tasks.labels.tally_files import Closed
 from tasks.reigns import Reign, reigns
-from tasks.store import AlreadyThereError, NotThereError, Store
+from tasks.store import AlreadyThereError, Store
 
-__all__ = ["Decision", "UnknownDecisionError", "all_records", "decide", "judge_all", "read_record", "save_decision"]
-
-
-class UnknownDecisionError(DethroneError):
-    """No decision has this id."""
+__all__ = ["Decision", "all_records", "decide", "judge_all", "save_decision"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of one look: the evidence in full, the judgement of it, and the record that is stored of both."""
+    """The result of one look: the evidence in full, the judgement of it, and the record that is stored of both.
+
+    ``batches`` are the entries of all batches in the basis, also of those in ``runs``, which are stored with the record.
+    """
 
     id: str
     reign: Reign
     evidence: tuple[Evidence, ...]
     judgement: Judgement
     record: dict[str, Any]
+    batches: Sequence[Mapping[str, Any]]
+    runs: Mapping[str, bytes]
 
     @property
     def promote(self) -> str | None:
@@ -68,7 +68,8 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     latest = _latest_basis(store, project.name, reign)
     own_batches = [b for b in closed.batches if b.manifest.reign == reign.number]
     with_labels = [b for b in own_batches if b.silent is None]
-    tallies = in_order_of_use(latest, counted(store, project.name, with_labels, as_of))
+    used = entries_of(store, project.name, latest["batches"]) if latest else []
+    tallies = in_order_of_use(used, counted(store, project.name, with_labels, as_of))
     waiting = [m for m in closed.waiting if m.reign == reign.number]
     if not own_batches:
         return None
@@ -90,6 +91,8 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
         absent=project.absent,
         min_batches=project.policy.min_batches,
     )
+    batches = basis["batches"]
+    basis["batches"], runs = in_runs(batches)
     evidence_digest = digest(basis)
     seed = int(evidence_digest[:12], 16)
     open_rows = sum(m.rows for m in waiting)
@@ -106,7 +109,8 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
     )
     existing = _existing_decision(store, project.name, evidence_digest)
     if existing:
-        return Decision(existing, reign, evidence, judgement, read_record(store, project.name, existing))
+        record = read_record(store, project.name, existing)
+        return Decision(existing, reign, evidence, judgement, record, batches, runs)
     decision_id = f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
         "schema": 1,
@@ -120,12 +124,13 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
         "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
         "failures": failures([m.with_replays() for m in scored]),
         "notes": notes([m.with_replays() for m in scored]),
+        "replayed": replayed_of(evidence),
         "alpha_spent": alpha_spent(by_digest, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
         "judgement": judgement,
         "promote": judgement.promote,
     }
-    return Decision(decision_id, reign, evidence, judgement, plain(content))
+    return Decision(decision_id, reign, evidence, judgement, plain(content), batches, runs)
 
 
 def judge_all(
@@ -158,26 +163,13 @@ def judge_all(
 def save_decision(store: Store, project_name: str, decision: Decision) -> bool:
     """Store the record of the decision and append it to the log of decisions; False if the record existed before."""
     data, new = canonical_json(decision.record), True
+    keep_runs(store, project_name, decision.runs)
     try:
         store.create(record_key(project_name, decision.id), data)
     except AlreadyThereError:
         data, new = store.read(record_key(project_name, decision.id)), False
     append_entry(store, project_name, decision.id, data, new=new)
     return new
-
-
-def read_record(store: Store, project_name: str, decision_id: str) -> dict[str, Any]:
-    """The record of a decision. Raises UnknownDecisionError, DamagedError."""
-    key = record_key(project_name, decision_id)
-    try:
-        record: dict[str, Any] = json.loads(store.read(key))
-    except ValueError as error:
-        msg = f"{store.uri}: {key} cannot be read as the record of a decision; restore it from a backup"
-        raise DamagedError(msg) from error
-    except NotThereError:
-        msg = f"project {project_name} has no decision {decision_id}; name one of those below {store.uri}/{project_name}/decisions/"
-        raise UnknownDecisionError(msg) from None
-    return record
 
 
 def all_records(store: Store, project_name: str) -> list[dict[str, Any]]:
@@ -189,13 +181,13 @@ def all_records(store: Store, project_name: str) -> list[dict[str, Any]]:
 def _latest_basis(store: Store, project_name: str, reign: Reign) -> dict[str, Any] | None:
     """The basis with the most batches among the decisions of the reign's latest day; None if the reign has no decision."""
     latest: dict[str, Any] | None = None
-    day = ""
+    day, most = "", 0
     for decision_id in reversed(decision_ids(store, project_name)):  # their ids begin with the day
         if latest and decision_id[: len(day)] != day:
             break
         basis = read_record(store, project_name, decision_id)["basis"]
-        if basis["reign"] == reign.number and (latest is None or len(basis["batches"]) > len(latest["batches"])):
-            latest, day = basis, decision_id[:10]
+        if basis["reign"] == reign.number and (latest is None or number_of_batches(basis["batches"]) > most):
+            latest, day, most = basis, decision_id[:10], number_of_batches(basis["batches"])
     return latest
 
 

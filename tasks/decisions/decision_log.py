@@ -6,17 +6,25 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.tables.record import canonical_json
-from tasks.base.errors import DethroneError
-from tasks.store import AlreadyThereError, Store
+from tasks.base.errors import DamagedError, DethroneError
+from tasks.store import AlreadyThereError, NotThereError, Store
 from tasks.store.chain import entry_key, next_link, require_unbroken
 
-__all__ = ["DecisionLogError", "Entry", "append_entry", "decision_ids", "entries", "newest_first", "record_key"]
+__all__ = [
+    "DecisionLogError", "Entry", "UnknownDecisionError", "append_entry", "decision_ids", "entries", "newest_first", "read_record",
+    "record_key",
+]  # fmt: skip
 
 
 class DecisionLogError(DethroneError):
     """The log of decisions is damaged."""
+
+
+class UnknownDecisionError(DethroneError):
+    """No decision has this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,20 @@ class Entry:
 def record_key(project_name: str, decision_id: str) -> str:
     """The key of the record of a decision."""
     return f"{project_name}/decisions/{decision_id}.json"
+
+
+def read_record(store: Store, project_name: str, decision_id: str) -> dict[str, Any]:
+    """The record of a decision. Raises UnknownDecisionError, DamagedError."""
+    key = record_key(project_name, decision_id)
+    try:
+        record: dict[str, Any] = json.loads(store.read(key))
+    except ValueError as error:
+        msg = f"{store.uri}: {key} cannot be read as the record of a decision; restore it from a backup"
+        raise DamagedError(msg) from error
+    except NotThereError:
+        msg = f"project {project_name} has no decision {decision_id}; name one of those below {store.uri}/{project_name}/decisions/"
+        raise UnknownDecisionError(msg) from None
+    return record
 
 
 def decision_ids(store: Store, project_name: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.base.errors import DethroneError
 from tasks.batches.contenders import contender_of_model
-from tasks.decisions.decision import read_record
+from tasks.decisions.decision_log import read_record
 from tasks.decisions.verification import input_faults
 from tasks.models.integrity import kept_digest
 from tasks.models.registry import Registry

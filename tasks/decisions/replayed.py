@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
-from tasks.decisions.basis import are_evidence
-from tasks.decisions.decision import read_record
-from tasks.decisions.decision_log import newest_first
+from analysis.evidence import Evidence
+from tasks.decisions.decision_log import newest_first, read_record
 from tasks.store import Store
 
 __all__ = ["Replayed", "replayed_lines", "replayed_of"]
@@ -27,22 +24,14 @@ class Replayed:
         return f"{self.fresh} batches scored as they came, {self.evidence} replayed as evidence, {self.context} replayed as context"
 
 
-def replayed_of(record: Mapping[str, Any]) -> dict[str, Replayed]:
-    """The batches of each challenger of a recorded decision that was replayed, by version."""
+def replayed_of(evidence: Sequence[Evidence]) -> dict[str, Replayed]:
+    """The batches of each challenger that was replayed, by version."""
     found = {}
-    for assessment in record["judgement"]["assessments"]:
-        version = assessment["evidence"]["challenger"]["version"]
-        counted = {b["batch"] for b in assessment["evidence"]["batches"]}
-        replays = [b for b in record["basis"]["batches"] if version in b.get("replayed", ())]
-        as_evidence = {b["batch"] for b in replays if _is_evidence(b, version)}
-        if replays:
-            evidence, context = len(as_evidence & counted), len({b["batch"] for b in replays} - as_evidence)
-            found[version] = Replayed(len(counted) - evidence, evidence, context)
+    for one in evidence:
+        replayed = sum(b.replayed for b in one.batches)
+        if replayed or one.context:
+            found[one.challenger.version] = Replayed(len(one.batches) - replayed, replayed, len(one.context))
     return found
-
-
-def _is_evidence(batch: Mapping[str, Any], version: str) -> bool:
-    return are_evidence(date.fromisoformat(batch["date"]), batch["labels_from"], batch["replayed"])[version]
 
 
 def replayed_lines(store: Store, project_name: str) -> list[str]:
@@ -51,4 +40,5 @@ def replayed_lines(store: Store, project_name: str) -> list[str]:
     if newest is None:
         return []
     record = read_record(store, project_name, newest.decision)
-    return [f"version {v}: {r} (decision {newest.decision})" for v, r in replayed_of(record).items()]
+    replayed = record.get("replayed", {})  # decisions from before versions were replayed have no such key
+    return [f"version {v}: {Replayed(**r)} (decision {newest.decision})" for v, r in replayed.items()]

@@ -19,10 +19,21 @@ from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.errors import DethroneError
 from tasks.batches.predictions import DamagedError, contender_of, parse_manifest, parse_replay
 from tasks.decisions.basis import are_evidence, feed_of, kind_of_file, recorded_policy, retired_setting
-from tasks.decisions.decision import UnknownDecisionError, judge_all, read_record
-from tasks.decisions.decision_log import DecisionLogError, Entry, decision_ids, entries, record_key
+from tasks.decisions.batch_runs import entries_of
+from tasks.decisions.decision import judge_all
+from tasks.decisions.decision_log import (
+    DecisionLogError,
+    Entry,
+    UnknownDecisionError,
+    decision_ids,
+    entries,
+    read_record,
+    record_key,
+)
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
+from tasks.store.kept import rollup_folder
+from tasks.store.rollups import copy_faults
 
 __all__ = [
     "RETIRED_NUMBERS",
@@ -77,6 +88,11 @@ def _verify(store: Store, project_name: str, decision_id: str, logged: Mapping[s
 def _without_retired(judgement: Mapping[str, Any]) -> dict[str, Any]:
     kept = copy.deepcopy(dict(judgement))
     for assessment in kept.get("assessments", ()):
+        batches = assessment["evidence"]["batches"]
+        if isinstance(
+            batches, list
+        ):  # older records have a copy of what the tallies have, newer ones the number of batches
+            assessment["evidence"]["batches"] = len(batches)
         for group, names in RETIRED_NUMBERS.items():
             for name in names:
                 assessment.get("measured", {}).get(group, {}).pop(name, None)
@@ -103,7 +119,7 @@ def _rules(record: Mapping[str, Any]) -> int:
 
 
 def verify_all(store: Store, project_name: str) -> list[str]:
-    """The faults of both logs and all decisions, a sentence each; an empty list if there are none."""
+    """The faults of both logs, all decisions and all roll-ups, a sentence each; an empty list if there are none."""
     faults: list[str] = []
     logged: dict[str, Entry] | None = None
     try:
@@ -119,7 +135,8 @@ def verify_all(store: Store, project_name: str) -> list[str]:
             faults.append(str(error))
         except (ValueError, KeyError, TypeError) as error:
             faults.append(f"decision {decision_id}: its record cannot be read: {type(error).__name__}: {error}")
-    return [*faults, *_reign_faults(store, project_name)]
+    rollups = [f for name in store.keys(rollup_folder(project_name)) for f in copy_faults(store, name)]
+    return [*faults, *_reign_faults(store, project_name), *rollups]
 
 
 def _record_faults(store: Store, project_name: str, decision_id: str, logged: Mapping[str, Entry]) -> Iterator[str]:
@@ -133,8 +150,12 @@ def _record_faults(store: Store, project_name: str, decision_id: str, logged: Ma
 
 def input_faults(store: Store, record: dict[str, Any]) -> list[str]:
     """A sentence for each file that a decision rests on and that is missing or was changed."""
+    try:
+        batches = entries_of(store, record["project"], record["basis"]["batches"])
+    except DamagedError as error:
+        return [f"decision {record['id']}: {error}"]
     faults = []
-    for batch in record["basis"]["batches"]:
+    for batch in batches:
         for key, sha256 in batch["files"].items():
             try:
                 current = hashlib.sha256(store.read(key)).hexdigest()
@@ -152,7 +173,7 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
     _, judgement = judge_all(
         contender_of(basis["champion"]),
         [contender_of(c) for c in basis["challengers"]],
-        [_tally(store, b) for b in basis["batches"]],
+        [_tally(store, b) for b in entries_of(store, record["project"], basis["batches"])],
         sum(w["rows"] for w in record["waiting"]),
         recorded_policy(basis),
         seed=record["seed"],
@@ -164,7 +185,7 @@ def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _tally(store: Store, batch: dict[str, Any]) -> BatchTally:
+def _tally(store: Store, batch: Mapping[str, Any]) -> BatchTally:
     """The tally of a batch in the basis, or its tally with replays, from its files."""
     files: dict[str, list[bytes]] = {}
     for key in batch["files"]:

@@ -52,7 +52,7 @@ def render(
         led_since=reigns[basis["reign"] - 1].since,
         margins=_margins(policy),
         alpha_spent=record["alpha_spent"],
-        batches=_days(basis["batches"]),
+        batches=_days(look.batches),
         silent_batches=_days(basis["silent"]),
         maturity_days=basis["maturity_days"],
         absent=basis["absent"],
@@ -61,7 +61,7 @@ def render(
         untagged=[m.version for m in models if not m.trained_through],
         reasons_left_out=sorted({reason for c in challengers for reason in c.rows.left_out}),
         challengers=challengers,
-        replays=[r for e in look.evidence if (r := replays(e, basis, policy))],
+        replays=[r for e in look.evidence if (r := replays(e, look.batches, policy))],
         wins_and_losses_decide=policy.measure(policy.primary).counts_outcomes,
     )
 

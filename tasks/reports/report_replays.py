@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +32,10 @@ class Replays:
     claim: Mapping[str, Any] | None
 
 
-def replays(evidence: Evidence, basis: Mapping[str, Any], policy: Policy) -> Replays | None:
-    """What there is to say of a challenger's replays; None if it has none."""
+def replays(evidence: Evidence, batches: Sequence[Mapping[str, Any]], policy: Policy) -> Replays | None:
+    """What there is to say of a challenger's replays in the ``batches`` of a basis; None if it has none."""
     version = evidence.challenger.version
-    seen = next((b["replayed"][version] for b in basis["batches"] if version in b.get("replayed", ())), None)
+    seen = next((b["replayed"][version] for b in batches if version in b.get("replayed", ())), None)
     if seen is None:
         return None
     counted = sum(b.replayed for b in evidence.batches)

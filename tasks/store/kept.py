@@ -59,6 +59,7 @@ class KeptStore:
         self._listings: dict[tuple[str, str], list[str]] = {}
         self._rollups: dict[str, dict[str, Rollup]] = {}
         self._large: set[str] = set()
+        self._absent: set[str] = set()  # for the next who asks; the one after asks the store
 
     @property
     def uri(self) -> str:
@@ -67,7 +68,13 @@ class KeptStore:
     def read(self, key: str) -> bytes:
         if not _CREATE_ONLY.fullmatch(key):
             return self._store.read(key)
-        data = self._bytes.get(key) or self._rolled_up(key)
+        if key in self._absent:
+            self._absent.discard(key)
+            msg = f"{self.uri}: there is no {key}"
+            raise NotThereError(msg)
+        data = self._bytes.get(key)
+        if data is None:
+            data = self._rolled_up(key)
         if data is None:
             data = self._store.read(key)
             self._bytes[key] = data
@@ -103,7 +110,7 @@ class KeptStore:
             try:
                 self.read(key)
             except NotThereError:
-                return
+                self._absent.add(key)
 
         with ThreadPoolExecutor(_READERS) as pool:
             list(pool.map(read, missing))
@@ -146,6 +153,7 @@ class KeptStore:
             self._forget_listings(key)
             msg = f"{self.uri}: {key} is already there"
             raise AlreadyThereError(msg)
+        self._absent.discard(key)
         try:
             self._store.create(key, data)
         except AlreadyThereError:

@@ -17,11 +17,14 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
 
-__all__ = ["DamagedRollupError", "Rollup", "StoredFrame", "pack", "unpack"]
+from tasks.store.port import NotThereError, Store
+
+__all__ = ["DamagedRollupError", "Rollup", "StoredFrame", "copy_faults", "pack", "unpack"]
 
 _INDEX, _DOCUMENTS = "index.json", "documents"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
@@ -135,3 +138,32 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> 
     info = zipfile.ZipInfo(name, _EPOCH)
     info.compress_type = compression
     archive.writestr(info, data)
+
+
+def copy_faults(store: Store, name: str) -> list[str]:
+    """A sentence for each object of which the roll-up ``name`` has another copy than the store has, or one that the store has lost."""
+    data = store.read(name)
+    try:
+        rollup = unpack(data, PurePosixPath(name).stem)
+    except DamagedRollupError:
+        return [f"{name} is damaged; remove it"]
+    faults = []
+    for key in sorted(rollup.keys):
+        try:
+            original = store.read(key)
+        except NotThereError:
+            faults.append(f"{key} is missing, of which {name} has a copy; restore it from a backup")
+            continue
+        if not _is_copy(rollup, key, original):
+            faults.append(
+                f"{name} has another copy of {key} than the store; restore that from a backup, or remove the roll-up"
+            )
+    return faults
+
+
+def _is_copy(rollup: Rollup, key: str, original: bytes) -> bool:
+    stored = rollup.frame(key)
+    if stored is None:
+        return rollup.documents[key] == original
+    same = hashlib.sha256(original).hexdigest() == stored.sha256
+    return same and pl.read_parquet(io.BytesIO(original)).equals(stored.frame)

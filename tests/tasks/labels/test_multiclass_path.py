@@ -40,7 +40,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> Played:
 def test_the_decision_is_kept_with_the_counts_of_the_rows(played: Played) -> None:
     kept = json.loads(played.store.read(f"animals/decisions/{played.look.id}.json"))
     (first, *_) = kept["judgement"]["assessments"]
-    assert sum(first["evidence"]["batches"][0]["counts"]["labelled"]) == played.rows[:ROWS]["label"].count()
+    assert sum(first["measured"]["counts"]["labelled"]) == played.rows["label"].count()
     y, c, h = played.labelled("2")
     assert first["measured"]["class_counts"]["dog"]["cat"]["dog"] == np.sum((y == "dog") & (c == "cat") & (h == "dog"))
 

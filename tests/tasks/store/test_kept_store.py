@@ -1,0 +1,187 @@
+"""A store during one run: what cannot change is read once, roll-ups stand for what they sum up, and each can be lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+from weeks import WrappedStore
+
+from tasks.store import AlreadyThereError, DirectoryStore, KeptStore, NotThereError, Store, keeping
+
+
+class CountingStore(WrappedStore):
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.asked: list[str] = []
+
+    def read(self, key: str) -> bytes:
+        self.asked.append(key)
+        return super().read(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        self.asked.append(f"list {prefix}")
+        return super().keys(prefix)
+
+    def folders(self, prefix: str) -> list[str]:
+        self.asked.append(f"list {prefix}")
+        return super().folders(prefix)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path)
+
+
+@pytest.fixture
+def counted(disk: DirectoryStore) -> CountingStore:
+    return CountingStore(disk)
+
+
+def tally(n: int) -> pl.DataFrame:
+    return pl.DataFrame({"v1": [0, 1], "n": [n, 2 * n]})
+
+
+def put(store: Store, week: int) -> tuple[str, str]:
+    """A manifest and a tally."""
+    buffer = io.BytesIO()
+    tally(week).write_parquet(buffer)
+    names = f"p/predictions/{week:04}/manifest.json", f"p/tallies/{week:04}.parquet"
+    store.create(names[0], json.dumps(week).encode())
+    store.create(names[1], buffer.getvalue())
+    return names
+
+
+def read(store: KeptStore, weeks: int) -> None:
+    keys = [(f"p/predictions/{w:04}/manifest.json", f"p/tallies/{w:04}.parquet") for w in range(weeks)]
+    store.prefetch(k for pair in keys for k in pair)
+    for w, (manifest, key) in enumerate(keys):
+        assert json.loads(store.read(manifest)) == w
+        assert store.frame(key).frame.equals(tally(w))
+
+
+def test_a_create_only_object_is_read_once_and_another_one_each_time(counted: CountingStore) -> None:
+    manifest, _ = put(counted, 1)
+    counted.write("p/reports/index.md", b"1")
+    store = keeping(counted)
+    assert keeping(store) is store
+    for _ in range(3):
+        assert store.read(manifest) == b"1"
+        assert store.read("p/reports/index.md") == b"1"
+    assert counted.asked.count(manifest) == 1
+    assert counted.asked.count("p/reports/index.md") == 3
+
+
+def test_what_the_run_creates_it_does_not_read_and_a_key_that_is_taken_is_said_to_be(counted: CountingStore) -> None:
+    store = keeping(counted)
+    put(store, 3)
+    read_before = list(counted.asked)
+    assert store.read("p/predictions/0003/manifest.json") == b"3"
+    assert counted.asked == read_before
+    with pytest.raises(AlreadyThereError):
+        store.create("p/predictions/0003/manifest.json", b"4")
+
+
+def test_a_listing_has_what_this_run_wrote_and_what_others_did_once_a_key_is_taken(counted: CountingStore) -> None:
+    store = keeping(counted)
+    put(store, 1)
+    assert store.folders("p/predictions") == ["0001"]
+    put(store, 2)
+    assert store.folders("p/predictions/") == ["0001", "0002"]
+    assert counted.asked.count("list p/predictions") == 1
+    counted.create("p/predictions/0003/manifest.json", b"3")
+    assert store.folders("p/predictions") == ["0001", "0002"]
+    with pytest.raises(AlreadyThereError):
+        store.create("p/predictions/0003/manifest.json", b"other")
+    assert store.folders("p/predictions") == ["0001", "0002", "0003"]
+
+
+def test_n_objects_are_in_about_log2_n_rollups_and_a_new_run_reads_only_these(counted: CountingStore) -> None:
+    weeks = 40
+    for week in range(weeks):
+        put(counted, week)
+        store = keeping(counted)
+        read(store, week + 1)
+        store.roll_up("p")
+        assert len(counted.keys("p/rollups")) <= math.log2(week + 1) + 2
+    counted.asked.clear()
+    read(keeping(counted), weeks)
+    assert {a for a in counted.asked if "rollups" not in a} == set()
+    assert len(counted.asked) <= math.log2(weeks) + 3
+
+
+def test_a_second_rollup_of_nothing_new_is_not_written(disk: DirectoryStore) -> None:
+    put(disk, 1)
+    store = keeping(disk)
+    for _ in range(2):
+        read_one(store)
+        store.roll_up("p")
+    before = disk.keys("p/rollups")
+    again = keeping(disk)
+    read_one(again)
+    again.roll_up("p")
+    assert (disk.keys("p/rollups"), len(before)) == (before, 1)
+
+
+def read_one(store: KeptStore) -> None:
+    store.read("p/predictions/0001/manifest.json")
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged", "of another content", "lost after it was listed"])
+def test_a_rollup_can_be_lost_or_damaged(disk: DirectoryStore, harm: str, caplog: pytest.LogCaptureFixture) -> None:
+    for week in range(5):
+        put(disk, week)
+    store = keeping(disk)
+    read(store, 5)
+    store.roll_up("p")
+    (name,) = disk.keys("p/rollups")
+    data = disk.read(name)
+    late: Store = disk
+    if harm == "lost":
+        disk.delete(name)
+    elif harm == "damaged":
+        disk.write(name, data[:-20])
+    elif harm == "of another content":
+        disk.write(f"p/rollups/{'0' * 64}.zip", data)
+        disk.delete(name)
+    else:
+        late = _Losing(disk)
+    with caplog.at_level(logging.WARNING, logger="dethrone"):
+        read(keeping(late), 5)
+    warned = [r.getMessage() for r in caplog.records]
+    assert [("rollups" in w and "remove it" in w) for w in warned] == [True] * (
+        harm in ("damaged", "of another content")
+    )
+
+
+class _Losing(WrappedStore):
+    """Another run takes a roll-up in between the listing and the reading."""
+
+    def keys(self, prefix: str) -> list[str]:
+        listed = super().keys(prefix)
+        for key in listed if "rollups" in prefix else ():
+            self.inner.delete(key)
+        return listed
+
+
+def test_large_objects_are_not_copied(disk: DirectoryStore) -> None:
+    big = b" " * (1 << 21) + b"1"
+    disk.create("p/predictions/big/manifest.json", big)
+    store = keeping(disk)
+    assert store.read("p/predictions/big/manifest.json") == big
+    store.roll_up("p")
+    assert disk.keys("p/rollups") == []
+
+
+def test_what_does_not_exist_stays_unknown(disk: DirectoryStore) -> None:
+    store = keeping(disk)
+    store.prefetch(["p/tallies/x.parquet"])
+    with pytest.raises(NotThereError):
+        store.frame("p/tallies/x.parquet")
+    store.create("p/tallies/x.parquet", b"not Parquet")
+    assert store.read("p/tallies/x.parquet") == b"not Parquet"
