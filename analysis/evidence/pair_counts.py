@@ -21,7 +21,7 @@ from analysis.kinds import BINARY, Cell, Kind
 from analysis.tables.counts import Confusion
 from analysis.tables.pair_table import PairTable
 
-__all__ = ["PairCounts", "confusion", "pair_table"]
+__all__ = ["PairCounts", "confusion", "pair_table", "stacked"]
 
 _AT = "tally"  # the position of the tally that a row is of
 
@@ -35,7 +35,7 @@ class PairCounts:
     def __init__(self, frames: Sequence[pl.DataFrame | None]) -> None:
         self._frames = frames
         self._columns = [frozenset(f.columns) if f is not None else frozenset() for f in frames]
-        self._all = _stacked(frames)
+        self._all = stacked(frames)
         rows = dict(self._all.group_by(_AT).agg(pl.col("n").sum()).iter_rows())
         self.rows: list[int] = [rows.get(i, 0) for i in range(len(frames))]
 
@@ -107,8 +107,8 @@ class PairCounts:
         return cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
 
 
-def _stacked(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
-    """One frame of all, with the position of the tally that each row is of."""
+def stacked(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
+    """One frame of all these tallies; the column ``tally`` is the position of the one that a row is of."""
     empty = pl.DataFrame(schema={_AT: pl.UInt32, "excluded": pl.String, "label": pl.Int8, "n": pl.Int64})
     parts = [f.with_columns(pl.lit(i, dtype=pl.UInt32).alias(_AT)) for i, f in enumerate(frames) if f is not None]
     return pl.concat(parts, how="diagonal_relaxed") if parts else empty

@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
+from analysis.evidence.pair_counts import stacked
 from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, count_rows, decision_column, segment_column
 from tasks.base.project import Project
@@ -39,7 +40,7 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     store = keeping(store)
     found = (m for m in manifests(store, project.name) if m.date <= as_of)
     scored = [replace(m, replays=tuple(r for r in m.replays if r.found <= as_of)) for m in found]
-    due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]
+    due = [m for m in scored if _is_due(m, project, as_of)]
     _prefetch(store, project, due, as_of)
     labels = LabelFiles(store, project)
     closed = [_close(store, project, labels, m, scored, as_of, keep=keep) for m in due]
@@ -49,7 +50,11 @@ def close_batches(store: Store, project: Project, as_of: date, *, keep: bool = T
     if any(b.manifest.replays for b in closed):
         replayed = ReplayTallies(store, project, labels, scored, as_of, keep=keep)
         closed = [replace(b, replayed=replayed.of(b)) for b in closed]
-    return Closed(tuple(closed), tuple(m for m in scored if m not in due), settled)
+    return Closed(tuple(closed), tuple(m for m in scored if not _is_due(m, project, as_of)), settled)
+
+
+def _is_due(manifest: Manifest, project: Project, as_of: date) -> bool:
+    return as_of >= closing_date(manifest.date, project.maturity_days)
 
 
 def _prefetch(store: KeptStore, project: Project, due: Sequence[Manifest], as_of: date) -> None:
@@ -64,7 +69,7 @@ def _without_needless_settled(closed: list[ClosedBatch]) -> list[ClosedBatch]:
 
     They would say nothing, and each would make the evidence differ, and so the decision a new one.
     """
-    if any(b.tally.settled is not None and _is_corrected(b.tally) for b in closed):
+    if _some_corrected([b.tally for b in closed if b.tally.settled is not None]):
         return closed
     return [b if b.tally.settled is None or _lacks_labels(b.tally.frame) else _without_settled(b) for b in closed]
 
@@ -78,13 +83,12 @@ def _lacks_labels(frame: pl.DataFrame) -> bool:
     return not frame.filter(pl.col("label").is_null()).is_empty()
 
 
-def _is_corrected(tally: BatchTally) -> bool:
-    """Whether a row that had a label has another one, or none, in the settled tally."""
-    assert tally.settled is not None
-    keys = [c for c in tally.frame.columns if c not in ("excluded", "n", ENTITY, PROBABILITY)]
+def _some_corrected(tallies: Sequence[BatchTally]) -> bool:
+    """Whether a row that had a label has another one, or none, in one of the settled tallies."""
+    first, settled = stacked([t.frame for t in tallies]), stacked([t.settled for t in tallies])
+    keys = [c for c in first.columns if c not in ("excluded", "n", ENTITY, PROBABILITY)]
     before, after = (
-        f.filter(pl.col("label").is_not_null()).group_by(keys).agg(pl.col("n").sum())
-        for f in (tally.frame, tally.settled)
+        f.filter(pl.col("label").is_not_null()).group_by(keys).agg(pl.col("n").sum()) for f in (first, settled)
     )
     both = before.join(after, on=keys, how="left", suffix="_after", nulls_equal=True)
     return not both.filter(pl.col("n") > pl.col("n_after").fill_null(0)).is_empty()

@@ -62,7 +62,8 @@ class Rollup:
         sha256, table, start, height, columns = self._frames[key]
         if table not in self._tables:
             self._tables[table] = pl.read_parquet(io.BytesIO(self._archive.read(_table(table))))
-        return StoredFrame(self._tables[table].slice(start, height).select(columns), sha256)
+        rows = self._tables[table].slice(start, height)
+        return StoredFrame(rows if rows.columns == columns else rows.select(columns), sha256)
 
 
 def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame]) -> bytes:
