@@ -27,7 +27,7 @@ from tasks.decisions import all_records
 from tasks.labels.tallying import close_batches
 from tasks.reigns import Reign, reigns
 from tasks.reigns.history import reign_table
-from tasks.reports.plots import styled, version_color
+from tasks.reports.plot_style import styled, version_color
 from tasks.store import Store
 
 __all__ = ["SeasonError", "calendar", "remaining_days", "write_season_report"]

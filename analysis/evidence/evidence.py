@@ -11,6 +11,7 @@ import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
 from analysis.evidence.entities import EntityEvidence
+from analysis.evidence.segment_tables import changed, total_by_segment
 from analysis.kinds import BINARY, Kind
 from analysis.kinds.score_sums import ScoreSums
 from analysis.one_look.missing_labels import worst_case
@@ -60,14 +61,14 @@ class BatchTally:
 class PairedBatch:
     """What one closed batch says about one pair; ``replayed``: at least one version scored it in a replay.
 
-    ``segments`` has a table for each (column, value). ``sampled`` is there if labels have probabilities; records do not hold it, because
-    the tally does.
+    ``segments`` has a table for each (column, value). ``sampled`` is there if labels have probabilities. Records hold neither, because the
+    tally does.
     """
 
     batch: str
     date: date
     counts: PairTable
-    segments: Mapping[tuple[str, str], PairTable]
+    segments: Mapping[tuple[str, str], PairTable] = field(metadata={"record": False})
     scores: Mapping[str, ScoreSums] = field(default_factory=dict)
     settled: PairTable | None = None
     sampled: SampledCounts | None = field(default=None, metadata={"record": False})
@@ -99,7 +100,7 @@ class Evidence:
 
     champion: Contender
     challenger: Contender
-    batches: tuple[PairedBatch, ...] = field(metadata={"record": len})  # what is in them, the tallies have
+    batches: tuple[PairedBatch, ...]
     excluded: Mapping[str, int] = field(default_factory=dict)
     entities: EntityEvidence | None = None
     feed: Feed | None = None
@@ -117,13 +118,9 @@ class Evidence:
         return SampledCounts.of(part for b in self.batches if b.sampled for part in b.sampled.by_probability)
 
     @property
-    def segments(self) -> dict[tuple[str, str], Any]:
+    def segments(self) -> Mapping[tuple[str, str], Any]:
         """The table over all batches for each segment, (column, value)."""
-        parts: dict[tuple[str, str], list[PairTable]] = {}
-        for batch in self.batches:
-            for key, counts in batch.segments.items():
-                parts.setdefault(key, []).append(counts)
-        return {key: self.kind.total(tables) for key, tables in sorted(parts.items())}
+        return total_by_segment([b.segments for b in self.batches], self.kind)
 
     def outcomes(self, name: str) -> list[PairedOutcomes]:
         """Wins, losses and ties in each batch: of entities if rows share them, else of rows."""
@@ -156,10 +153,7 @@ class Evidence:
         return self._with_counts(lambda counts: worst_case(counts.swap()).swap())
 
     def _with_counts(self, change: Callable[[Any], PairedCounts]) -> Evidence:
-        batches = tuple(
-            replace(b, counts=change(b.counts), segments={k: change(c) for k, c in b.segments.items()})
-            for b in self.batches
-        )
+        batches = tuple(replace(b, counts=change(b.counts), segments=changed(b.segments, change)) for b in self.batches)
         return replace(self, batches=batches)
 
 

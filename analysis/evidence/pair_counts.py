@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
+from analysis.evidence.segment_tables import SegmentTables
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     PROBABILITY,
@@ -48,18 +49,23 @@ class PairCounts:
 
     def segments(
         self, champion: str, challenger: str, kind: Kind, of: Collection[int]
-    ) -> dict[int, dict[tuple[str, str], PairTable]]:
+    ) -> dict[int, Mapping[tuple[str, str], PairTable]]:
         """The same for each segment, (column, value), in the order of the names; a missing value is "(missing)"."""
-        found: dict[int, dict[tuple[str, str], PairTable]] = {i: {} for i in of}
-        for column in sorted(segment_columns(self._all)):
+        parts = []
+        for column in segment_columns(self._all):
             having = [i for i in of if column in self._columns[i]]
-            value = pl.col(column).fill_null("(missing)").alias("value")
-            name = column.removeprefix(segment_column(""))
-            parts: dict[tuple[int, str], list[Cell]] = {}
-            for i, segment, label, old, new, n in self._cells(champion, challenger, having, value).iter_rows():
-                parts.setdefault((i, segment), []).append((label, old, new, n))
-            for (i, segment), of_segment in parts.items():
-                found[i][name, segment] = kind.table(of_segment)
+            name, value = pl.lit(column.removeprefix(segment_column(""))), pl.col(column).fill_null("(missing)")
+            parts.append(self._cells(champion, challenger, having, name.alias("column"), value.alias("value")))
+        if not parts:
+            return {i: {} for i in of}
+        cells = pl.concat(parts, how="vertical_relaxed").sort(_AT, maintain_order=True)
+        heights = dict(cells.group_by(_AT).len().iter_rows())
+        found: dict[int, Mapping[tuple[str, str], PairTable]] = {}
+        start, cells = 0, cells.drop(_AT)
+        for i in sorted(of):
+            height = heights.get(i, 0)
+            found[i] = SegmentTables(cells.slice(start, height).lazy(), kind)
+            start += height
         return found
 
     def sampled(self, champion: str, challenger: str, of: Collection[int]) -> dict[int, SampledCounts]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
+from scipy import special, stats
 
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval, newcombe
-from analysis.tables.metrics import difference
+from analysis.tables.metrics import Floats, difference
 
 __all__ = [
     "Reversal",
@@ -126,10 +127,18 @@ def exact_p_value(table: Sequence[tuple[int, int]]) -> float | Undefined:
     if len(groups) == 2:
         return float(stats.fisher_exact(counts).pvalue)
     drawn = stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=np.random.default_rng(counts.ravel()))
-    limit, at_once = drawn.logpmf(counts) + _ROUNDING, max(1, _AT_ONCE // len(groups))
+    limit, at_once = _log_factorials(counts) - _ROUNDING, max(1, _AT_ONCE // len(groups))
     parts = (min(at_once, _DRAWS - begin) for begin in range(0, _DRAWS, at_once))
-    as_rare = sum(int(np.sum(drawn.logpmf(drawn.rvs(n)) <= limit)) for n in parts)
+    as_rare = sum(int(np.sum(_log_factorials(drawn.rvs(n)) >= limit)) for n in parts)
     return (1 + as_rare) / (1 + _DRAWS)
+
+
+def _log_factorials(tables: NDArray[np.int64]) -> Floats:
+    """The sum of the logs of the factorials of all counts in each table: the larger, the less likely the table, given its margins."""
+    largest = int(tables.max())
+    if largest < _AT_ONCE:
+        return np.asarray(special.gammaln(np.arange(1.0, largest + 2))[tables].sum(axis=(-2, -1)))
+    return np.asarray(special.gammaln(tables + 1.0).sum(axis=(-2, -1)))
 
 
 def _disagreements(forest: Sequence[Segment], column: str) -> list[tuple[int, int]] | Undefined:

@@ -24,16 +24,14 @@ def plain(value: Any) -> Any:
 
     Floats keep 12 significant digits, because processors differ in the last bit of exp and log. An infinite log e-value
     becomes a string. A table of a pair is replaced by its ``as_recorded()``. A field of a dataclass with
-    ``metadata={"record": False}`` is left out; of one with a function there, its result is kept.
-    Raises ValueError for NaN.
+    ``metadata={"record": False}`` is left out. Raises ValueError for NaN.
     """
     if isinstance(value, Undefined):
         return {"undefined": value.reason}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         table = value.as_recorded() if hasattr(value, "as_recorded") else value
-        kept = ((f.name, f.metadata.get("record", True)) for f in dataclasses.fields(table))
-        values = ((name, rule, getattr(table, name)) for name, rule in kept if rule)
-        return {name: plain(rule(value) if callable(rule) else value) for name, rule, value in values}
+        kept = (f.name for f in dataclasses.fields(table) if f.metadata.get("record", True))
+        return {name: plain(getattr(table, name)) for name in kept}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):

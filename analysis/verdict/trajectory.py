@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis.any_look.cost import expected_cost
 from analysis.any_look.sampled import SampledCounts, sampled_difference, sampled_mean_difference
@@ -17,7 +17,9 @@ from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.verdict.process_choice import batch_process, process
 
-__all__ = ["EvidencePoint", "evidence_path", "metric_path"]
+__all__ = ["EvidencePoint", "evidence_path", "metric_path", "spread"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,23 @@ class EvidencePoint:
     log_e_batch_unit: float
 
 
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, at least 1, evenly over them; the last one is always among them."""
+    count = min(len(items), most)
+    return [items[len(items) - 1 - i * len(items) // count] for i in reversed(range(count))]
+
+
 def evidence_path(
-    evidence: Sequence[Evidence], policy: Policy, waves: Mapping[str, int] | None = None
+    evidence: Sequence[Evidence], policy: Policy, waves: Mapping[str, int] | None = None, *, most: int | None = None
 ) -> dict[str, list[EvidencePoint]]:
-    """The log e-values by challenger, after each closed batch; ``waves`` has the wave of each version, 1 by default."""
+    """The log e-values by challenger, after each closed batch, or after at most ``most`` of them (``spread``).
+
+    ``waves`` has the wave of each version, 1 by default.
+    """
     wave_of_each = [(waves or {}).get(e.challenger.version, 1) for e in evidence]
     dates = sorted({b.date for e in evidence for b in e.batches})
+    if most:
+        dates = spread(dates, most)
     paths: dict[str, list[EvidencePoint]] = {e.challenger.version: [] for e in evidence}
     for day in dates:
         evidence_so_far = [e.until(day) for e in evidence]

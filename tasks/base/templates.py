@@ -78,11 +78,20 @@ def _amount(value: float, measure: str, *, sign: bool = False) -> str:
     return MEASURES[measure].amount(value, sign=sign)
 
 
+_LONGEST = 400
+
+
+def _escaped(text: str) -> str:
+    """Escape text of others, and shorten what no reader reads to its end."""
+    more = len(text) - _LONGEST
+    return escape(text if more <= 0 else f"{text[:_LONGEST]}… ({_thousands(more)} more characters)")
+
+
 _FILTERS: dict[str, Callable[..., str]] = {
     "amount": _amount,  # of a measure: {{ low | amount("recall", sign=true) }}
     "digits": _digits,  # significant ones
     "e_value": e_value,  # of its natural logarithm
-    "escaped": escape,
+    "escaped": _escaped,  # and shortened to 400 characters
     "fixed": _fixed,
     "interval": interval_text,
     "level": level_text,

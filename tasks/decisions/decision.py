@@ -29,6 +29,7 @@ from tasks.decisions.basis import (
 )
 from tasks.decisions.batch_runs import entries_of, in_runs, keep_runs, number_of_batches
 from tasks.decisions.decision_log import append_entry, decision_ids, newest_first, read_record, record_key
+from tasks.decisions.recorded import SCHEMA, recorded_judgement
 from tasks.decisions.registrations import allowances, alpha_spent, registrations
 from tasks.decisions.replayed import replayed_of
 from tasks.labels.tally_files import Closed
@@ -113,7 +114,7 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
         return Decision(existing, reign, evidence, judgement, record, batches, runs)
     decision_id = f"{as_of.isoformat()}-{evidence_digest[:12]}"
     content = {
-        "schema": 1,
+        "schema": SCHEMA,
         "software": software(),
         "id": decision_id,
         "project": project.name,
@@ -121,13 +122,13 @@ def decide(store: Store, project: Project, reign: Reign, closed: Closed, as_of: 
         "evidence_digest": evidence_digest,
         "basis": basis,
         "seed": seed,
-        "waiting": [{"batch": m.batch, "date": m.date, "rows": m.rows} for m in waiting],
+        "waiting": {"batches": len(waiting), "rows": open_rows},
         "failures": failures([m.with_replays() for m in scored]),
         "notes": notes([m.with_replays() for m in scored]),
         "replayed": replayed_of(evidence),
         "alpha_spent": alpha_spent(by_digest, project.policy),
         "policy_changed": _policy_changed(store, project, reign),
-        "judgement": judgement,
+        "judgement": recorded_judgement(judgement),
         "promote": judgement.promote,
     }
     return Decision(decision_id, reign, evidence, judgement, plain(content), batches, runs)

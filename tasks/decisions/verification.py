@@ -15,7 +15,7 @@ import polars as pl
 from analysis.evidence import BatchTally
 from analysis.policy.budget import Allowance
 from analysis.policy.rules import FIRST_RULES, RULES
-from analysis.tables.record import canonical_json, digest, plain
+from analysis.tables.record import canonical_json, digest
 from tasks.base.errors import DethroneError
 from tasks.batches.predictions import DamagedError, contender_of, parse_manifest, parse_replay
 from tasks.decisions.basis import are_evidence, feed_of, kind_of_file, recorded_policy, retired_setting
@@ -30,6 +30,7 @@ from tasks.decisions.decision_log import (
     read_record,
     record_key,
 )
+from tasks.decisions.recorded import open_rows, recorded_judgement
 from tasks.reigns import LogError, reigns
 from tasks.store import NotThereError, Store
 from tasks.store.kept import rollup_folder
@@ -46,7 +47,10 @@ __all__ = [
 
 
 RETIRED_NUMBERS: Mapping[str, tuple[str, ...]] = {"marginals": ("bowker", "bhapkar")}
-"""Numbers of an assessment that are not computed any more: records of the same rules may have them, and nothing rested on them."""
+"""Numbers of an assessment that are not computed any more: records of the same rules may have them, and nothing rested on them.
+
+Nor does any rest on the tables of segments in single batches, which records of the first schema have: their sums are checked.
+"""
 
 
 class VerificationError(DethroneError):
@@ -88,14 +92,12 @@ def _verify(store: Store, project_name: str, decision_id: str, logged: Mapping[s
 def _without_retired(judgement: Mapping[str, Any]) -> dict[str, Any]:
     kept = copy.deepcopy(dict(judgement))
     for assessment in kept.get("assessments", ()):
-        batches = assessment["evidence"]["batches"]
-        if isinstance(
-            batches, list
-        ):  # older records have a copy of what the tallies have, newer ones the number of batches
-            assessment["evidence"]["batches"] = len(batches)
         for group, names in RETIRED_NUMBERS.items():
             for name in names:
                 assessment.get("measured", {}).get(group, {}).pop(name, None)
+        batches = assessment.get("evidence", {}).get("batches", ())
+        for batch in batches if isinstance(batches, list) else ():
+            batch.pop("segments", None)
     return kept
 
 
@@ -168,21 +170,20 @@ def input_faults(store: Store, record: dict[str, Any]) -> list[str]:
 
 
 def _replay(store: Store, record: dict[str, Any]) -> dict[str, Any]:
-    """The judgement computed again from the basis in the record, as plain values."""
+    """The judgement computed again from the basis in the record, as plain values in the form of the record."""
     basis = record["basis"]
     _, judgement = judge_all(
         contender_of(basis["champion"]),
         [contender_of(c) for c in basis["challengers"]],
         [_tally(store, b) for b in entries_of(store, record["project"], basis["batches"])],
-        sum(w["rows"] for w in record["waiting"]),
+        open_rows(record),
         recorded_policy(basis),
         seed=record["seed"],
         allowances={v: Allowance(**a) for v, a in basis["allowances"].items()},
         departed=[(contender_of(d["contender"]), Allowance(**d["allowance"])) for d in basis["departed"]],
         feed=feed_of(basis),
     )
-    value: dict[str, Any] = plain(judgement)
-    return value
+    return recorded_judgement(judgement, record["schema"])
 
 
 def _tally(store: Store, batch: Mapping[str, Any]) -> BatchTally:

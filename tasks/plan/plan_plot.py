@@ -12,7 +12,7 @@ from analysis.policy import Policy
 from analysis.seasons.season import DETHRONE
 from tasks.base.markdown import percent
 from tasks.plan.plan import Plan
-from tasks.reports.plots import styled
+from tasks.reports.plot_style import styled
 
 __all__ = ["draw_plan"]
 

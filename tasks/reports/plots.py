@@ -1,17 +1,12 @@
-"""The plots of a report, as SVG that is the same to the last byte whenever it is drawn again."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from io import BytesIO
-from typing import Any, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.dates import ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from analysis.evidence import BatchTally
@@ -23,61 +18,25 @@ from analysis.tables.metrics import Difference
 from analysis.verdict.assess import shown_metric
 from analysis.verdict.checks import needed
 from analysis.verdict.judge import Assessment
-from analysis.verdict.trajectory import evidence_path, metric_path
+from analysis.verdict.trajectory import evidence_path, metric_path, spread
 from tasks.reigns import Reign
+from tasks.reports.limits import MOST_PANELS
+from tasks.reports.plot_style import BAD, FAINT, GOOD, INK, date_axis, styled, version_color, version_line
 
-__all__ = [
-    "_STYLE",
-    "difference_forest",
-    "evidence_over_looks",
-    "segment_forest",
-    "styled",
-    "version_color",
-    "weekly_metrics",
-]
+__all__ = ["difference_forest", "evidence_over_looks", "most_points", "segment_forest", "weekly_metrics"]
 
-P = ParamSpec("P")
+_MOST_POINTS = 100  # of a line
+_MOST_OF_ALL = 300  # of the lines of a plot together
+_MOST_REIGNS = 20
+_IN_A_ROW = 5  # of a legend
 
-_INK, _FAINT, _GOOD, _BAD = "#1f2933", "#9aa5b1", "#2f855a", "#c53030"
-_VERSIONS = ["#3e4c59", "#2b6cb0", "#d97706", "#7c3aed", "#0f766e", "#be185d", "#4d7c0f", "#b91c1c"]
-_STYLE = {
-    "svg.hashsalt": "dethrone",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "text.color": _INK,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-}
+_Whisker = tuple[float, float, float, float]
+"""The row of an interval, the value in it, and its ends."""
 
 
-def version_color(version: str) -> str:
-    """One colour a version, the same in every plot."""
-    return _VERSIONS[(int(version) - 1) % len(_VERSIONS)]
-
-
-def styled(draw: Callable[P, Figure | None]) -> Callable[P, bytes | None]:
-    """Draw in the house style and save as SVG, which is the same to the last byte whenever it is drawn again."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes | None:
-        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-            figure = draw(*args, **kwargs)
-            return _svg(figure) if figure else None
-
-    return drawn
-
-
-def _svg(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
-    return buffer.getvalue()
+def most_points(versions: int) -> int:
+    """The most batches that a plot with a line for each of so many versions shows; above that, as many of them, evenly spread."""
+    return min(_MOST_POINTS, max(_MOST_OF_ALL // max(versions, 1), 10))
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -96,6 +55,7 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
     names = [m.name for m in shown if m.can_decide and m.family in ("decisions", "classes", "numbers")]
     figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.25 * len(names))
     for axes, a in zip(panels, assessments, strict=True):
+        whiskers: dict[str, list[_Whisker]] = {INK: [], FAINT: []}
         for row, name in enumerate(reversed(names)):
             difference, interval = a.measured.metrics[name], _interval(a, name)
             if not isinstance(difference, Difference) or interval is None:
@@ -103,14 +63,15 @@ def difference_forest(assessments: Sequence[Assessment], policy: Policy) -> Figu
             unit = difference.champion / 100 if policy.measure(name).family == "numbers" else 1.0
             if not unit:
                 continue  # the champion is never wrong
-            main = name == policy.primary or name in policy.guardrails
-            low, high = interval.low / unit, interval.high / unit
-            _whisker(axes, row, difference.value / unit, low, high, _INK if main else _FAINT)
+            color = INK if name == policy.primary or name in policy.guardrails else FAINT
+            whiskers[color].append((row, difference.value / unit, interval.low / unit, interval.high / unit))
             if name == policy.primary and policy.min_gain:
-                _margin(axes, row, policy.measure(name).sign * policy.min_gain / unit, _GOOD)
+                _margin(axes, row, policy.measure(name).sign * policy.min_gain / unit, GOOD)
             elif name in policy.guardrails:
-                _margin(axes, row, -policy.measure(name).sign * policy.guardrails[name] / unit, _BAD)
-        axes.axvline(0, color=_FAINT, linewidth=0.8)
+                _margin(axes, row, -policy.measure(name).sign * policy.guardrails[name] / unit, BAD)
+        for color, drawn in whiskers.items():
+            _whiskers(axes, drawn, color)
+        axes.axvline(0, color=FAINT, linewidth=0.8)
         axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in reversed(names)])
         axes.set_title(f"version {a.evidence.challenger.version}: {a.verdict.value}")
         numbers = not policy.kind.right_or_wrong
@@ -129,9 +90,12 @@ def _interval(a: Assessment, name: str) -> Interval | None:
     return replicates.interval if isinstance(replicates, Bootstrap) else None
 
 
-def _whisker(axes: Axes, row: float, value: float, low: float, high: float, color: str) -> None:
-    axes.plot([low, high], [row, row], color=color, linewidth=2, solid_capstyle="round")
-    axes.plot([value], [row], "o", color=color, markersize=5)
+def _whiskers(axes: Axes, drawn: Sequence[_Whisker], color: str) -> None:
+    """All intervals in one line with gaps, which takes a tenth of the space of a line each."""
+    x = [v for _, _, low, high in drawn for v in (low, high, math.nan)]
+    y = [v for row, *_ in drawn for v in (row, row, math.nan)]
+    axes.plot(x, y, color=color, linewidth=2, solid_capstyle="round")
+    axes.plot([w[1] for w in drawn], [w[0] for w in drawn], "o", color=color, markersize=5)
 
 
 def _margin(axes: Axes, row: float, at: float, color: str) -> None:
@@ -139,33 +103,44 @@ def _margin(axes: Axes, row: float, at: float, color: str) -> None:
 
 
 @styled
-def segment_forest(assessments: Sequence[Assessment], policy: Policy) -> Figure | None:
-    """The primary difference in every segment; None without segments."""
-    labels = sorted({f"{s.column}: {s.value}" for a in assessments for s in a.measured.segments})
-    if not labels:
+def segment_forest(
+    assessments: Sequence[Assessment], policy: Policy, chosen: Sequence[tuple[str, str]]
+) -> Figure | None:
+    """The primary difference in each of the ``chosen`` segments, (column, value), from the top down; None without any."""
+    if not chosen:
         return None
-    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.26 * len(labels))
-    rows = {label: len(labels) - 1 - i for i, label in enumerate(labels)}
+    figure, panels = _panels(len(assessments), 3.1 * len(assessments) + 1.2, 1.4 + 0.26 * len(chosen))
+    rows = {segment: len(chosen) - 1 - i for i, segment in enumerate(chosen)}
     for axes, a in zip(panels, assessments, strict=True):
-        for s in a.measured.segments:
-            _whisker(axes, rows[f"{s.column}: {s.value}"], s.difference, s.interval.low, s.interval.high, _INK)
+        shown = [s for s in a.measured.segments if (s.column, s.value) in rows]
+        drawn = [(rows[s.column, s.value], s.difference, s.interval.low, s.interval.high) for s in shown]
+        _whiskers(axes, drawn, INK)
         total = a.measured.metrics[shown_metric(policy)]
         if isinstance(total, Difference):
             axes.axvline(total.value, color=version_color(a.evidence.challenger.version), linewidth=1.2, linestyle="--")
-        axes.axvline(0, color=_FAINT, linewidth=0.8)
-        axes.set_yticks(list(rows.values()), list(rows))
-        axes.set_ylim(-0.6, len(labels) - 0.4)
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.set_yticks(list(rows.values()), [_short(f"{column}: {value}") for column, value in rows])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_title(f"version {a.evidence.challenger.version}")
         axes.set_xlabel(f"difference in {shown_metric(policy)}")
         axes.locator_params(axis="x", nbins=4)
     return figure
 
 
+def _short(label: str, most: int = 40) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
 @styled
 def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves: Mapping[str, int]) -> Figure:
-    """The e-value of every challenger after each closed batch, against the threshold of each alpha that is spent on one."""
-    paths = evidence_path([a.evidence for a in assessments], policy, waves)
-    figure, (axes,) = _panels(1, 7.4, 3.0)
+    """The e-value of every challenger after each closed batch, against the threshold of each alpha that is spent on one.
+
+    Of more than ``most_points`` batches, as many are shown. With batches as units it is drawn beside it for a few challengers.
+    """
+    most = most_points(len(assessments))
+    batches = len({b.date for a in assessments for b in a.evidence.batches})
+    paths = evidence_path([a.evidence for a in assessments], policy, waves, most=most)
+    figure, (axes,) = _panels(1, 7.4, 3.0 + _legend_height(len(paths)))
     thresholds = {needed(a.alpha): -math.log10(a.alpha) for a in assessments}
     threshold = max(thresholds.values())
     top, bottom = 3 * threshold, -2 * threshold
@@ -173,27 +148,28 @@ def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves
         days: list[Any] = [p.date for p in path]
         rows = [_clip(p.log_e_adjusted, bottom, top) for p in path]
         units = [_clip(p.log_e_batch_unit, bottom, top) for p in path]
-        color = version_color(version)
-        axes.plot(days, rows, "o-", color=color, markersize=3, linewidth=1.4, label=f"version {version}")
-        axes.plot(days, units, "--", color=color, linewidth=1)
+        axes.plot(days, rows, **version_line(version, len(days), len(paths)), linewidth=1.4, label=f"version {version}")
+        if len(paths) <= MOST_PANELS:
+            axes.plot(days, units, "--", color=version_color(version), linewidth=1)
     for text, height in thresholds.items():
-        axes.axhline(height, color=_GOOD, linewidth=1.2, linestyle="--")
+        axes.axhline(height, color=GOOD, linewidth=1.2, linestyle="--")
         axes.text(
             0.995,
             height,
             f" E = {text} promotes",
-            color=_GOOD,
+            color=GOOD,
             ha="right",
             va="bottom",
             transform=axes.get_yaxis_transform(),
         )
-    axes.axhline(0, color=_FAINT, linewidth=0.8)
+    axes.axhline(0, color=FAINT, linewidth=0.8)
     axes.set_ylim(bottom * 1.05, top * 1.05)
     axes.set_ylabel("log10 E (beyond the frame: at its edge)")
-    axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {policy.primary.replace('_', ' ')}")
-    _dates(axes, [p.date for path in paths.values() for p in path])
-    axes.plot([], [], "--", color=_FAINT, label="batches as units")
-    figure.legend(loc="outside upper right", ncols=5)
+    axes.set_title(f"Evidence of a gain above {policy.min_gain:g} in {_readable(policy.primary)}{_of(batches, most)}")
+    date_axis(axes, [p.date for path in paths.values() for p in path])
+    if len(paths) <= MOST_PANELS:
+        axes.plot([], [], "--", color=FAINT, label="batches as units")
+    figure.legend(loc="outside upper right", ncols=_IN_A_ROW)
     return figure
 
 
@@ -201,25 +177,32 @@ def evidence_over_looks(assessments: Sequence[Assessment], policy: Policy, waves
 def weekly_metrics(
     closed: Sequence[BatchTally], versions: Sequence[str], reigns: Sequence[Reign], policy: Policy
 ) -> Figure:
-    """The primary metric and one more of every version in each closed batch; lines mark the beginning of a reign."""
-    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    """The primary metric and one more of every version in each closed batch; lines mark the beginning of a reign.
+
+    Of more than ``most_points`` batches, as many are shown.
+    """
+    figure = Figure(figsize=(7.4, 4.4 + _legend_height(len(versions))), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
+    most = most_points(len(versions))
     names = list(dict.fromkeys([policy.primary, *policy.kind.trend]))[:2]
+    shown = spread(sorted(closed, key=lambda t: (t.date, t.batch)), most)
+    began = [r for r in reigns[-_MOST_REIGNS:] if not shown or r.since >= shown[0].date or r is reigns[-1]]
     for axes, name in zip(panels, names, strict=True):
         for version in versions:
-            path = metric_path(closed, version, name, policy)
+            path = metric_path(shown, version, name, policy)
             axes.plot(
-                [d for d, _ in path], [v for _, v in path], "o-",
-                color=version_color(version), markersize=2.5, linewidth=1.2, label=f"version {version}",
+                [d for d, _ in path], [v for _, v in path], **version_line(version, len(path), len(versions)),
+                linewidth=1.2, label=f"version {version}",
             )  # fmt: skip
-        for reign in reigns:
+        for reign in began:
             axes.axvline(reign.since, color=version_color(reign.version), linewidth=1.2, linestyle="--")
-        axes.set_title(name.replace("_", " ") + (" (lower is better)" if policy.measure(name).lower_is_better else ""))
+        lower = " (lower is better)" if policy.measure(name).lower_is_better else ""
+        axes.set_title(f"{_readable(name)}{lower}{_of(len(closed), most)}")
         if policy.measure(name).largest_difference == 1:
             axes.set_ylim(0, 1)
         else:
             axes.margins(y=0.2)  # room for who leads
-    for reign in reigns:
+    for reign in began:
         panels[0].text(
             reign.since,
             panels[0].get_ylim()[1],
@@ -228,18 +211,24 @@ def weekly_metrics(
             fontsize=8,
             va="top",
         )
-    _dates(panels[-1], [*(t.date for t in closed), *(r.since for r in reigns)])
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=5)
+    date_axis(panels[-1], [*(t.date for t in shown), *(r.since for r in began)])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=_IN_A_ROW)
     return figure
+
+
+def _legend_height(entries: int) -> float:
+    """What a legend of so many entries needs beyond two rows, in inches."""
+    return 0.2 * max(math.ceil(entries / _IN_A_ROW) - 2, 0)
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _of(batches: int, most: int) -> str:
+    return f", {most} of {batches:,} batches" if batches > most else ""
 
 
 def _clip(log_e: float, bottom: float, top: float) -> float:
     """Natural to common logarithm, kept inside the frame."""
     return min(max(log_e / math.log(10), bottom), top)
-
-
-def _dates(axes: Axes, days: Sequence[date]) -> None:
-    """A date axis over these days with a week to spare, also where there is only one."""
-    if days:
-        axes.set_xlim(date2num(min(days)) - 7, date2num(max(days)) + 7)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))

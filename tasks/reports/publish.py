@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.tables.record import canonical_json
@@ -16,10 +17,14 @@ from tasks.models.registry import Registry
 from tasks.reigns import Reign
 from tasks.reigns.approvals import denials
 from tasks.reports import plots
+from tasks.reports.limits import LARGEST_PAGE, MOST_PANELS, most_telling
 from tasks.reports.report import render
+from tasks.reports.report_segments import chosen_segments
 from tasks.store import Store
 
 __all__ = ["draw", "publish"]
+
+_SENTENCE = 500  # bytes for what the page says of plots that are not in it
 
 
 def draw(project: Project, look: Decision, closed: Closed, reigns: list[Reign]) -> dict[str, bytes]:
@@ -27,10 +32,11 @@ def draw(project: Project, look: Decision, closed: Closed, reigns: list[Reign]) 
     assessments = look.judgement.assessments
     tallies = [b.tally for b in closed.batches]
     versions = [look.record["basis"]["champion"]["version"], *(a.evidence.challenger.version for a in assessments)]
+    in_panels = most_telling(assessments, MOST_PANELS)
     figures = {
         "evidence": plots.evidence_over_looks(assessments, project.policy, _waves(look)),
-        "differences": plots.difference_forest(assessments, project.policy),
-        "segments": plots.segment_forest(assessments, project.policy),
+        "differences": plots.difference_forest(in_panels, project.policy),
+        "segments": plots.segment_forest(in_panels, project.policy, chosen_segments(in_panels)),
         "trend": plots.weekly_metrics(tallies, sorted(versions, key=int), reigns, project.policy),
     }
     return {name: svg for name, svg in figures.items() if svg}
@@ -46,14 +52,15 @@ def publish(
 ) -> tuple[str, list[str]]:
     """Write ``reports/<decision>/`` and log it with every challenger's run.
 
-    Returns the markdown with the plots inside it, and where else the report should lie and does not, a sentence each: the one in the
-    store is the one that counts. A report that is there already is not written again.
+    ``report.json`` is the record of the decision with the judgement in full. Returns the markdown with the plots inside it, and where else
+    the report should lie and does not, a sentence each: the one in the store is the one that counts. A report that is there already is
+    not written again.
     """
     missing: list[str] = []
     drawn = draw(project, look, closed, reigns)
     prefix = f"{project.name}/reports/{look.id}"
     files = {f"{name}.svg": data for name, data in drawn.items()}
-    files["report.json"] = canonical_json(look.record)
+    files["report.json"] = canonical_json({**look.record, "judgement": look.judgement})
     refused = denials(store, project.name)
     files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}, refused).encode()
     if f"{prefix}/report.md" not in store.keys(prefix):
@@ -62,8 +69,20 @@ def publish(
                 store.write(f"{prefix}/{name}", data)
         missing = _log_to_mlflow(registry, look, files)
         store.write(f"{prefix}/report.md", files["report.md"])  # last, so its presence means that all is there
-    inline = {name: f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}" for name, data in drawn.items()}
-    return render(project, look, reigns, inline, refused), missing
+    inline = _inline(drawn, LARGEST_PAGE - len(files["report.md"]))
+    left_out = [name for name in drawn if name not in inline]
+    return render(project, look, reigns, inline, refused, plots_left_out=left_out), missing
+
+
+def _inline(drawn: Mapping[str, bytes], room: int) -> dict[str, str]:
+    """The plots for which there is ``room``, in bytes, the first before the others, as targets of an image link that hold the image."""
+    images = {}
+    for name, data in drawn.items():
+        image = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
+        if len(image) <= room - _SENTENCE:
+            images[name] = image
+            room -= len(image)
+    return images
 
 
 def _log_to_mlflow(registry: Registry, look: Decision, files: dict[str, bytes]) -> list[str]:

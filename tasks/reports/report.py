@@ -10,60 +10,96 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.policy import Policy
+from analysis.verdict.checks import needed
 from tasks.base.project import Project
 from tasks.base.templates import fill
 from tasks.batches.failures import LOST
 from tasks.decisions import Decision
 from tasks.reigns import Reign
 from tasks.reigns.approvals import Denial, denials_list
+from tasks.reports.limits import MOST_CHALLENGERS, MOST_DENIALS, MOST_LINES, MOST_PANELS, most_telling, whole_lines
 from tasks.reports.report_challenger import challenger_values
 from tasks.reports.report_replays import replays
+from tasks.reports.report_rows import counted_rows
+from tasks.reports.report_segments import chosen_segments
 from tasks.reports.report_verdicts import TEMPLATES, former_looks_better, judged_versions, sentence
 
 __all__ = ["render"]
 
 
 def render(
-    project: Project, look: Decision, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
+    project: Project,
+    look: Decision,
+    reigns: Sequence[Reign],
+    plots: Mapping[str, str],
+    denials: Sequence[Denial] = (),
+    *,
+    plots_left_out: Sequence[str] = (),
 ) -> str:
-    """The whole report. ``plots`` maps a plot's name to what an image link should point at; ``denials`` are those so far."""
+    """The whole report, of at most ``LARGEST_PAGE`` bytes.
+
+    ``plots`` maps a plot's name to what an image link should point at, ``plots_left_out`` names those that are in the store only;
+    ``denials`` are those so far.
+    """
     record, policy = look.record, project.policy
-    basis = record["basis"]
-    challengers = [challenger_values(a, policy) for a in look.judgement.assessments]
-    models = _models(basis)
-    return fill(
+    basis, assessments = record["basis"], look.judgement.assessments
+    listed, told = most_telling(assessments, MOST_LINES), most_telling(assessments, MOST_CHALLENGERS)
+    chosen = chosen_segments(told)
+    versions, models = judged_versions(look, policy), _models(basis)
+    in_lines = {basis["champion"]["version"], *(a.evidence.challenger.version for a in listed)}
+    shown = [v for v in versions if v.version in in_lines or not v.verdict][:MOST_LINES]
+    counted = counted_rows(listed, policy)
+    notes = record.get("notes", ())
+    page = fill(
         TEMPLATES / "report.md.j2",
         project=project,
         policy=policy,
         plots=plots,
+        plots_left_out=plots_left_out,
         decision=look.id,
         as_of=record["as_of"],
         seed=record["seed"],
         sentence=sentence(project, look),
-        versions=judged_versions(look, policy),
+        versions=shown,
+        versions_left_out=len(versions) - len(shown),
         promote=look.promote,
         reason_of_choice=look.judgement.choice.reason if look.judgement.choice else "",
         what_failed_batches_mean=LOST if record["failures"] else "",
-        notes=record.get("notes", ()),
+        notes=notes[:MOST_LINES],
+        notes_left_out=len(notes[MOST_LINES:]),
         former_looks_better=former_looks_better(look, reigns),
-        denials=denials_list(denials),
+        denials=denials_list(denials[-MOST_DENIALS:]),
+        denials_left_out=len(denials[:-MOST_DENIALS]),
         champion=basis["champion"]["version"],
         reign=basis["reign"],
         led_since=reigns[basis["reign"] - 1].since,
         margins=_margins(policy),
+        allowed=[_Allowed(a.evidence.challenger.version, a.alpha, needed(a.alpha)) for a in listed],
         alpha_spent=record["alpha_spent"],
         batches=_days(look.batches),
         silent_batches=_days(basis["silent"]),
         maturity_days=basis["maturity_days"],
         absent=basis["absent"],
         policy_changed=record.get("policy_changed"),  # decisions from before it was noted have no such key
-        models=models,
-        untagged=[m.version for m in models if not m.trained_through],
-        reasons_left_out=sorted({reason for c in challengers for reason in c.rows.left_out}),
-        challengers=challengers,
-        replays=[r for e in look.evidence if (r := replays(e, look.batches, policy))],
+        models=[m for m in models if m.version in in_lines],
+        untagged=[m.version for m in models if m.version in in_lines and not m.trained_through],
+        counted=counted,
+        replays=[r for a in listed if (r := replays(a.evidence, look.batches, policy))],
+        challengers=[challenger_values(a, policy, chosen) for a in told],
+        all_challengers=len(assessments),
+        panels=min(len(assessments), MOST_PANELS),
         wins_and_losses_decide=policy.measure(policy.primary).counts_outcomes,
     )
+    return whole_lines(page)
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """The alpha of one challenger, and the e-value that decides at it, for a reader."""
+
+    version: str
+    alpha: float
+    e_needed: str
 
 
 @dataclass(frozen=True, slots=True)

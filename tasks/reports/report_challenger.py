@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from analysis.any_look.batch_unit import Overdispersion
@@ -12,7 +12,6 @@ from analysis.any_look.process import Method
 from analysis.evidence.entities import EntityEvidence
 from analysis.one_look.clusters import ClusteredDifference, ClusteredTest
 from analysis.one_look.labels import label_share_p_value
-from analysis.one_look.segments import Reversal, Segment, exact_homogeneity_p_value
 from analysis.policy import Policy
 from analysis.policy.planned import PlannedLook
 from analysis.tables.counts import PairedOutcomes, Undefined
@@ -20,25 +19,13 @@ from analysis.tables.intervals import Interval
 from analysis.tables.metrics import Difference
 from analysis.verdict.assess import RECENT_BATCHES, shown_metric
 from analysis.verdict.checks import needed
-from analysis.verdict.guardrails import SegmentGuardrail
 from analysis.verdict.judge import Assessment
 from analysis.verdict.label_checks import TippingPoint
+from tasks.reports.limits import MOST_LINES
 from tasks.reports.report_numbers import Classes, Decisions, Losses, numbers
+from tasks.reports.report_segments import Segments, segments_of
 
 __all__ = ["Challenger", "challenger_values"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a challenger against the champion; ``left_out`` by reason."""
-
-    counted: int
-    positives: int
-    left_out: Mapping[str, int]
-
-    @property
-    def all(self) -> int:
-        return self.counted + sum(self.left_out.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +108,6 @@ class _Looks:
 
 
 @dataclass(frozen=True, slots=True)
-class _EqualShare:
-    """A test of equal win shares in all values of ``column``; ``why_exact``: why it is the exact one, else empty."""
-
-    column: str
-    p_value: float | Undefined
-    why_exact: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Segments:
-    segments: tuple[Segment, ...]
-    win_share_is_equal: list[_EqualShare]
-    reversals: tuple[Reversal, ...]
-    guardrails: tuple[SegmentGuardrail, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Challenger:
     """One challenger against the champion, at its own alpha. ``e_needed`` is the e-value that decides, for a reader."""
 
@@ -145,34 +115,34 @@ class Challenger:
     champion: str
     verdict: str
     reasons: tuple[str, ...]
+    reasons_left_out: int
     alpha: float
     e_needed: str
     confidence_level: float
-    rows: _Rows
     numbers: Decisions | Classes | Losses
     labels: _Labels | None
     guardrails: list[_Guardrail]
     looks: _Looks
-    segments: _Segments | None
+    segments: Segments | None
 
 
-def challenger_values(a: Assessment, policy: Policy) -> Challenger:
-    """Everything on one challenger: reasons, rows, metrics, labels, guardrails, repeated looks, segments."""
-    level, counts = 1 - 2 * a.alpha, a.evidence.counts
+def challenger_values(a: Assessment, policy: Policy, chosen: Collection[tuple[str, str]]) -> Challenger:
+    """Everything on one challenger: reasons, metrics, labels, guardrails, repeated looks, and the ``chosen`` segments, (column, value)."""
+    level = 1 - 2 * a.alpha
     return Challenger(
         version=a.evidence.challenger.version,
         champion=a.evidence.champion.version,
         verdict=a.verdict.value,
-        reasons=a.reasons,
+        reasons=a.reasons[:MOST_LINES],
+        reasons_left_out=len(a.reasons[MOST_LINES:]),
         alpha=a.alpha,
         e_needed=needed(a.alpha),
         confidence_level=level,
-        rows=_Rows(counts.n, counts.positives if policy.kind.decides else 0, a.evidence.excluded),
         numbers=numbers(a.measured, policy),
         labels=_labels(a, policy),
         guardrails=_guardrails(a, policy),
         looks=_looks(a, policy, level),
-        segments=_segments(a),
+        segments=segments_of(a, chosen),
     )
 
 
@@ -242,19 +212,3 @@ def _entities(entities: EntityEvidence, level: float) -> _Entities:
             interval = difference if isinstance(difference, Undefined) else difference.interval(level)
             all_rows.append(_AllRows(metric, difference, interval, test))
     return _Entities(entities.repeated_share, entities.leaves_much_unused, all_rows)
-
-
-def _segments(a: Assessment) -> _Segments | None:
-    m = a.measured
-    if not m.segments:
-        return None
-    equal = [_equal_share(m.segments, column, p) for column, p in m.homogeneity_p_value.items()]
-    return _Segments(m.segments, equal, m.reversals, m.segment_guardrails)
-
-
-def _equal_share(segments: tuple[Segment, ...], column: str, p: float | Undefined) -> _EqualShare:
-    """The chi-square's p, or where disagreements are too few for it, that of the exact test."""
-    if isinstance(p, Undefined):
-        exact = exact_homogeneity_p_value(segments, column)
-        return _EqualShare(column, p, "") if isinstance(exact, Undefined) else _EqualShare(column, exact, p.reason)
-    return _EqualShare(column, p, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,7 +39,7 @@ def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
 
 def segment_tables(
     frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = KINDS["binary"]
-) -> dict[tuple[str, str], Any]:
+) -> Mapping[tuple[str, str], Any]:
     return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import timedelta
 
 import numpy as np
@@ -18,7 +19,7 @@ from analysis.one_look.multiplicity import e_closure
 from analysis.policy import Costs, Policy
 from analysis.tables.counts import PairedCounts
 from analysis.verdict.judge import judge
-from analysis.verdict.trajectory import evidence_path, metric_path
+from analysis.verdict.trajectory import evidence_path, metric_path, spread
 
 A = PairedCounts((900, 6, 4, 30, 20, 14, 5, 120))
 B = PairedCounts((900, 5, 7, 30, 20, 6, 9, 120))
@@ -146,3 +147,16 @@ def test_evidence_that_is_not_defined_yet_is_none() -> None:
 def test_the_accuracy_of_decisions_is_that_of_the_confusion_matrix() -> None:
     closed = [batch_tally(FIRST_DAY, {(1, 1, 0): 3, (0, 1, 0): 5, (0, 0, 0): 2})]
     assert metric_path(closed, "1", "accuracy", Policy()) == [(FIRST_DAY, pytest.approx(5 / 10))]
+
+
+def test_of_many_days_some_are_taken_evenly_and_the_last_one_always() -> None:
+    days = list(range(1000))
+    found = spread(days, 40)
+    assert len(found) == 40
+    assert found[-1] == 999
+    assert {b - a for a, b in itertools.pairwise(found)} == {25}
+    assert spread(days, 1) == [999]
+    assert spread(days[:7], 40) == days[:7]
+    assert spread([], 40) == []
+    whole = evidence_path([evidence(A, B, A, B)], Policy())["2"]
+    assert evidence_path([evidence(A, B, A, B)], Policy(), most=2)["2"] == [whole[1], whole[3]]

@@ -16,6 +16,7 @@ from analysis.policy import Policy
 from analysis.tables.record import canonical_json, digest, plain
 from tasks.base.project import Project
 from tasks.decisions import UnknownDecisionError, all_records, decide, read_record, save_decision
+from tasks.decisions.recorded import recorded_judgement
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head
@@ -125,7 +126,7 @@ class TestRecord:
         kept = json.loads(store.read(decision_keys(store, project)[0]))
         basis = kept["basis"]
         assert kept == read_record(store, project.name, taken.id)
-        assert (kept["schema"], kept["id"], kept["project"], kept["as_of"]) == (1, taken.id, "parcels", str(week(5)))
+        assert (kept["schema"], kept["id"], kept["project"], kept["as_of"]) == (2, taken.id, "parcels", str(week(5)))
         assert kept["promote"] == "2"
         assert kept["failures"] == []
         assert basis["policy"] == POLICY.model_dump(mode="json")
@@ -140,8 +141,8 @@ class TestRecord:
                 assert hashlib.sha256(store.read(key)).hexdigest() == sha256
         assert kept["evidence_digest"] == digest(basis)
         assert kept["seed"] == int(digest(basis)[:12], 16)
-        assert kept["judgement"] == plain(taken.judgement)
-        assert kept["waiting"] == [{"batch": str(week(5)), "date": str(week(5)), "rows": sum(EQUAL.values())}]
+        assert kept["judgement"] == recorded_judgement(taken.judgement)
+        assert kept["waiting"] == {"batches": 1, "rows": sum(EQUAL.values())}
         assert taken.evidence[0].excluded == {NOT_CLOSED: sum(EQUAL.values())}
 
     def test_it_can_be_replayed_from_tallies_and_manifests_alone(

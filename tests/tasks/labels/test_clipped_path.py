@@ -14,6 +14,7 @@ from analysis.evidence import ANOTHER_CLIP
 from analysis.one_look.losses import REGRESSION_LOSSES
 from analysis.policy import Policy
 from demo.season_report import write_season_report
+from tasks.base.markdown import escape
 from tasks.base.project import Project
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
@@ -85,4 +86,4 @@ def test_batches_closed_under_another_size_count_for_nothing_and_the_report_says
     (evidence,) = taken.evidence
     assert (evidence.batches, evidence.excluded) == ((), {ANOTHER_CLIP: WEEKS * ROWS})
     assert taken.promote is None
-    assert ANOTHER_CLIP in render(changed, taken, reigns(store, project.name), {})
+    assert escape(ANOTHER_CLIP) in render(changed, taken, reigns(store, project.name), {})

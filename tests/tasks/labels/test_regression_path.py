@@ -51,8 +51,8 @@ def test_the_sentence_says_that_the_loss_is_lower(played: PlayedNumbers) -> None
 
 def test_the_decision_is_kept_with_the_losses_of_the_rows(played: PlayedNumbers) -> None:
     kept = json.loads(played.store.read(f"prices/decisions/{played.look.id}.json"))
-    (first, *_) = kept["judgement"]["assessments"]
-    assert sum(first["measured"]["counts"]["labelled"]) == played.rows["label"].count()
+    losses = kept["judgement"]["assessments"][0]["measured"]["losses"]
+    assert losses["squared_error"]["degrees_of_freedom"] == played.rows["label"].count() - 1
 
 
 @pytest.mark.parametrize("version", ["2", "3", "4"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlflow.cli import gc as mlflow_gc
 from weeks import BETTER, EQUAL, SpyStore, everything, judged, look_on, play_week, week
 
 from analysis.policy import Policy
+from analysis.tables.record import canonical_json
 from tasks.base.project import Project
 from tasks.decisions import Decision
 from tasks.decisions.promotion import promote
@@ -61,8 +61,7 @@ class TestFiles:
         published(store, registry, project, taken)
         folder = f"{project.name}/reports/{taken.id}"
         assert store.keys(folder) == [f"{folder}/{name}" for name in FILES]
-        assert json.loads(store.read(f"{folder}/report.json")) == taken.record
-        assert store.read(f"{folder}/report.json") == store.read(f"{project.name}/decisions/{taken.id}.json")
+        assert store.read(f"{folder}/report.json") == canonical_json(taken.record | {"judgement": taken.judgement})
         page = store.read(f"{folder}/report.md").decode()
         assert page == render(project, taken, reigns(store, project.name), {p: f"{p}.svg" for p in PLOTS})
         assert sorted(re.findall(r"\]\(([^)]*)\)", page)) == [f"{p}.svg" for p in PLOTS]
