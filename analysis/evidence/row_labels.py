@@ -1,7 +1,11 @@
-"""The join of a batch's rows with the labels that came in time: the label of each row, or why it has none that can be used."""
+"""The join of a batch's rows with the labels that came in time: the label of each row, or why it has none that can be used.
+
+Rows can be joined in several sets, such as by a hash of their ids, as long as all labels of an id are in one with its rows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
@@ -24,8 +28,13 @@ __all__ = [
     "LABEL_WITHDRAWN",
     "NO_ID_MATCHES",
     "NO_LABEL_CAME",
+    "REASONS",
+    "SILENT",
     "base_reason",
+    "examples_of",
     "join_labels",
+    "labels_of_rows",
+    "with_examples",
 ]
 
 DUPLICATE_ID = "duplicate id"
@@ -44,9 +53,21 @@ NO_ID_MATCHES = "no label has an id of this batch"
 NO_LABEL_CAME = "silence is no negative: no label of the batch has come"
 IDS_OF_NO_BATCH = "silence is no negative: many labels of these days have ids that no batch has"
 
+SILENT = "no label in time"
+"""Why a row of ``labels_of_rows`` has no label, where nothing was delivered that says more: it is unlabelled, or a negative."""
+
 _SUCH_AS = ", such as "
 _SHOWN = 40  # characters of an example
 _SHOWN_REASONS = [*(kind.unusable for kind in KINDS.values()), LABEL_NOT_MAPPED, AFTER_CLOSING]
+
+REASONS = pl.Enum(
+    [
+        *(kind.unusable for kind in KINDS.values()),
+        *(DUPLICATE_ID, CONFLICTING_LABELS, ID_RECURS, LABEL_NOT_MAPPED, LABEL_IGNORED, LABEL_UNDATED, LABEL_WITHDRAWN),
+        *(BEFORE_ITS_BATCH, AFTER_CLOSING, SILENT),
+    ]
+)
+"""The type of ``excluded`` before examples are added: a byte a row."""
 
 
 def join_labels(
@@ -59,58 +80,123 @@ def join_labels(
     absent_is_negative: bool = False,
     recurring: pl.Series | None = None,
 ) -> pl.DataFrame:
-    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, why a row has no label that can be used; in no order.
+    """The rows of one batch with ``label`` (0, 1 or null) and ``excluded``, why a row has no label that can be used, as text.
 
     ``rows`` has ``id``, ``segment.<column>`` for each segment column, ``v<version>`` (0, 1 or null) for each version, and perhaps
-    ``entity``; other columns are kept. ``labels`` has ``id``, ``label`` (float) and ``observed_at``. It may have ``unusable``, why a
-    label cannot be used; ``raw``, the label as text, which is the example in the reason; and ``probability``, with which the row was
-    chosen to be labelled, which labelled rows keep.
+    ``entity``; all columns are kept. With ``absent_is_negative``, a row for which no label came in time has the label 0. For all else
+    see ``labels_of_rows``.
+    """
+    found = labels_of_rows(rows.select("id"), labels, task=task, begins=begins, deadline=deadline, recurring=recurring)
+    silent = pl.col("excluded").is_in([SILENT, AFTER_CLOSING]) if absent_is_negative else pl.col("excluded") == SILENT
+    negative = pl.when(silent).then(pl.lit(0 if absent_is_negative else None, dtype=found.schema["label"]))
+    found = found.with_columns(
+        label=negative.otherwise("label"),
+        excluded=pl.when(silent.fill_null(value=False)).then(None).otherwise("excluded"),
+    )
+    shown = with_examples(pl.col("excluded"), examples_of(found))
+    return pl.concat([rows, found.select(pl.exclude("example", "excluded"), excluded=shown)], how="horizontal")
+
+
+def labels_of_rows(
+    ids: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    task: Task = "binary",
+    begins: date | None = None,
+    deadline: date | None = None,
+    recurring: pl.Series | None = None,
+) -> pl.DataFrame:
+    """For each row, in their order: ``label`` (0, 1 or null); ``excluded``, one of ``REASONS``; and ``example`` of what it is about.
+
+    ``ids`` has the column ``id``, and ``labels`` has ``id`` of the same type, ``label`` (float) and ``observed_at``. It may have
+    ``unusable``, why a label cannot be used; ``raw``, as text, of labels that cannot, which are the examples; and ``probability``, with
+    which the row was chosen to be labelled, which rows then have too.
 
     If an id has several labels, the last one observed by the ``deadline`` counts; if it is null, the label was withdrawn. A row has no
     label if its last labels contradict each other, if its label is not 0 or 1, if its id is repeated in the batch or is in ``recurring``,
     or if its labels have no time of observation. A label observed before ``begins``, the first possible day for a label of this batch,
-    belongs to another row. With ``absent_is_negative``, a row for which no label came in time has the label 0.
+    belongs to another row. Without any of these, and without a label in time, a row is ``SILENT``.
 
-    For several classes, decisions and labels are text, and an empty text is no class. For numbers, labels are floats within
+    For several classes, labels are text, and an empty text is no class. For numbers, labels are floats within
     [-``analysis.kinds.LARGEST_NUMBER``, ``analysis.kinds.LARGEST_NUMBER``].
     """
     kind = KINDS[task]
-    delivered = labels.with_columns(
-        pl.lit(None, dtype=pl.String).alias(c) for c in ("raw", "unusable") if c not in labels.columns
+    joined = ids.select("id").join(_by_id(labels, begins, deadline), on="id", how="left", maintain_order="left")
+    is_recurring = (
+        pl.col("id").is_in(recurring.implode()) if recurring is not None and len(recurring) else pl.lit(value=False)
     )
-    day, there = pl.col("observed_at").cast(pl.Date), pl.col("label").is_not_null()
-    early = day < begins if begins else pl.lit(value=False)
-    late = day > deadline if deadline else pl.lit(value=False)
-    joined = (
-        rows.join(_last(delivered.filter(day.is_not_null() & ~early & ~late)), on="id", how="left")
-        .join(_marked(delivered.filter(there & early), "early"), on="id", how="left")
-        .join(_marked(delivered.filter(there & late), "late"), on="id", how="left")
-        .join(_marked(delivered.filter(there & day.is_null()), "undated"), on="id", how="left")
-    )
-    none, silent = pl.col("label").is_null(), pl.col("listed").is_null()
-    repeated = pl.col("id").is_duplicated()
-    joined = joined.with_columns(
-        unusable=pl.when(repeated)
-        .then(pl.lit(DUPLICATE_ID))
+    none, silent = pl.col("label").is_null(), pl.col("listed").is_null() | ~pl.col("listed")
+    excluded = (
+        pl.when(pl.col("id").is_duplicated())
+        .then(_reason(DUPLICATE_ID))
         .when("conflict")
-        .then(pl.lit(CONFLICTING_LABELS))
-        .when(pl.col("id").is_in(recurring.implode() if recurring is not None else []))
-        .then(pl.lit(ID_RECURS))
+        .then(_reason(CONFLICTING_LABELS))
+        .when(is_recurring)
+        .then(_reason(ID_RECURS))
         .when(~none & ~kind.usable_label)
-        .then(pl.coalesce("unusable", pl.lit(kind.unusable)))
+        .then(pl.coalesce("unusable", _reason(kind.unusable)))
         .when(none & pl.col("withdrawn"))
-        .then(pl.lit(LABEL_WITHDRAWN))
-        .when(none & pl.col("early").is_not_null())
-        .then(pl.lit(BEFORE_ITS_BATCH))
-        .when(silent & pl.col("undated").is_not_null())
-        .then(pl.lit(LABEL_UNDATED))
-        .when(silent & pl.col("late").is_not_null() & (not absent_is_negative))
-        .then(pl.lit(AFTER_CLOSING)),
+        .then(_reason(LABEL_WITHDRAWN))
+        .when(none & pl.col("early"))
+        .then(_reason(BEFORE_ITS_BATCH))
+        .when(silent & pl.col("undated"))
+        .then(_reason(LABEL_UNDATED))
+        .when(silent & pl.col("late").is_not_null())
+        .then(_reason(AFTER_CLOSING))
+        .when(silent)
+        .then(_reason(SILENT))
     )
-    label: pl.Expr = pl.when(pl.col("unusable").is_null()).then(pl.col("label"))
-    if absent_is_negative:
-        label = pl.when(silent & pl.col("unusable").is_null()).then(0.0).otherwise(label)
-    return joined.with_columns(excluded=_with_example(joined), label=kind.joined_label(label))
+    late = pl.col("excluded") == AFTER_CLOSING
+    sampled = ["probability"] if "probability" in joined.columns else []
+    return joined.with_columns(excluded=excluded).select(
+        *sampled,
+        label=kind.joined_label(pl.when(pl.col("excluded").is_null()).then(pl.col("label"))),
+        excluded="excluded",
+        example=pl.when(late).then(pl.col("late").cast(pl.Date).cast(pl.String)).otherwise("raw"),
+    )
+
+
+def _reason(reason: str) -> pl.Expr:
+    return pl.lit(reason, dtype=REASONS)
+
+
+def _by_id(labels: pl.DataFrame, begins: date | None, deadline: date | None) -> pl.DataFrame:
+    """What was delivered of each id, in one row: the last label in time, and what came early, late or without its time."""
+    given = labels.select(
+        "id",
+        "label",
+        "observed_at",
+        pl.col("raw") if "raw" in labels.columns else pl.lit(None, dtype=pl.String).alias("raw"),
+        pl.col("unusable").cast(REASONS)
+        if "unusable" in labels.columns
+        else pl.lit(None, dtype=REASONS).alias("unusable"),
+        *(["probability"] if "probability" in labels.columns else []),
+    )
+    again = given["id"].is_duplicated()
+    once, often = (given.filter(~again), given.filter(again)) if again.any() else (given, given.clear())
+    day = pl.col("observed_at").cast(pl.Date)
+    early = (day < begins).fill_null(value=False) if begins else pl.lit(value=False)
+    late = (day > deadline).fill_null(value=False) if deadline else pl.lit(value=False)
+    in_time, there = day.is_not_null() & ~early & ~late, pl.col("label").is_not_null()
+    alone = once.select(
+        pl.col("id"),
+        *(pl.when(in_time).then(pl.col(c)).alias(c) for c in given.columns if c not in ("id", "observed_at")),
+        conflict=pl.lit(value=False),
+        withdrawn=pl.lit(value=False),
+        listed=in_time,
+        early=there & early,
+        late=pl.when(there & late).then("observed_at"),
+        undated=there & day.is_null(),
+    )
+    if often.is_empty():
+        return alone
+    marked = often.group_by("id").agg(
+        early=(there & early).any(),
+        late=pl.col("observed_at").filter(there & late).min(),
+        undated=(there & day.is_null()).any(),
+    )
+    several = marked.join(_last(often.filter(in_time)), on="id", how="left")
+    return pl.concat([alone, several.select(alone.columns)])
 
 
 def _last(labels: pl.DataFrame) -> pl.DataFrame:
@@ -129,22 +215,16 @@ def _last(labels: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _marked(labels: pl.DataFrame, name: str) -> pl.DataFrame:
-    """The ids; the column ``name`` has the earliest time of observation of their labels, as text."""
-    return labels.group_by("id").agg(pl.col("observed_at").min().cast(pl.String).fill_null("none").alias(name))
+def examples_of(found: pl.DataFrame) -> dict[str, str]:
+    """For each reason of ``labels_of_rows`` that is told with an example, the first of them in the order of texts."""
+    shown = found.lazy().filter(pl.col("excluded").is_in(_SHOWN_REASONS) & pl.col("example").is_not_null())
+    return dict(shown.group_by(pl.col("excluded").cast(pl.String)).agg(pl.col("example").min()).collect().iter_rows())
 
 
-def _with_example(joined: pl.DataFrame) -> pl.Expr:
-    """The reason, followed by an example of the values that it is about, so that an unknown code shows at once."""
-    reason = pl.col("unusable")
-    raw = pl.when(reason == AFTER_CLOSING).then(pl.col("late").str.slice(0, 10)).otherwise(pl.col("raw"))
-    examples = joined.filter(reason.is_in(_SHOWN_REASONS)).group_by("unusable").agg(raw.min().alias("raw"))
-    with_example = reason
-    for name, example in examples.sort("unusable").iter_rows():
-        if example is not None:
-            shown = pl.lit(f"{name}{_SUCH_AS}{example[:_SHOWN]}")
-            with_example = pl.when(reason == name).then(shown).otherwise(with_example)
-    return with_example
+def with_examples(excluded: pl.Expr, examples: Mapping[str, str]) -> pl.Expr:
+    """The reasons as text, each followed by its example, so that an unknown code shows at once."""
+    told = {reason: f"{reason}{_SUCH_AS}{example[:_SHOWN]}" for reason, example in examples.items()}
+    return excluded.cast(pl.String).replace(told)
 
 
 def base_reason(reason: str) -> str:

@@ -11,6 +11,8 @@ tally counts rows, and the losses are stored beside it (``analysis.evidence.scor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from analysis.evidence.row_labels import join_labels
@@ -21,6 +23,7 @@ __all__ = [
     "NOT_SCORED_BY_BOTH",
     "PROBABILITY",
     "UNLABELLED",
+    "add_counts",
     "count_rows",
     "decision_column",
     "score_column",
@@ -34,6 +37,7 @@ NOT_SCORED_BY_BOTH = "not scored by both"
 ENTITY = "entity"
 PROBABILITY = "probability"
 _SEGMENT = "segment."
+_HELD = 100_000  # counts that wait to be added up
 
 
 def decision_column(version: str) -> str:
@@ -70,7 +74,20 @@ def count_rows(joined: pl.DataFrame, *, task: Task = "binary") -> pl.DataFrame:
         kind.tally_label(pl.col("label")),
         *(pl.col(v).cast(kind.decision_type) for v in versions),
     ]
-    return _count(joined.select(keys).with_columns(n=pl.lit(1, dtype=pl.Int64)))
+    counted = joined.lazy().group_by(keys).agg(n=pl.len().cast(pl.Int64)).collect()
+    return counted.sort(pl.exclude("n"), nulls_last=True)
+
+
+def add_counts(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The tally of disjoint sets of rows, of which there is one at least, from that of each; ``frames`` are held few at a time."""
+    waiting: list[pl.DataFrame] = []
+    total = 0
+    for frame in frames:
+        waiting.append(frame)
+        if sum(f.height for f in waiting[1:]) > max(total, _HELD):
+            waiting = [_count(pl.concat(waiting))]
+            total = waiting[0].height
+    return _count(pl.concat(waiting))
 
 
 def _entity(rows: pl.DataFrame) -> list[pl.Expr]:

@@ -19,13 +19,14 @@ from analysis.any_look.label_selection import (
     log_e_selection,
 )
 from analysis.kinds.kind import Cell, Kind, Task
-from analysis.kinds.score_sums import ScoreSums, Sums, loss_sums, pairs_of
+from analysis.kinds.score_sums import LossSums, ScoredBlocks, ScoreSums, Sums, pairs_of
 from analysis.one_look.average_precision import paired_average_precision
+from analysis.one_look.batch_ranks import BatchRanks
 from analysis.one_look.bootstrap import Bootstrap, bootstrap
-from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, auc_covariance, one_score_a_row
+from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, one_score_a_row
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.measure import Measure
-from analysis.tables.metrics import METRICS, Difference, Floats, difference, metric
+from analysis.tables.metrics import METRICS, Difference, difference, metric
 
 __all__ = ["BINARY"]
 
@@ -85,20 +86,18 @@ class _Binary(Kind):
     def difference(self, name: str, table: PairedCounts) -> Difference | Undefined:
         return difference(name, table)
 
-    def score_sums(
-        self,
-        y: Floats,
-        scores: Mapping[str, Floats],
-        unlabelled: Mapping[str, Floats],
-        *,
-        named: Collection[str],
-        largest_error: float | None,
-    ) -> list[Sums]:
-        """The losses and AUC. Average precision, which needs a bootstrap, is computed only if the policy names it."""
-        scores = {version: one_score_a_row(y, s) for version, s in scores.items()}
-        rows = [row for m in SCORE_LOSSES.values() for row in loss_sums(m.name, m.loss, y, scores)]
-        rows += _auc(y, scores)
-        return rows + _average_precision(y, scores) if "average_precision" in named else rows
+    def score_sums(self, blocks: ScoredBlocks, *, named: Collection[str], largest_error: float | None) -> list[Sums]:
+        """The losses and AUC. Average precision, which needs a bootstrap of all rows at once, only if the policy names it."""
+        losses = [LossSums(m.name, m.loss) for m in SCORE_LOSSES.values()]
+        ranks = BatchRanks()
+        for block in blocks():
+            scores = {version: one_score_a_row(block.y, s) for version, s in block.scores.items()}
+            for sums in losses:
+                sums.add(block.y, scores)
+            ranks.add(block.y, scores)
+        rows = [row for sums in losses for row in sums.rows()]
+        rows += _auc(ranks, blocks)
+        return rows + _average_precision(blocks) if "average_precision" in named else rows
 
     def bootstrap(
         self, table: PairedCounts, *, rng: np.random.Generator, confidence_level: float, n_resamples: int
@@ -115,28 +114,27 @@ class _Binary(Kind):
         return f"the two disagreed on {outcomes.discordant} of the {outcomes.n} {unit} that {metric} is about"
 
 
-def _auc(y: Floats, scores: Mapping[str, Floats]) -> list[Sums]:
-    versions = sorted(scores, key=int)
-    estimate = auc_covariance(y, [scores[v] for v in versions])
+def _auc(ranks: BatchRanks, blocks: ScoredBlocks) -> list[Sums]:
+    estimate = ranks.auc_covariance((block.y, block.scores) for block in blocks())
     if isinstance(estimate, Undefined):
         return []
     auc, s = estimate
-    positives = int(y.sum())
-    n = positives * (len(y) - positives)
+    n = ranks.positives * ranks.negatives
     rows: list[Sums] = []
-    for i, j in itertools.combinations(range(len(versions)), 2):
+    for (i, a), (j, b) in itertools.combinations(enumerate(ranks.versions), 2):
         variance = max(float(s[i, i] + s[j, j] - 2 * s[i, j]), 0.0)
-        rows.append(("auc", versions[i], versions[j], ScoreSums(n, float(auc[i]), float(auc[j]), variance)))
+        rows.append(("auc", a, b, ScoreSums(n, float(auc[i]), float(auc[j]), variance)))
     return rows
 
 
-def _average_precision(y: Floats, scores: Mapping[str, Floats]) -> list[Sums]:
+def _average_precision(blocks: ScoredBlocks) -> list[Sums]:
+    labels, columns = zip(*((block.y, block.scores) for block in blocks()), strict=True)
+    y = np.concatenate(labels)
     rows: list[Sums] = []
-    for a, b in pairs_of(scores):
+    for a, b in pairs_of(columns[0]) if len(y) else ():
+        first, second = (np.concatenate([scores[v] for scores in columns]) for v in (a, b))
         rng = np.random.default_rng([len(y), int(y.sum()), int(a), int(b)])
-        paired = paired_average_precision(
-            y, scores[a], scores[b], rng=rng, confidence_level=0.95, n_resamples=_RESAMPLES
-        )
+        paired = paired_average_precision(y, first, second, rng=rng, confidence_level=0.95, n_resamples=_RESAMPLES)
         if not isinstance(paired, Undefined):
             sums = ScoreSums(int(y.sum()), paired.champion, paired.challenger, paired.standard_error**2)
             rows.append(("average_precision", a, b, sums))

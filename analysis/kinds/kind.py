@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis.kinds.score_sums import ScoreSums, Sums
+from analysis.kinds.score_sums import ScoredBlocks, ScoreSums, Sums
 from analysis.one_look.bootstrap import Bootstrap
 from analysis.one_look.by_class import ByClass
 from analysis.one_look.losses import PairedLosses, PairedT
 from analysis.one_look.marginals import TableTest
 from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.measure import Measure
-from analysis.tables.metrics import Difference, Floats
+from analysis.tables.metrics import Difference
 from analysis.tables.pair_table import PairTable
 
 __all__ = ["LARGEST_NUMBER", "NOTHING_SETTLED", "Cell", "Details", "Kind", "Task"]
@@ -107,18 +107,9 @@ class Kind(ABC):
     def difference(self, name: str, table: Any) -> Difference | Undefined:
         """Challenger minus champion in such a measure."""
 
-    def score_sums(
-        self,
-        y: Floats,
-        scores: Mapping[str, Floats],
-        unlabelled: Mapping[str, Floats],
-        *,
-        named: Collection[str],
-        largest_error: float | None,
-    ) -> list[Sums]:
+    def score_sums(self, blocks: ScoredBlocks, *, named: Collection[str], largest_error: float | None) -> list[Sums]:
         """The score sums of a batch, which are stored beside its tally.
 
-        ``y`` and ``scores``, by version, are of the labelled rows, ``unlabelled``, by version, are the scores of the rows without a label.
         ``named`` are the measures that the policy names; errors of numbers are clipped at ``largest_error``.
         """
         return []

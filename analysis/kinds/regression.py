@@ -14,7 +14,7 @@ from scipy import special
 
 from analysis.any_look.batch_unit import log_e_of_batches
 from analysis.kinds.kind import LARGEST_NUMBER, Cell, Details, Kind, Task
-from analysis.kinds.score_sums import PREDICTED, PREDICTED_UNLABELLED, ScoreSums, Sums, loss_sums
+from analysis.kinds.score_sums import PREDICTED, PREDICTED_UNLABELLED, LossSums, ScoredBlocks, ScoreSums, Sums
 from analysis.one_look.losses import REGRESSION_LOSSES, PairedLosses, paired_t, regression_losses
 from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
@@ -72,24 +72,21 @@ class _Regression(Kind):
     def difference(self, name: str, table: NumberCounts) -> Difference | Undefined:
         return Undefined(f"{name} is not a function of counts")
 
-    def score_sums(
-        self,
-        y: Floats,
-        scores: Mapping[str, Floats],
-        unlabelled: Mapping[str, Floats],
-        *,
-        named: Collection[str],
-        largest_error: float | None,
-    ) -> list[Sums]:
+    def score_sums(self, blocks: ScoredBlocks, *, named: Collection[str], largest_error: float | None) -> list[Sums]:
         """The losses, clipped at ``largest_error``; if rows lack a label, also the mean predictions with and without a label."""
-        rows: list[Sums] = []
+        losses = []
         for name, measure in REGRESSION_LOSSES.items():
             bound = measure.bound(largest_error)
-            rows += loss_sums(name, functools.partial(regression_losses, loss=name, clip=bound), y, scores, bound)
-        if len(next(iter(unlabelled.values()))):
-            rows += loss_sums(PREDICTED, _prediction, np.zeros(0), scores)
-            rows += loss_sums(PREDICTED_UNLABELLED, _prediction, np.zeros(0), unlabelled)
-        return rows
+            losses.append(LossSums(name, functools.partial(regression_losses, loss=name, clip=bound), bound))
+        labelled, unlabelled = LossSums(PREDICTED, _prediction), LossSums(PREDICTED_UNLABELLED, _prediction)
+        for block in blocks():
+            for sums in (*losses, labelled):
+                sums.add(block.y, block.scores)
+            unlabelled.add(np.zeros(0), block.unlabelled)
+        rows = [row for sums in losses for row in sums.rows()]
+        if not rows or not unlabelled.rows():
+            return rows
+        return rows + labelled.rows() + unlabelled.rows()
 
     def details(self, table: NumberCounts, losses: Callable[[str], PairedLosses], confidence_level: float) -> Details:
         tests = {name: paired_t(losses(name), confidence_level=confidence_level) for name in REGRESSION_LOSSES}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -23,9 +23,11 @@ __all__ = [
     "PREDICTED",
     "PREDICTED_UNLABELLED",
     "SCHEMA",
+    "LossSums",
     "ScoreSums",
+    "ScoredBlocks",
+    "ScoredRows",
     "Sums",
-    "loss_sums",
     "merge",
     "merge_losses",
     "pair_sums",
@@ -77,26 +79,53 @@ Sums = tuple[str, str, str, ScoreSums]
 """The name of a measure, two versions, and the sums of the pair."""
 
 
-def pairs_of(scores: Mapping[str, Floats]) -> list[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """Some rows of a batch: labels ``y`` (n,) and scores (n,) by version of those that count, scores of those without a label."""
+
+    y: Floats
+    scores: Mapping[str, Floats]
+    unlabelled: Mapping[str, Floats]
+
+
+ScoredBlocks = Callable[[], Iterable[ScoredRows]]
+"""The rows of a batch, in the same order and blocks whenever it is called; no more of them than one block need be held."""
+
+
+def pairs_of(versions: Iterable[str]) -> list[tuple[str, str]]:
     """Every pair of versions, the older first."""
-    return list(itertools.combinations(sorted(scores, key=int), 2))
+    return list(itertools.combinations(sorted(versions, key=int), 2))
 
 
-def loss_sums(
-    name: str,
-    loss: Callable[[Floats, Floats], Floats],
-    y: Floats,
-    scores: Mapping[str, Floats],
-    bound: float | None = None,
-) -> list[Sums]:
-    """The sums of a loss for every pair of versions; ``loss`` maps labels and scores to losses per row, clipped at ``bound``."""
-    losses = {version: loss(y, values) for version, values in scores.items()}
-    rows: list[Sums] = []
-    for a, b in pairs_of(scores):
-        sums = paired_losses(losses[a], losses[b])
-        n, variance = sums.n, sums.deviation / sums.n / sums.n
-        rows.append((name, a, b, ScoreSums(n, sums.champion / n, sums.challenger / n, variance, bound)))
-    return rows
+class LossSums:
+    """The sums of a loss for every pair of versions, block by block; ``loss`` maps labels and scores to losses per row.
+
+    ``bound`` is the largest loss per row if losses are clipped.
+    """
+
+    def __init__(self, name: str, loss: Callable[[Floats, Floats], Floats], bound: float | None = None) -> None:
+        self._name, self._loss, self._bound = name, loss, bound
+        self._sums: dict[tuple[str, str], PairedLosses] = {}
+
+    def add(self, y: Floats, scores: Mapping[str, Floats]) -> None:
+        """Add the losses of these rows. Raises ValueError if one is not finite."""
+        losses = {version: self._loss(y, values) for version, values in scores.items()}
+        for a, b in pairs_of(scores):
+            sums = paired_losses(losses[a], losses[b])
+            self._sums[a, b] = self._sums[a, b] + sums if (a, b) in self._sums else sums
+
+    def rows(self) -> list[Sums]:
+        """The sums of all rows that were added; none if there was no row."""
+        return [
+            (
+                self._name,
+                a,
+                b,
+                ScoreSums(s.n, s.champion / s.n, s.challenger / s.n, s.deviation / s.n / s.n, self._bound),
+            )
+            for (a, b), s in self._sums.items()
+            if s.n
+        ]
 
 
 def merge(name: str, batches: Sequence[ScoreSums]) -> Difference | Undefined:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from analysis.tables.counts import Undefined
 from analysis.tables.measure import Measure
@@ -34,7 +33,10 @@ class ScoreLoss(Measure):
 
 def _log_loss(y: Floats, scores: Floats) -> Floats:
     p = np.clip(scores, _CLIP, 1 - _CLIP)
-    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), dtype=np.float64)
+    positive = y == 1
+    losses = np.empty(len(p))
+    losses[positive], losses[~positive] = -np.log(p[positive]), -np.log1p(-p[~positive])
+    return losses
 
 
 SCORE_LOSSES: dict[str, ScoreLoss] = {
@@ -87,7 +89,18 @@ def one_score_a_row(y: np.ndarray, scores: ArrayLike) -> Floats:
 
 
 def _placements(y: np.ndarray, scores: Floats, m: int, n: int) -> tuple[Floats, Floats]:
-    ranks = stats.rankdata(scores)
-    v10 = (ranks[y] - stats.rankdata(scores[y])) / n
-    v01 = 1 - (ranks[~y] - stats.rankdata(scores[~y])) / m
-    return v10, v01
+    order = np.argsort(scores)
+    ordered, positive = scores[order], y[order]
+    starts = np.flatnonzero(
+        np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    )  # the first row of every distinct score
+    tied = np.diff(np.append(starts, len(ordered)))
+    positives = np.add.reduceat(positive, starts, dtype=np.int64)
+    negatives = tied - positives
+    above = np.cumsum(negatives) - negatives / 2  # negatives that a positive of this score outranks, ties as one half
+    below = np.cumsum(positives) - positives / 2
+    placed = np.empty(len(scores))
+    placed[order] = np.repeat(above, tied) / n
+    v10 = placed[y]
+    placed[order] = 1 - np.repeat(below, tied) / m
+    return v10, placed[~y]

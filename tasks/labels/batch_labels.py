@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import polars as pl
 
 from analysis.evidence import closing_date
-from analysis.evidence.row_labels import join_labels
+from analysis.evidence.row_labels import AFTER_CLOSING, SILENT, with_examples
+from analysis.evidence.tally import add_counts, count_rows
+from analysis.kinds import Task
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest
-from tasks.batches.rows import first_day
 from tasks.labels.batch_faults import require_common_probabilities, require_own_ids, require_plausible_numbers
+from tasks.labels.batch_join import join_batch, labels_from
 from tasks.labels.label_files import LabelFiles
 from tasks.labels.missing_labels import broken_feed, unmatched_ids
-from tasks.labels.scored_rows import ids_of, scored_rows
+from tasks.labels.row_outcomes import RowOutcomes
+from tasks.labels.scored_rows import ScoredBlocks
 from tasks.store import Store
 
 __all__ = ["Labelled", "first_label", "label_rows", "settled_date"]
@@ -27,11 +30,39 @@ class Labelled:
     """Rows with their labels; ``silent``: none of them has a label that can be used.
 
     ``labels_from`` is the day on which the first label of these ids was observed since the batch began; None if none was.
+    ``examples`` are those of reasons, and ``unexplained`` is why all rows without a label and a reason lack one.
     """
 
-    rows: pl.DataFrame
+    scored: ScoredBlocks
+    outcomes: RowOutcomes
+    task: Task
+    examples: Mapping[str, str]
+    unexplained: str | None
     silent: bool
     labels_from: date | None
+    late: bool = True
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        """The rows in blocks: what ``ScoredBlocks`` gives, with ``label``, ``excluded`` and perhaps ``probability``."""
+        first = 0
+        for block in self.scored:
+            yield pl.concat([block, self.outcomes.block(first, block.height)], how="horizontal")
+            first += block.height
+
+    def counted(self) -> pl.DataFrame:
+        """The tally of the rows."""
+        reason = pl.col("excluded")
+        if not self.late:
+            reason = pl.when(reason != AFTER_CLOSING).then(reason)
+        told = with_examples(pl.when(reason != SILENT).then(reason), self.examples)
+        if self.unexplained:
+            without = told.is_null() & pl.col("label").is_null()
+            told = pl.when(without).then(pl.lit(self.unexplained)).otherwise(told)
+        return add_counts(count_rows(b, task=self.task).with_columns(excluded=told) for b in self.blocks())
+
+    def without_late(self) -> Labelled:
+        """The rows as if no label had come after closing."""
+        return replace(self, late=False)
 
 
 def settled_date(batch_date: date, maturity_days: int) -> date:
@@ -49,92 +80,47 @@ def label_rows(
     *,
     strict: bool,
 ) -> Labelled:
-    """The scored rows of one batch with the labels that were observed by the end of the deadline, as ``join_labels`` gives them.
+    """The scored rows of one batch with the labels that were observed by the end of the deadline, as ``labels_of_rows`` gives them.
 
     ``scored`` are all scored batches. A fault of the labels of the whole batch raises LabelError if ``strict``, for a batch that
     is about to close; else it only excludes rows. Raises also AnotherTaskError, DamagedError.
     """
-    rows = scored_rows(store, manifest, project.task)
-    ids = rows["id"]
-    labels = files.of(ids, batch=manifest.batch, dated=manifest.date)
+    blocks = ScoredBlocks(store, manifest, project.task)
     neighbours = _neighbours(manifest, scored, project.maturity_days, deadline)
-    recurring, other_batch = _recurring(store, manifest, neighbours, ids, labels, period=project.columns.period)
+    found = join_batch(project, files, manifest, neighbours, deadline)
     if strict:
-        require_own_ids(project, manifest, ids, recurring, other_batch)
-    begins = first_day(manifest.batch, manifest.date)
+        require_own_ids(project, manifest, found.recurring)
     absent_is_negative, reason = project.absent == "negative", None
     if absent_is_negative:
-        day = pl.col("observed_at").cast(pl.Date)
-        in_time = labels.filter(pl.col("label").is_not_null() & day.is_between(begins, deadline)).height
-        reason = broken_feed(store, project, files, manifest, ids, scored, neighbours, deadline, in_time)
-    joined = join_labels(
-        rows,
-        labels,
-        task=project.task,
-        begins=begins,
-        deadline=deadline,
-        absent_is_negative=absent_is_negative and not reason,
-        recurring=recurring,
+        reason = broken_feed(store, project, files, manifest, scored, neighbours, deadline, found.in_time)
+        if not reason:
+            found.outcomes.silence_is_negative()
+    labelled = Labelled(
+        blocks, found.outcomes, project.task, found.examples, None, silent=False, labels_from=found.labels_from
     )
     if strict:
-        _require_plausible(project, manifest, joined)
-    if not labels.height and (reason or not absent_is_negative):
-        reason = unmatched_ids(project, files, manifest, ids) or reason
-    if reason:
-        unexplained = pl.col("label").is_null() & pl.col("excluded").is_null()
-        joined = joined.with_columns(excluded=pl.when(unexplained).then(pl.lit(reason)).otherwise("excluded"))
+        _require_plausible(project, manifest, labelled)
+    if not found.labels and (reason or not absent_is_negative):
+        reason = unmatched_ids(project, files, manifest) or reason
     # of a broken feed not even the labels count: positives without negatives are worse than no label
     broken = reason is not None and absent_is_negative
-    silent = broken or joined["label"].null_count() == joined.height
-    return Labelled(joined, silent, _labels_from(labels, begins))
+    return replace(labelled, unexplained=reason, silent=broken or not len(found.outcomes.labels()))
 
 
-def first_label(store: Store, files: LabelFiles, manifest: Manifest) -> date | None:
+def first_label(files: LabelFiles, project: Project, manifest: Manifest) -> date | None:
     """The day on which the first label of a scored batch was observed; None if none was. Raises LabelError, DamagedError, DeletedError."""
-    labels = files.of(ids_of(store, manifest), batch=manifest.batch, dated=manifest.date)
-    return _labels_from(labels, first_day(manifest.batch, manifest.date))
+    return labels_from(project, files, manifest)
 
 
-def _labels_from(labels: pl.DataFrame, begins: date) -> date | None:
-    observed = labels["observed_at"].cast(pl.Date).fill_null(begins)  # one without its time may have been seen at any
-    first = observed.filter(observed >= begins).min()
-    assert first is None or isinstance(first, date)
-    return first
-
-
-def _require_plausible(project: Project, manifest: Manifest, joined: pl.DataFrame) -> None:
+def _require_plausible(project: Project, manifest: Manifest, labelled: Labelled) -> None:
     sampling = project.policy.sampling
     if sampling and sampling.disagreements is not None:
-        require_common_probabilities(manifest, joined, sampling.disagreements)
+        require_common_probabilities(manifest, labelled.blocks(), sampling.disagreements)
     if project.task == "regression" and project.labels is None:
-        require_plausible_numbers(manifest, joined)
+        require_plausible_numbers(manifest, labelled.outcomes.labels(), labelled.scored)
 
 
 def _neighbours(manifest: Manifest, scored: Sequence[Manifest], maturity_days: int, deadline: date) -> list[Manifest]:
     """The other scored batches whose labels can be observed on the same days as those of the batch."""
     earliest = manifest.date - (settled_date(manifest.date, maturity_days) - manifest.date)
     return [m for m in scored if m.batch != manifest.batch and earliest <= m.date <= deadline]
-
-
-def _recurring(
-    store: Store,
-    manifest: Manifest,
-    neighbours: Sequence[Manifest],
-    ids: pl.Series,
-    labels: pl.DataFrame,
-    *,
-    period: str | None,
-) -> tuple[pl.Series, str]:
-    """The ids that also occur in a neighbour, so that their labels could be of either batch, and the last such neighbour.
-
-    Where labels have a ``period``, these are only ids of neighbours with the same date, in labels that do not name the batch by its id.
-    """
-    if period:
-        ids = labels.filter(~pl.col("of_batch").fill_null(value=False))["id"].unique()
-        neighbours = [m for m in neighbours if m.date == manifest.date]
-    recurring, other_batch = ids.clear(), ""
-    for other in neighbours:
-        shared = ids.filter(ids.is_in(ids_of(store, other).implode()))
-        if len(shared):
-            recurring, other_batch = recurring.append(shared), other.batch
-    return recurring.unique(), other_batch

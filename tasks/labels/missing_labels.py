@@ -16,7 +16,7 @@ from tasks.batches.listing import batches_in
 from tasks.batches.predictions import Manifest
 from tasks.batches.rows import BatchError, first_day, open_batch
 from tasks.labels.label_files import LabelFiles
-from tasks.labels.scored_rows import ids_of
+from tasks.labels.row_ids import IdRange, as_key
 from tasks.store import Store
 
 log = logging.getLogger("dethrone")
@@ -33,7 +33,6 @@ def broken_feed(
     project: Project,
     files: LabelFiles,
     manifest: Manifest,
-    ids: pl.Series,
     scored: Sequence[Manifest],
     neighbours: Sequence[Manifest],
     deadline: date,
@@ -42,49 +41,58 @@ def broken_feed(
     """Why a row without a label is not a negative, although ``absent: negative`` is set; None if the feed seems to work.
 
     Either many labels that were observed since the first day of the batch have ids of no batch. Or none of the batch's labels
-    came ``in_time``, and at the rate of positives in its ``neighbours`` some would have. ``ids`` are those of the batch, and
-    ``scored`` are all scored batches.
+    came ``in_time``, and at the rate of positives in its ``neighbours`` some would have. ``scored`` are all scored batches.
     """
     observed = files.observed_between(first_day(manifest.batch, manifest.date), deadline)
-    neighbour_ids = [ids_of(store, m).unique().to_frame("id") for m in neighbours]
-    unknown = observed.join(pl.concat([ids.unique().to_frame("id"), *neighbour_ids]), on="id", how="anti")
+    of_neighbours = [_among(files, observed, m) for m in neighbours]
+    known = [_among(files, observed, manifest), *of_neighbours]
+    unknown = observed.filter(~observed.is_in(pl.concat(known).implode()))
     if _are_many(unknown, observed):
-        others = [m for m in scored if m != manifest and m not in neighbours]
-        unknown = _without_other_ids(store, project, unknown, observed, scored, others)
+        others = [m for m in scored if m.batch != manifest.batch and m not in neighbours]
+        unknown = _without_other_ids(store, project, files, unknown, observed, scored, others)
     if _are_many(unknown, observed):
-        example = str(unknown["id"].cast(pl.String).sort().first())
+        example = str(unknown.cast(pl.String).sort().first())
         log.warning(
             "batch %s: %s: %d of %d, such as %s",
             manifest.batch,
             IDS_OF_NO_BATCH,
-            unknown.height,
-            observed.height,
+            len(unknown),
+            len(observed),
             example,
         )
         return f"{IDS_OF_NO_BATCH}, such as '{example}'"
     rows = sum(m.rows for m in neighbours)
-    positives = sum(observed.join(i, on="id", how="semi").height for i in neighbour_ids)
-    expected = manifest.rows * positives / rows if rows else math.inf
+    expected = manifest.rows * sum(map(len, of_neighbours)) / rows if rows else math.inf
     return NO_LABEL_CAME if not in_time and expected > _MOST_EXPECTED else None
 
 
-def _are_many(unknown: pl.DataFrame, observed: pl.DataFrame) -> bool:
-    return observed.height >= _FEWEST_LABELS and unknown.height > _MOST_UNKNOWN * observed.height
+def _among(files: LabelFiles, ids: pl.Series, manifest: Manifest) -> pl.Series:
+    """Those of these different ids that the batch has."""
+    found = ids.clear()
+    if IdRange.of(ids).meets(files.ids.range(manifest)):
+        for part in files.ids.parts(manifest):
+            found = found.append(ids.filter(ids.is_in(as_key(part, ids.dtype).implode())))
+    return found.unique()
+
+
+def _are_many(unknown: pl.Series, observed: pl.Series) -> bool:
+    return len(observed) >= _FEWEST_LABELS and len(unknown) > _MOST_UNKNOWN * len(observed)
 
 
 def _without_other_ids(
     store: Store,
     project: Project,
-    unknown: pl.DataFrame,
-    observed: pl.DataFrame,
+    files: LabelFiles,
+    unknown: pl.Series,
+    observed: pl.Series,
     scored: Sequence[Manifest],
     others: Sequence[Manifest],
-) -> pl.DataFrame:
+) -> pl.Series:
     """Remove the ids of the ``others`` among the scored batches, one by one until few are left, and those of unscored batches."""
     for other in others:
         if not _are_many(unknown, observed):
             return unknown
-        unknown = unknown.join(ids_of(store, other).unique().to_frame("id"), on="id", how="anti")
+        unknown = unknown.filter(~unknown.is_in(_among(files, unknown, other).implode()))
     known = {m.batch for m in scored}
     for batch in batches_in(store, project.name):
         if batch not in known and _are_many(unknown, observed):
@@ -92,18 +100,18 @@ def _without_other_ids(
     return unknown
 
 
-def _without_ids_of_rows(store: Store, project: Project, unknown: pl.DataFrame, batch: str) -> pl.DataFrame:
+def _without_ids_of_rows(store: Store, project: Project, unknown: pl.Series, batch: str) -> pl.Series:
     """What is wrong with a batch that is not scored is said when it is scored."""
     id_column = project.columns.id
     with contextlib.suppress(BatchError):
         for chunk in open_batch(store, project, batch).chunks([id_column]):
-            ids = chunk.select(pl.col(id_column).cast(pl.String).alias("id")).unique()
-            unknown = unknown.join(ids, on="id", how="anti")
+            unknown = unknown.filter(~unknown.is_in(as_key(chunk[id_column], unknown.dtype).implode()))
     return unknown
 
 
-def unmatched_ids(project: Project, files: LabelFiles, manifest: Manifest, ids: pl.Series) -> str | None:
+def unmatched_ids(project: Project, files: LabelFiles, manifest: Manifest) -> str | None:
     """Why no label has an id of the batch, with an example of both sides; None if there are no labels at all."""
+    ids = pl.concat(files.ids.parts(manifest))
     periods = files.periods_of(ids)
     if periods:
         names = " or ".join(f"'{name}'" for name in dict.fromkeys([manifest.batch, str(manifest.date)]))

@@ -15,7 +15,7 @@ import polars as pl
 from analysis.evidence import BatchTally, closing_date
 from analysis.evidence.row_labels import AFTER_CLOSING
 from analysis.evidence.score_tally import score_tally
-from analysis.evidence.tally import count_rows, decision_column
+from analysis.evidence.tally import decision_column
 from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_key
@@ -106,7 +106,7 @@ class ReplayTallies:
             known: list[tuple[date, date]] = []
             for m in self._scored:
                 try:
-                    came = first_label(self._store, self._labels, m)
+                    came = first_label(self._labels, self._project, m)
                 except DamagedError:  # without its rows, nobody knows which labels are its own
                     continue
                 known += [(came, m.date)] if came else []
@@ -126,10 +126,9 @@ class ReplayTallies:
             deadline = closing_date(manifest.date, project.maturity_days)
             try:
                 labelled = label_rows(store, project, self._labels, merged, self._scored, deadline, strict=False)
-                rows = labelled.rows
-                if not _same_rows(closed.tally.frame, count_rows(rows, task=project.task), replays.values()):
-                    rows = _without_late(rows)
-                counted = count_rows(rows, task=project.task)
+                counted = labelled.counted()
+                if not _same_rows(closed.tally.frame, counted, replays.values()):
+                    counted = labelled.without_late().counted()
                 same = _same_rows(_without_late(closed.tally.frame), _without_late(counted), replays.values())
                 others = "" if same else "other rows have one now"
             except DeletedError as error:
@@ -146,7 +145,7 @@ class ReplayTallies:
                 )
                 return None
             entry = replace(entry, labels_from=labelled.labels_from, first_labels=self._first_labels())
-            made = {scores_key: score_tally(rows, project.policy), key: counted}
+            made = {scores_key: score_tally(labelled.blocks, project.policy), key: counted}
             frames = {k: create_or_read(store, k, frame, keep=self._keep) for k, frame in made.items()}
             if self._keep:
                 with contextlib.suppress(AlreadyThereError):

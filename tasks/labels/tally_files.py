@@ -13,7 +13,6 @@ from io import BytesIO
 import polars as pl
 
 from analysis.evidence import BatchTally
-from analysis.evidence.tally import count_rows
 from tasks.base.project import Project
 from tasks.batches.predictions import DeletedError, Manifest, Replay, manifest_key
 from tasks.labels.batch_labels import label_rows, settled_date
@@ -98,7 +97,7 @@ def settled_tally(
         return None
     if labelled.silent:  # somebody removed the labels that the first tally counted
         return None
-    return create_or_read(store, key, count_rows(labelled.rows, task=project.task), keep=keep)
+    return create_or_read(store, key, labelled.counted(), keep=keep)
 
 
 def create_or_read(store: KeptStore, key: str, frame: pl.DataFrame, *, keep: bool) -> StoredFrame:

@@ -11,7 +11,7 @@ import polars as pl
 from analysis.evidence import BatchTally, closing_date
 from analysis.evidence.pair_counts import stacked
 from analysis.evidence.score_tally import score_tally
-from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, count_rows, decision_column, segment_column
+from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, decision_column, segment_column
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, Manifest, manifests
 from tasks.labels.batch_labels import label_rows, settled_date
@@ -112,11 +112,11 @@ def _close(
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
         labelled = label_rows(store, project, labels, manifest, scored, deadline, strict=True)
-        counted = count_rows(labelled.rows, task=project.task)
+        counted = labelled.counted()
         needs_labels = project.policy.unlabelled != "worst_case" and project.policy.sampling is None
         if labelled.silent and needs_labels:
             return _silent(store, project.name, manifest, counted)
-        made = {scores_key: score_tally(labelled.rows, project.policy), key: counted}
+        made = {scores_key: score_tally(labelled.blocks, project.policy), key: counted}
         frames = {k: create_or_read(store, k, frame, keep=keep) for k, frame in made.items()}
     contenders = manifest.contenders()
     tally = frames[key].frame

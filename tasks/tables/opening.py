@@ -106,7 +106,7 @@ def _source(store: Store, file: RowFile, ids: Collection[str]) -> Source:
         return csv_source(store, file.key, file.size, ids)
     if file.kind == "json":
         return json_source(store, file.key, file.size, ids)
-    return parquet_source(store, file.key, file.size)
+    return parquet_source(store, file.key, file.size, ids)
 
 
 def _partitions(key: str, parent: str) -> dict[str, object]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import polars as pl
 import pyarrow as pa
@@ -30,6 +30,13 @@ __all__ = [
 CHUNK_ROWS = 131_072
 CHUNK_BYTES = 32 << 20
 _PIECE_ROWS = 16_384  # of columns whose values have any length, which may be far longer than they are in the file
+_RANGED = (
+    pl.Int8,
+    pl.Int16,
+    pl.Int32,
+    pl.Int64,
+    pl.String,
+)  # types whose bounds in a footer are read as they are meant
 _BUFFER = 1 << 20  # without it pyarrow holds whole columns of a row group
 _UNREADABLE = (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError)
 
@@ -100,7 +107,10 @@ def fixed_bytes(dtype: pl.DataType) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ParquetSource:
-    """A Parquet file; ``file_bytes`` are those of a row's columns before compression, as its footer says."""
+    """A Parquet file; ``file_bytes`` are those of a row's columns before compression, as its footer says.
+
+    ``ranges`` are bounds of the values of columns of ids, where all row groups have such statistics.
+    """
 
     store: Store
     key: str
@@ -110,6 +120,7 @@ class ParquetSource:
     null_counts: Mapping[str, int]
     file_bytes: Mapping[str, float]
     uuids: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[int, int] | tuple[str, str]] = field(default_factory=dict)
     declared: Mapping[str, pl.DataType] = field(default_factory=dict)
     partitions: Mapping[str, object] = field(default_factory=dict)
 
@@ -151,8 +162,8 @@ def _from_group(footer: pq.FileMetaData, first: int) -> tuple[list[int], int]:
     return [], skipped
 
 
-def parquet_source(store: Store, key: str, size: int) -> ParquetSource:
-    """Look at the footer of a Parquet file. Raises TableError."""
+def parquet_source(store: Store, key: str, size: int, ids: Collection[str] = ()) -> ParquetSource:
+    """Look at the footer of a Parquet file; ``ids`` are columns whose values identify. Raises TableError."""
     with store.local(key) as path, cannot_be_read(key, "Parquet"):
         scanned = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         columns = dict(scanned.collect_schema())
@@ -175,4 +186,15 @@ def parquet_source(store: Store, key: str, size: int) -> ParquetSource:
                 nulls.pop(top, None)
             elif top in nulls:
                 nulls[top] += statistics.null_count
-    return ParquetSource(store, key, size, footer.num_rows, columns, nulls, sizes, frozenset(uuids))
+    ranges = {leaf.path: found for i, leaf in enumerate(leaves) if leaf.path in ids and (found := _range(footer, i))}
+    ranges = {c: r for c, r in ranges.items() if columns.get(c) in _RANGED}
+    return ParquetSource(store, key, size, footer.num_rows, columns, nulls, sizes, frozenset(uuids), ranges)
+
+
+def _range(footer: pq.FileMetaData, column: int) -> Any:
+    """Bounds of the values of a column; None where a row group does not tell, or none has a value."""
+    found = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
+    if any(s is None or not (s.has_min_max or (s.has_null_count and not s.num_values)) for s in found):
+        return None
+    given = [s for s in found if s.has_min_max]
+    return (min(s.min for s in given), max(s.max for s in given)) if given else None

@@ -15,7 +15,7 @@ from tasks.tables.sources import CHUNK_BYTES, CHUNK_ROWS, Source, fixed_bytes
 from tasks.tables.text_values import Texts, from_text
 from tasks.tables.types import common_type, lost_in_doubles
 
-__all__ = ["Table", "chunked"]
+__all__ = ["Table", "chunked", "cut"]
 
 
 @dataclass(frozen=True)

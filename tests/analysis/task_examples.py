@@ -52,7 +52,7 @@ def summed(
     """The sums of losses of one batch, of version 1 and those after it."""
     joined = pl.DataFrame({"label": y, **{f"s{i}": p for i, p in enumerate(predictions, start=1)}})
     given = pl.Series("excluded", [None] * len(y) if excluded is None else list(excluded), dtype=pl.String)
-    return score_tally(joined.with_columns(given), policy)
+    return score_tally(lambda: [joined.with_columns(given)], policy)
 
 
 def numbers(

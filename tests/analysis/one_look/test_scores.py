@@ -14,10 +14,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from analysis.evidence.score_tally import score_tally
+from analysis.evidence.score_tally import score_tally as score_tally_of
 from analysis.evidence.tally import score_column
 from analysis.kinds import BINARY
-from analysis.kinds.score_sums import ScoreSums, merge, pair_sums
+from analysis.kinds.score_sums import ScoredRows, ScoreSums, merge, pair_sums
 from analysis.one_look.average_precision import paired_average_precision
 from analysis.one_look.scores import SCORE_LOSSES, auc_covariance
 from analysis.policy import Policy
@@ -51,6 +51,11 @@ def kept(y: object, *scores: object) -> pl.DataFrame:
     """The sums of one batch with the labels ``y``, of version 1 and those after it."""
     joined = pl.DataFrame({"label": y, **{score_column(str(i)): s for i, s in enumerate(scores, start=1)}})
     return score_tally(joined.with_columns(excluded=pl.lit(None, dtype=pl.String)), Policy(primary="average_precision"))
+
+
+def score_tally(joined: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The score sums of rows in one block."""
+    return score_tally_of(lambda: [joined], policy)
 
 
 def test_a_batch_in_which_both_rank_every_positive_first_keeps_no_average_precision() -> None:
@@ -110,11 +115,11 @@ def test_scores_that_are_not_one_number_a_row_are_refused(scores: list[float]) -
 @pytest.mark.parametrize("scores", [[0.1, 0.2, math.nan, 0.4], [0.1, 0.2, 0.3], [[0.1, 0.2, 0.3, 0.4]], [0.1]])
 def test_of_such_scores_no_loss_is_kept_either(y: list[int], scores: list[float]) -> None:
     """Of one class there is no AUC that would refuse them."""
-    good = np.array([0.4, 0.3, 0.2, 0.1])
+    good, labels = np.array([0.4, 0.3, 0.2, 0.1]), np.array(y, dtype=float)
     for pair in ((good, scores), (scores, good)):
         both = {str(i): np.array(s) for i, s in enumerate(pair, start=1)}
         with pytest.raises(ValueError, match="one score that is a number"):
-            BINARY.score_sums(np.array(y, dtype=float), both, {}, named=(), largest_error=None)
+            BINARY.score_sums(lambda: [ScoredRows(labels, both, {})], named=(), largest_error=None)  # noqa: B023
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 0, 0, 0], []])

@@ -59,7 +59,7 @@ def test_of_several_proven_the_one_with_the_lowest_squared_error_leads() -> None
     rng, y = np.random.default_rng(2), np.linspace(0, 10, 400)
     given = {"1": y + rng.normal(0, 1, 400), "2": y + rng.normal(0, 0.4, 400), "3": y + rng.normal(0, 0.7, 400)}
     joined = pl.DataFrame({"label": y, **{f"s{v}": p for v, p in given.items()}})
-    sums = score_tally(joined.with_columns(excluded=pl.lit(None, dtype=pl.String)), Policy(task="regression"))
+    sums = score_tally(lambda: [joined.with_columns(excluded=pl.lit(None, dtype=pl.String))], Policy(task="regression"))
     scored = {v: contender(v) for v in VERSIONS}
     closed = [BatchTally("b", day(0), tally_frame({(1, 1, 1, 1): 400}, VERSIONS), scored, sums)]
     rule = functools.partial(loss_rule, name="squared_error")
