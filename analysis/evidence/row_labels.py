@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from analysis.kinds import BINARY, KINDS, MULTICLASS, REGRESSION, Task
+from analysis.kinds import BINARY, KINDS, MULTICLASS, REGRESSION, Kind, Task
 
 __all__ = [
     "AFTER_CLOSING",
@@ -94,7 +94,7 @@ def join_labels(
         excluded=pl.when(silent.fill_null(value=False)).then(None).otherwise("excluded"),
     )
     shown = with_examples(pl.col("excluded"), examples_of(found))
-    return pl.concat([rows, found.select(pl.exclude("example", "excluded"), excluded=shown)], how="horizontal")
+    return pl.concat([rows, found.select(pl.exclude("^example|excluded$"), excluded=shown)], how="horizontal")
 
 
 def labels_of_rows(
@@ -106,7 +106,7 @@ def labels_of_rows(
     deadline: date | None = None,
     recurring: pl.Series | None = None,
 ) -> pl.DataFrame:
-    """For each row, in their order: ``label`` (0, 1 or null); ``excluded``, one of ``REASONS``; and ``example`` of what it is about.
+    """For each row, in order: ``label`` (0, 1 or null), ``excluded``, one of ``REASONS``, and perhaps ``example`` of what it is about.
 
     ``ids`` has the column ``id``, and ``labels`` has ``id`` of the same type, ``label`` (float) and ``observed_at``. It may have
     ``unusable``, why a label cannot be used; ``raw``, as text, of labels that cannot, which are the examples; and ``probability``, with
@@ -120,19 +120,69 @@ def labels_of_rows(
     For several classes, labels are text, and an empty text is no class. For numbers, labels are floats within
     [-``analysis.kinds.LARGEST_NUMBER``, ``analysis.kinds.LARGEST_NUMBER``].
     """
-    kind = KINDS[task]
-    joined = ids.select("id").join(_by_id(labels, begins, deadline), on="id", how="left", maintain_order="left")
-    is_recurring = (
-        pl.col("id").is_in(recurring.implode()) if recurring is not None and len(recurring) else pl.lit(value=False)
+    by_id = _by_id(labels, KINDS[task], begins, deadline)
+    joined = ids.select("id").join(by_id, on="id", how="left", maintain_order="left")
+    joined = joined.with_columns(
+        excluded=pl.when(pl.col("listed").is_null()).then(_reason(SILENT)).otherwise("excluded")
     )
-    none, silent = pl.col("label").is_null(), pl.col("listed").is_null() | ~pl.col("listed")
+    if recurring is not None and len(recurring):
+        conflict = (pl.col("excluded") == CONFLICTING_LABELS).fill_null(value=False)
+        joined = _without_label(joined, pl.col("id").is_in(recurring.implode()) & ~conflict, ID_RECURS)
+    if ids["id"].n_unique() < ids.height:
+        joined = _without_label(joined, pl.col("id").is_duplicated(), DUPLICATE_ID)
+    return joined.drop("id", "listed")
+
+
+def _reason(reason: str) -> pl.Expr:
+    return pl.lit(reason, dtype=REASONS)
+
+
+def _without_label(rows: pl.DataFrame, which: pl.Expr, reason: str) -> pl.DataFrame:
+    return rows.with_columns(
+        label=pl.when(~which).then("label"), excluded=pl.when(which).then(_reason(reason)).otherwise("excluded")
+    )
+
+
+def _by_id(labels: pl.DataFrame, kind: Kind, begins: date | None, deadline: date | None) -> pl.DataFrame:
+    """What ``labels_of_rows`` says of each id that has labels, in one row; ``listed`` is true."""
+    day = pl.col("observed_at").cast(pl.Date)
+    early = (day < begins).fill_null(value=False) if begins else pl.lit(value=False)
+    late = (day > deadline).fill_null(value=False) if deadline else pl.lit(value=False)
+    plain = day.is_not_null() & ~early & ~late & kind.usable_label.fill_null(value=False)
+    # most ids have one label, which came in time and can be used; only the others are looked at for what was wrong
+    simple = labels.select(plain if labels["id"].n_unique() == labels.height else plain & ~pl.col("id").is_duplicated())
+    simple_labels = labels if simple.to_series().all() else labels.filter(simple.to_series())
+    found = simple_labels.select(
+        "id",
+        *_sampled(labels),
+        label=kind.joined_label(pl.col("label")),
+        excluded=pl.lit(None, dtype=REASONS),
+        listed=pl.lit(value=True),
+    )
+    if found.height == labels.height:
+        return found
+    others = _explained(labels.filter(~simple.to_series()), kind, early, late)
+    return pl.concat([found, others], how="diagonal")
+
+
+def _explained(labels: pl.DataFrame, kind: Kind, early: pl.Expr, late: pl.Expr) -> pl.DataFrame:
+    """The same for ids with several labels, or one that cannot be used or did not come in time; with an example of why."""
+    given = labels.with_columns(
+        pl.lit(None, dtype=t).alias(c)
+        for c, t in (("raw", pl.String), ("unusable", REASONS))
+        if c not in labels.columns
+    ).with_columns(pl.col("unusable").cast(REASONS))
+    dated, there = pl.col("observed_at").is_not_null(), pl.col("label").is_not_null()
+    marked = given.group_by("id").agg(
+        early=(there & early).any(),
+        late=pl.col("observed_at").filter(there & late).min(),
+        undated=(there & ~dated).any(),
+    )
+    of_id = marked.join(_last(given.filter(dated & ~early & ~late)), on="id", how="left")
+    none, silent = pl.col("label").is_null(), pl.col("in_time").is_null()
     excluded = (
-        pl.when(pl.col("id").is_duplicated())
-        .then(_reason(DUPLICATE_ID))
-        .when("conflict")
+        pl.when("conflict")
         .then(_reason(CONFLICTING_LABELS))
-        .when(is_recurring)
-        .then(_reason(ID_RECURS))
         .when(~none & ~kind.usable_label)
         .then(pl.coalesce("unusable", _reason(kind.unusable)))
         .when(none & pl.col("withdrawn"))
@@ -146,62 +196,24 @@ def labels_of_rows(
         .when(silent)
         .then(_reason(SILENT))
     )
-    late = pl.col("excluded") == AFTER_CLOSING
-    sampled = ["probability"] if "probability" in joined.columns else []
-    return joined.with_columns(excluded=excluded).select(
-        *sampled,
+    is_late = pl.col("excluded") == AFTER_CLOSING
+    return of_id.with_columns(excluded=excluded).select(
+        "id",
+        *_sampled(labels),
         label=kind.joined_label(pl.when(pl.col("excluded").is_null()).then(pl.col("label"))),
         excluded="excluded",
-        example=pl.when(late).then(pl.col("late").cast(pl.Date).cast(pl.String)).otherwise("raw"),
+        listed=pl.lit(value=True),
+        example=pl.when(is_late).then(pl.col("late").cast(pl.Date).cast(pl.String)).otherwise("raw"),
     )
 
 
-def _reason(reason: str) -> pl.Expr:
-    return pl.lit(reason, dtype=REASONS)
-
-
-def _by_id(labels: pl.DataFrame, begins: date | None, deadline: date | None) -> pl.DataFrame:
-    """What was delivered of each id, in one row: the last label in time, and what came early, late or without its time."""
-    given = labels.select(
-        "id",
-        "label",
-        "observed_at",
-        pl.col("raw") if "raw" in labels.columns else pl.lit(None, dtype=pl.String).alias("raw"),
-        pl.col("unusable").cast(REASONS)
-        if "unusable" in labels.columns
-        else pl.lit(None, dtype=REASONS).alias("unusable"),
-        *(["probability"] if "probability" in labels.columns else []),
-    )
-    again = given["id"].is_duplicated()
-    once, often = (given.filter(~again), given.filter(again)) if again.any() else (given, given.clear())
-    day = pl.col("observed_at").cast(pl.Date)
-    early = (day < begins).fill_null(value=False) if begins else pl.lit(value=False)
-    late = (day > deadline).fill_null(value=False) if deadline else pl.lit(value=False)
-    in_time, there = day.is_not_null() & ~early & ~late, pl.col("label").is_not_null()
-    alone = once.select(
-        pl.col("id"),
-        *(pl.when(in_time).then(pl.col(c)).alias(c) for c in given.columns if c not in ("id", "observed_at")),
-        conflict=pl.lit(value=False),
-        withdrawn=pl.lit(value=False),
-        listed=in_time,
-        early=there & early,
-        late=pl.when(there & late).then("observed_at"),
-        undated=there & day.is_null(),
-    )
-    if often.is_empty():
-        return alone
-    marked = often.group_by("id").agg(
-        early=(there & early).any(),
-        late=pl.col("observed_at").filter(there & late).min(),
-        undated=(there & day.is_null()).any(),
-    )
-    several = marked.join(_last(often.filter(in_time)), on="id", how="left")
-    return pl.concat([alone, several.select(alone.columns)])
+def _sampled(labels: pl.DataFrame) -> list[str]:
+    return ["probability"] if "probability" in labels.columns else []
 
 
 def _last(labels: pl.DataFrame) -> pl.DataFrame:
     """The last label of each id; ``conflict``: several last ones contradict each other; ``withdrawn``: it is null after another one."""
-    sampled = ["probability"] if "probability" in labels.columns else []
+    sampled = _sampled(labels)
     known = labels.filter(pl.col("label").is_not_null()).select("id").unique().with_columns(known=pl.lit(value=True))
     distinct = pl.struct("label", *sampled).filter(pl.col("label").is_not_null()).n_unique()
     last = (
@@ -211,12 +223,16 @@ def _last(labels: pl.DataFrame) -> pl.DataFrame:
     )
     withdrawn = pl.col("label").is_null() & pl.col("known").is_not_null()
     return (
-        last.join(known, on="id", how="left").with_columns(withdrawn=withdrawn, listed=pl.lit(value=True)).drop("known")
+        last.join(known, on="id", how="left")
+        .with_columns(withdrawn=withdrawn, in_time=pl.lit(value=True))
+        .drop("known")
     )
 
 
 def examples_of(found: pl.DataFrame) -> dict[str, str]:
     """For each reason of ``labels_of_rows`` that is told with an example, the first of them in the order of texts."""
+    if "example" not in found.columns:
+        return {}
     shown = found.lazy().filter(pl.col("excluded").is_in(_SHOWN_REASONS) & pl.col("example").is_not_null())
     return dict(shown.group_by(pl.col("excluded").cast(pl.String)).agg(pl.col("example").min()).collect().iter_rows())
 
