@@ -12,7 +12,7 @@ from analysis.evidence.evidence import BatchTally, Contender, Evidence, Feed, Pa
 from analysis.evidence.pair_counts import PairCounts
 from analysis.evidence.row_labels import base_reason
 from analysis.evidence.tally import ENTITY
-from analysis.kinds.score_sums import ScoreSums, sums_of_pair
+from analysis.kinds.score_sums import ScoreSums, stacked_sums, sums_of_pair
 from analysis.policy import Policy
 
 __all__ = [
@@ -79,6 +79,7 @@ class Gatherer:
     def __init__(self, closed: Sequence[BatchTally]) -> None:
         self._closed = closed
         self._counts = PairCounts([t.frame for t in closed])
+        self._scores = stacked_sums([t.scores for t in closed])
         self._settled = PairCounts([t.settled for t in closed])
         unseen = ((t, v, unseen) for t in closed for v, unseen in t.replayed.items())
         self._could_be_seen = frozenset((t.batch, t.scored[v].digest) for t, v, unseen in unseen if not unseen)
@@ -107,14 +108,12 @@ class Gatherer:
         excluded.update(self._counts.exclusions(*pair, usable))
         tables = self._counts.tables(*pair, policy.kind, [*usable, *seen])
         usable = [i for i in usable if _is_evidence(tables[i], policy)]
-        scores = sums_of_pair([self._closed[i].scores for i in usable], *pair)
+        scores = sums_of_pair(self._scores, *pair)
         sampled = self._counts.sampled(*pair, usable) if policy.sampling else {}
-        by_position = dict(zip(usable, scores, strict=True))
-        for i, sums in by_position.items():
-            why = _other_setting(policy, sums, i in sampled)
-            if why:
-                excluded[why] += tables[i].n
-                usable = [j for j in usable if j != i]
+        other = {i: why for i in usable if (why := _other_setting(policy, scores.get(i, {}), i in sampled))}
+        for i, why in other.items():
+            excluded[why] += tables[i].n
+        usable = [i for i in usable if i not in other]
         segments = self._counts.segments(*pair, policy.kind, usable)
         settled = self._settled.tables(*pair, policy.kind, [i for i in usable if self._closed[i].settled is not None])
         batches = []
@@ -126,7 +125,7 @@ class Gatherer:
                     t.date,
                     tables[i],
                     segments[i],
-                    by_position[i],
+                    scores.get(i, {}),
                     settled.get(i),
                     sampled.get(i),
                     bool(t.replayed),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from analysis.any_look.sampled import SampledCounts
@@ -116,8 +117,11 @@ class PairCounts:
 def stacked(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
     """One frame of all these tallies; the column ``tally`` is the position of the one that a row is of."""
     empty = pl.DataFrame(schema={_AT: pl.UInt32, "excluded": pl.String, "label": pl.Int8, "n": pl.Int64})
-    parts = [f.with_columns(pl.lit(i, dtype=pl.UInt32).alias(_AT)) for i, f in enumerate(frames) if f is not None]
-    return pl.concat(parts, how="diagonal_relaxed") if parts else empty
+    given = [(i, f) for i, f in enumerate(frames) if f is not None]
+    if not given:
+        return empty
+    at = np.repeat(np.array([i for i, _ in given], dtype=np.uint32), [f.height for _, f in given])
+    return pl.concat([f for _, f in given], how="diagonal_relaxed").with_columns(pl.Series(_AT, at))
 
 
 def _total(rows: pl.DataFrame) -> int:

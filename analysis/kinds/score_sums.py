@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from analysis.one_look.losses import PairedLosses, paired_losses
@@ -32,6 +33,7 @@ __all__ = [
     "merge_losses",
     "pair_sums",
     "pairs_of",
+    "stacked_sums",
     "sums_frame",
     "sums_of_pair",
     "version_value",
@@ -170,17 +172,24 @@ def sums_frame(rows: Sequence[Sums]) -> pl.DataFrame:
 
 def pair_sums(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, ScoreSums]:
     """The sums of one pair by the name of the measure, whichever of the two versions was stored first."""
-    return sums_of_pair([frame], champion, challenger)[0]
+    return sums_of_pair(stacked_sums([frame]), champion, challenger).get(0, {})
 
 
-def sums_of_pair(frames: Sequence[pl.DataFrame | None], champion: str, challenger: str) -> list[dict[str, ScoreSums]]:
-    """``pair_sums`` of each of several frames; empty where there is none."""
-    found: list[dict[str, ScoreSums]] = [{} for _ in frames]
-    parts = [f.with_columns(pl.lit(i).alias("at")) for i, f in enumerate(frames) if f is not None]
+def stacked_sums(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
+    """One frame of all; the column ``at`` is the position of the one that a row is of."""
+    given = [(i, f) for i, f in enumerate(frames) if f is not None]
+    at = np.repeat(np.array([i for i, _ in given], dtype=np.int64), [f.height for _, f in given])
+    frames = [pl.DataFrame(schema=SCHEMA), *(f for _, f in given)]
+    return pl.concat(frames, how="diagonal_relaxed").with_columns(pl.Series("at", at))
+
+
+def sums_of_pair(stacked: pl.DataFrame, champion: str, challenger: str) -> dict[int, dict[str, ScoreSums]]:
+    """``pair_sums`` of each of the frames that were stacked, by its position; those without a sum are left out."""
     first, second = pl.col("first"), pl.col("second")
     of_pair = ((first == champion) & (second == challenger)) | ((first == challenger) & (second == champion))
-    for name, older, _, *sums, at in pl.concat(parts).filter(of_pair).iter_rows() if parts else ():
-        found[at][name] = ScoreSums(*sums) if older == champion else ScoreSums(*sums).swap()
+    found: dict[int, dict[str, ScoreSums]] = {}
+    for name, older, _, *sums, at in stacked.filter(of_pair).iter_rows():
+        found.setdefault(at, {})[name] = ScoreSums(*sums) if older == champion else ScoreSums(*sums).swap()
     return found
 
 

@@ -50,10 +50,7 @@ class Rollup:
     ) -> None:
         self.documents, self._frames, self._archive = documents, frames, archive
         self._tables: dict[int, pl.DataFrame] = {}
-
-    @property
-    def keys(self) -> set[str]:
-        return {*self.documents, *self._frames}
+        self.keys = frozenset((*documents, *frames))
 
     def frame(self, key: str) -> StoredFrame | None:
         """The frame in this object; None if the roll-up does not have it."""
