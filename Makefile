@@ -72,6 +72,7 @@ benchmark: env-dev ## what a decision and scoring cost beside other libraries, w
 	$(BIN)/python -m benchmarks.prefect_overhead
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.closing
 	$(BIN)/python -m benchmarks.runners
 
 check: env-dev ## lint, format, types, import contracts

@@ -70,8 +70,7 @@ def join_batch(
                 frame = as_key(ids, key).to_frame("id").drop_nulls().with_columns(number=pl.lit(number, pl.Int32))
                 buckets.add("neighbours", frame)
         last = -1
-        for bucket in range(buckets.count):
-            rows = buckets.rows(bucket)
+        for bucket, rows in buckets:
             labels = buckets.joined("labels", bucket, rows)
             labels = _no_labels(project, key) if labels is None else labels
             improbable.look_at(labels)
@@ -113,8 +112,8 @@ def labels_from(project: Project, files: LabelFiles, manifest: Manifest) -> date
     with Buckets(manifest.rows) as buckets:
         key = _add_ids(buckets, files, manifest)
         _add_labels(buckets, files, manifest, key)
-        for bucket in range(buckets.count):
-            labels = buckets.joined("labels", bucket, buckets.rows(bucket))
+        for bucket, rows in buckets:
+            labels = buckets.joined("labels", bucket, rows)
             if labels is not None:
                 improbable.look_at(labels)
                 first = _earlier(first, _first(labels, begins))
@@ -135,7 +134,7 @@ def _add_ids(buckets: Buckets, files: LabelFiles, manifest: Manifest) -> pl.Data
 
 def _add_labels(buckets: Buckets, files: LabelFiles, manifest: Manifest, key: pl.DataType) -> None:
     known = files.ids.range(manifest)
-    for labels in files.of(known, batch=manifest.batch, dated=manifest.date):
+    for labels in files.of(known, batch=manifest.batch, dated=manifest.date, all_ids=buckets.ids):
         of_key = labels.with_columns(as_key(labels["id"], key))
         buckets.add(
             "labels", of_key.filter(pl.col("id").is_between(pl.lit(known.least, key), pl.lit(known.greatest, key)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
 from tasks.base.project import Project
+from tasks.labels.label_index import LabelIndex
 from tasks.labels.label_values import LabelError, check_schema, labels_of, needed_columns
 from tasks.labels.row_ids import BatchIds, IdRange, as_key, is_whole
 from tasks.store import Store
@@ -21,6 +22,7 @@ __all__ = ["LabelError", "LabelFiles"]
 
 _MOST_BYTES = 64 * 1024 * 1024  # labels that are kept in memory from one batch of a run to the next
 _ROW_BYTES = 32  # of a label in memory, about
+_MANY = 8  # files that are joined at once, if they are in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class LabelFiles:
     """The label files of a project, as they are when they are first looked at, and the ids of its batches.
 
     One file is open at a time. The last that were read stay in memory for the next batches of the run, as far as they fit into
-    ``most_bytes``. Every method raises LabelError.
+    ``most_bytes``, and once more in the order of their ids where a batch needs many of them. Every method raises LabelError.
     """
 
     def __init__(self, store: Store, project: Project, *, most_bytes: int = _MOST_BYTES) -> None:
@@ -49,18 +51,23 @@ class LabelFiles:
         self._kept: dict[str, pl.DataFrame] = {}  # the one that was read last comes last
         self._kept_bytes = 0
         self._known: dict[str, IdRange] = {}  # the ids of the files that were read
+        self._index: LabelIndex | None = None  # of all files that are kept
         self.ids = BatchIds(store)
 
-    def of(self, ids: IdRange, *, batch: str, dated: date) -> Iterator[pl.DataFrame]:
-        """All labels, of every day, in the files that can have ids in this range; where labels have a period, only those of the batch.
+    def of(self, ids: IdRange, *, batch: str, dated: date, all_ids: pl.Series | None = None) -> Iterator[pl.DataFrame]:
+        """The labels of every day of the ids in this range, with others; where labels have a period, only those of the batch.
 
         The columns are those of ``labels_of``, but for the period; ``of_batch`` is then whether it is the id of the batch. A file
         is left out only if the statistics in it, or what was read of it before, prove that it has no such id, or if its folder,
-        named as hive does (``week=2024-01-07``), is of another period.
+        named as hive does (``week=2024-01-07``), is of another period. ``all_ids``, if they are in memory, say which labels are needed.
         """
-        period = self._project.columns.period
-        names = (batch, str(dated))
-        for labels in self._chunks(lambda f: ids.meets(self._ids_of(f)) and (f.period is None or f.period in names)):
+        period, names = self._project.columns.period, (batch, str(dated))
+        wanted = [
+            f
+            for f in self._opened()
+            if ids.meets(self._known.get(f.key, f.ids)) and (f.period is None or f.period in names)
+        ]
+        for labels in self._chunks(wanted, all_ids):
             if period:
                 day, name = pl.col("period_day"), pl.col("period")
                 is_of = pl.when(day.is_not_null()).then(day == dated).otherwise(name.is_in(names))
@@ -77,9 +84,10 @@ class LabelFiles:
 
     def observed_between(self, first: date, last: date) -> pl.Series:
         """The different ids of all labels that were observed on these days, in the type ``key``."""
+        key = self.key
         on_these_days = pl.col("observed_at").cast(pl.Date).is_between(first, last) & pl.col("label").is_not_null()
-        found = (as_key(c.filter(on_these_days)["id"], self.key).unique() for c in self._chunks(lambda _: True))
-        return pl.concat([pl.Series("id", [], dtype=self.key), *found]).unique()
+        found = (as_key(c.filter(on_these_days)["id"], key).unique() for c in self._chunks(self._opened()))
+        return pl.concat([pl.Series("id", [], dtype=key), *found]).unique()
 
     def periods_of(self, ids: pl.Series) -> list[str]:
         """The first few periods of the labels of these ids, as text; empty if labels have no period, or none has these ids."""
@@ -88,21 +96,21 @@ class LabelFiles:
         own = ids.cast(pl.String).unique().implode()
         found = (
             c.filter(pl.col("id").cast(pl.String).is_in(own))["period"].drop_nulls().unique()
-            for c in self._chunks(lambda _: True)
+            for c in self._chunks(self._opened())
         )
         return pl.concat([pl.Series("period", [], dtype=pl.String), *found]).unique().sort().head(3).to_list()
 
     def example_of_an_id(self) -> str | None:
         """One id of the label files, as text; None if they have no rows."""
-        return next((str(chunk["id"][0]) for chunk in self._chunks(lambda _: True) if chunk.height), None)
+        return next((str(chunk["id"][0]) for chunk in self._chunks(self._opened()) if chunk.height), None)
 
-    def _ids_of(self, file: _File) -> IdRange | None:
-        return self._known.get(file.key, file.ids)
-
-    def _chunks(self, wanted: Callable[[_File], bool]) -> Iterator[pl.DataFrame]:
-        for file in self._opened():
-            if not wanted(file):
-                continue
+    def _chunks(self, files: list[_File], ids: pl.Series | None = None) -> Iterator[pl.DataFrame]:
+        if ids is not None and len(files) >= _MANY and all(f.key in self._kept for f in files):
+            if self._index is None:
+                self._index = LabelIndex(list(self._kept.values()), self.key)
+            yield self._index.of(ids)
+            return
+        for file in files:
             if file.key in self._kept:
                 yield self._kept.setdefault(file.key, self._kept.pop(file.key))
             elif file.table.rows * _ROW_BYTES <= self._most_bytes:
@@ -115,6 +123,7 @@ class LabelFiles:
         self._known[key] = IdRange.of(labels["id"])
         self._kept[key] = labels
         self._kept_bytes += int(labels.estimated_size())
+        self._index = None
         while self._kept_bytes > self._most_bytes:
             self._kept_bytes -= int(self._kept.pop(next(iter(self._kept))).estimated_size())
         return labels
@@ -151,6 +160,8 @@ def _open(store: Store, project: Project) -> Table:
 
 def _file(table: Table, project: Project) -> _File:
     source, names = table.sources[0], project.columns
+    if table.schema[names.observed_at] == pl.String:  # of which one that is no time is told whatever its id
+        return _File(table, None, None)
     known = source.ranges.get(names.id) if isinstance(source, ParquetSource) else None
     period = source.partitions.get(names.period) if names.period else None
     return _File(table, IdRange(*known) if known else None, period if isinstance(period, str) else None)
