@@ -57,6 +57,9 @@ def main(rounds: int, weeks: list[int]) -> None:
                 copy = Path(name) / "copy"
                 shutil.rmtree(copy, ignore_errors=True)
                 shutil.copytree(Path(name) / str(number), copy)
+                look(
+                    project_in(copy), date_of(number) + timedelta(days=6)
+                )  # nothing new: files of a copy are other files
                 (copy / "store" / project.name / "labels" / "next.parquet").write_bytes(_labels(number))
                 command = [sys.executable, "-m", "benchmarks.looks", "--one", str(copy), str(number)]
                 said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603

@@ -21,7 +21,7 @@ from tasks.models.workers import ClusterError
 from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
-from tasks.steps import look_step, passed_over_step, repair_projections_step, score_step
+from tasks.steps import look_step, passed_over_step, repair_projections_step, roll_up_step, score_step
 from tasks.store import keeping, open_store
 
 
@@ -72,6 +72,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
             failed = {s.version for m in scored for s in m.scored if s.failure}
             replayed = replay_all(versions, latest, failed)
+    roll_up_step(store, project)
     if len(faults) == 1:
         raise faults[0]
     if faults:

@@ -73,10 +73,10 @@ class _Binary(Kind):
         return PairedCounts(tuple(labelled), tuple(unlabelled))  # type: ignore[arg-type]
 
     def total(self, tables: Iterable[Any]) -> PairedCounts:
-        parts = [(t.labelled, t.unlabelled) for t in tables]
-        if not parts:
-            return PairedCounts()
-        labelled, unlabelled = zip(*parts, strict=True)
+        parts = list(tables)
+        if len(parts) < 2:
+            return parts[0] if parts else PairedCounts()
+        labelled, unlabelled = zip(*((t.labelled, t.unlabelled) for t in parts), strict=True)
         sums = (tuple(map(sum, zip(*cells, strict=True))) for cells in (labelled, unlabelled))
         return PairedCounts(*sums)  # type: ignore[arg-type]
 

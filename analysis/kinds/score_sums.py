@@ -179,8 +179,8 @@ def stacked_sums(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
     """One frame of all; the column ``at`` is the position of the one that a row is of."""
     given = [(i, f) for i, f in enumerate(frames) if f is not None]
     at = np.repeat(np.array([i for i, _ in given], dtype=np.int64), [f.height for _, f in given])
-    frames = [pl.DataFrame(schema=SCHEMA), *(f for _, f in given)]
-    return pl.concat(frames, how="diagonal_relaxed").with_columns(pl.Series("at", at))
+    parts = [pl.DataFrame(schema=SCHEMA), *(f for _, f in given)]
+    return pl.concat(parts, how="diagonal_relaxed").with_columns(pl.Series("at", at))
 
 
 def sums_of_pair(stacked: pl.DataFrame, champion: str, challenger: str) -> dict[int, dict[str, ScoreSums]]:

@@ -155,7 +155,9 @@ def _replays(project_name: str) -> str:
 def replayed_versions(store: Store, project_name: str, batch: str) -> list[str]:
     """The versions that were replayed on a batch, from the names of their replays alone."""
     folder = f"{_replays(project_name)}/{batch}/"
-    return [k.removeprefix(folder).partition("-")[0] for k in store.keys(folder)]
+    return [
+        k.removeprefix(folder).partition("-")[0] for k in store.keys(_replays(project_name)) if k.startswith(folder)
+    ]
 
 
 def replay_bytes(replay: Replay) -> bytes:

@@ -11,6 +11,7 @@ from tasks.reigns.approvals import denials
 from tasks.reigns.history import history_page
 from tasks.reigns.promotion_log import Reign, reigns
 from tasks.store import NotThereError, Store
+from tasks.store.kept import as_it_is
 
 __all__ = ["repair_projections"]
 
@@ -27,8 +28,9 @@ def repair_projections(store: Store, registry: Registry, project_name: str) -> l
     corrected: list[str] = []
     entries = reigns(store, project_name)
     while entries:
-        corrected += _write(store, registry, project_name, entries)
-        after = reigns(store, project_name)
+        written = _write(store, registry, project_name, entries)
+        corrected += written
+        after = reigns(as_it_is(store) if written else store, project_name)
         if len(after) == len(entries):  # else somebody has committed a reign in the meantime
             break
         entries = after

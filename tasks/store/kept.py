@@ -19,7 +19,7 @@ from tasks.base.errors import DamagedError
 from tasks.store.port import AlreadyThereError, NotThereError, Store, StoredObject
 from tasks.store.rollups import DamagedRollupError, Rollup, StoredFrame, pack, unpack
 
-__all__ = ["KeptStore", "keeping", "rollup_folder"]
+__all__ = ["KeptStore", "as_it_is", "keeping", "rollup_folder"]
 
 _READERS = 8  # objects that are read at once
 _LARGEST = 1 << 20  # bytes of an object that is worth a copy
@@ -27,8 +27,10 @@ _CREATE_ONLY = re.compile(
     r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|decisions|reigns)/.+)"
 )
 _ROLLED_UP = re.compile(
-    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions)/.+|decisions/batches/.+)"
+    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|footers)/.+|decisions/batches/.+)"
 )
+_LOGS = re.compile(r"[^/]+/(reigns|approvals)")
+_LABELS = re.compile(r"[^/]+/labels/?")
 _GROWING = re.compile(r"[^/]+/(predictions|replays|tallies|decisions)(/.*)?")
 
 log = logging.getLogger("dethrone")
@@ -44,11 +46,16 @@ def keeping(store: Store) -> KeptStore:
     return store if isinstance(store, KeptStore) else KeptStore(store)
 
 
+def as_it_is(store: Store) -> Store:
+    """The store without a memory, for who has to see what others wrote since."""
+    return store._store if isinstance(store, KeptStore) else store  # noqa: SLF001
+
+
 class KeptStore:
     """A store that remembers, for one run, the create-only objects that were read or written, and the listings of folders that only grow.
 
     To this run, these folders are as they were when it first listed them, with what it wrote itself. It sees what others wrote in
-    between once a ``create`` finds a key taken. The promotion log is listed anew each time.
+    between once a ``create`` finds a key taken. Logs are listed anew after each write of this run; labels are listed once.
     """
 
     def __init__(self, store: Store) -> None:
@@ -59,6 +66,7 @@ class KeptStore:
         self._listings: dict[tuple[str, str], list[str]] = {}
         self._rollups: dict[str, dict[str, Rollup]] = {}
         self._large: set[str] = set()
+        self._objects: dict[str, list[StoredObject]] = {}
         self._absent: set[str] = set()  # for the next who asks; the one after asks the store
 
     @property
@@ -115,6 +123,15 @@ class KeptStore:
         with ThreadPoolExecutor(_READERS) as pool:
             list(pool.map(read, missing))
 
+    def note(self, key: str, data: bytes) -> None:
+        """Remember something that can be found out again, and is no object: later runs know it from roll-ups alone."""
+        self._bytes[key] = data
+
+    def noted(self, key: str) -> bytes | None:
+        """What was noted under this key, by this run or one before; None if nothing was, or its roll-up is lost."""
+        known = self._bytes.get(key)
+        return self._rolled_up(key) if known is None else known
+
     def roll_up(self, project_name: str) -> None:
         """Write a roll-up of what this run has read and written, and no roll-up has.
 
@@ -133,7 +150,8 @@ class KeptStore:
             taken_in.append(name)
             new |= rollup.keys
         frames = {k: self.frame(k) for k in new if k.endswith(".parquet")}
-        data = pack({k: self.read(k) for k in new if k not in frames}, frames)
+        documents = {k: d for k in new - frames.keys() if (d := self.noted(k)) is not None}
+        data = pack(documents, frames)
         try:
             self._store.create(_key(project_name, data), data)
         except AlreadyThereError:
@@ -143,11 +161,12 @@ class KeptStore:
 
     def write(self, key: str, data: bytes) -> None:
         self._store.write(key, data)
-        self._forget_listings(key)
+        self._list_written(key)
 
     def create(self, key: str, data: bytes) -> None:
         if not _CREATE_ONLY.fullmatch(key):
             self._store.create(key, data)
+            self._list_written(key)
             return
         if self._knows(key):
             self._forget_listings(key)
@@ -161,11 +180,7 @@ class KeptStore:
             raise
         with self._lock:
             self._bytes[key] = data
-            for (what, prefix), listed in self._listings.items():
-                if key.startswith(f"{prefix}/"):
-                    name = key if what == "keys" else key.removeprefix(f"{prefix}/").partition("/")[0]
-                    if name not in listed and (what == "keys" or key != f"{prefix}/{name}"):
-                        bisect.insort(listed, name)
+        self._list_written(key)
 
     def delete(self, key: str) -> None:
         self._store.delete(key)
@@ -180,7 +195,11 @@ class KeptStore:
         return self._listed("folders", prefix)
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        return self._store.objects(prefix)
+        if not _LABELS.fullmatch(prefix):
+            return self._store.objects(prefix)
+        if prefix not in self._objects:
+            self._objects[prefix] = self._store.objects(prefix)
+        return self._objects[prefix]
 
     def read_start(self, key: str, size: int) -> bytes:
         return self._store.read_start(key, size)
@@ -190,18 +209,30 @@ class KeptStore:
 
     def _listed(self, what: str, prefix: str) -> list[str]:
         ask = self._store.keys if what == "keys" else self._store.folders
-        if not _GROWING.fullmatch(prefix.removesuffix("/")):
+        if not (_GROWING.fullmatch(prefix.removesuffix("/")) or _LOGS.fullmatch(prefix.removesuffix("/"))):
             return ask(prefix)
         at = (what, prefix.removesuffix("/"))
-        if at not in self._listings:
-            self._listings[at] = ask(prefix)
+        if at in self._listings:
+            return list(self._listings[at])
+        above = next((p for w, p in self._listings if what == w == "keys" and at[1].startswith(f"{p}/")), None)
+        if above is not None:
+            return [k for k in self._listings["keys", above] if k.startswith(f"{at[1]}/")]
+        self._listings[at] = ask(prefix)
         return list(self._listings[at])
+
+    def _list_written(self, key: str) -> None:
+        """Add the key to what was listed; logs are to be listed again."""
+        with self._lock:
+            self._listings = {at: listed for at, listed in self._listings.items() if not _LOGS.fullmatch(at[1])}
+            for (what, prefix), listed in self._listings.items():
+                if key.startswith(f"{prefix}/"):
+                    name = key if what == "keys" else key.removeprefix(f"{prefix}/").partition("/")[0]
+                    if name not in listed and (what == "keys" or key != f"{prefix}/{name}"):
+                        bisect.insort(listed, name)
 
     def _forget_listings(self, key: str) -> None:
         with self._lock:
-            for what, prefix in list(self._listings):
-                if key.startswith(f"{prefix}/"):
-                    del self._listings[what, prefix]
+            self._listings = {at: listed for at, listed in self._listings.items() if not key.startswith(f"{at[1]}/")}
 
     def _knows(self, key: str) -> bool:
         return key in self._bytes or key in self._frames or any(key in r.keys for r in self._rollups_of(key).values())

@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
-from tasks.store import Store, StoredObject
+from tasks.store import KeptStore, Store, StoredObject
 from tasks.tables.delta import delta_sources
 from tasks.tables.files import PassedOver, RowFile, TableError, is_parquet, require_distinct, sort_files
+from tasks.tables.footers import note_footer, noted_footer
 from tasks.tables.iceberg import iceberg_sources
 from tasks.tables.sources import Source, parquet_source
 from tasks.tables.table import Table
@@ -35,6 +36,7 @@ def open_table(store: Store, folder: str, *, parent: str, ids: Collection[str] =
     roots = lake_roots(objects)
     files, passed = sort_files(folder, [o for o in objects if _root_of(o.key, roots) is None])
     require_distinct(files)
+    by_key = {o.key: o for o in objects}
     sources: list[Source] = []
     read: list[RowFile] = []
     for file in files:
@@ -43,7 +45,8 @@ def open_table(store: Store, folder: str, *, parent: str, ids: Collection[str] =
             passed.append(known)
             continue
         read.append(known)
-        sources.append(replace(_source(store, known, ids), partitions=_partitions(known.key, parent)))  # type: ignore[type-var]
+        source = _source(store, known, ids, by_key[known.key])
+        sources.append(replace(source, partitions=_partitions(known.key, parent)))  # type: ignore[type-var]
     for root, is_delta in roots.items():
         inside = [o for o in objects if _root_of(o.key, roots) == root]
         lake = delta_sources if is_delta else iceberg_sources
@@ -101,12 +104,18 @@ def _looked_at(store: Store, file: RowFile) -> RowFile | PassedOver:
     return PassedOver(file.key, reason, may_hold_rows=True)
 
 
-def _source(store: Store, file: RowFile, ids: Collection[str]) -> Source:
+def _source(store: Store, file: RowFile, ids: Collection[str], stored: StoredObject) -> Source:
     if file.kind == "csv":
         return csv_source(store, file.key, file.size, ids)
     if file.kind == "json":
         return json_source(store, file.key, file.size, ids)
-    return parquet_source(store, file.key, file.size, ids)
+    noted = noted_footer(store, stored, ids) if isinstance(store, KeptStore) else None
+    if noted is not None:
+        return noted
+    source = parquet_source(store, file.key, file.size, ids)
+    if isinstance(store, KeptStore):
+        note_footer(store, stored, ids, source)
+    return source
 
 
 def _partitions(key: str, parent: str) -> dict[str, object]:
