@@ -74,6 +74,8 @@ benchmark: env-dev ## what a decision and scoring cost beside other libraries, w
 	$(BIN)/python -m benchmarks.replay
 	$(BIN)/python -m benchmarks.closing
 	$(BIN)/python -m benchmarks.runners
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.commands
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from analysis.any_look.mixture import check_bet
 from analysis.tables.counts import PairedCounts
 from analysis.tables.metrics import Floats
 
-__all__ = ["log_e_precision"]
+__all__ = ["log_e_precision", "log_e_precision_at_most"]
 
 _KAPPAS = np.array([0.6, 0.8, 1.0, 1.25, 1.6])
 _GRID = np.linspace(0.005, 0.995, 199)
@@ -40,9 +40,10 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
         return _log_e_at(pi, counts, null_gain, prior)
 
     grid = _FINE_GRID if refine else _GRID
-    values = objective(grid)
-    best = int(np.argmin(values))
-    lowest = float(values[best])
+    # a value is never below what the test of pi itself has of it, so most of the grid cannot hold the minimum
+    near = np.flatnonzero(_log_e_of_pi(grid, counts) <= objective(_likely(grid, counts)).min())
+    values = objective(grid[near])
+    best, lowest = int(near[np.argmin(values)]), float(values.min())
     if not refine:
         return lowest
     bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
@@ -50,6 +51,20 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
         lambda pi: float(objective(np.array([pi]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
     )
     return min(lowest, float(refined.fun))
+
+
+def log_e_precision_at_most(counts: PairedCounts, *, null_gain: float, prior: float = 3.0) -> float:
+    """A value that ``log_e_precision`` does not exceed, in a tenth of its time: the minimum over a few precisions of the champion."""
+    return float(_log_e_at(_likely(_GRID, counts), counts, null_gain, prior).min())
+
+
+def _likely(grid: Floats, counts: PairedCounts) -> Floats:
+    """The points of the grid that are nearest to the champion's observed precision, and up to two standard errors around it."""
+    tp, fp = counts.champion.tp, counts.champion.fp
+    p = (tp + 0.5) / (tp + fp + 1)
+    around = p + np.linspace(-2, 2, 9) * np.sqrt(p * (1 - p) / (tp + fp + 1))
+    nearest: Floats = grid[np.unique(np.searchsorted(grid, around).clip(0, len(grid) - 1))]
+    return nearest
 
 
 def _log_e_at(pi: Floats, counts: PairedCounts, gain: float, prior: float) -> Floats:
@@ -62,13 +77,18 @@ def _log_e_at(pi: Floats, counts: PairedCounts, gain: float, prior: float) -> Fl
     scale = -payoff.min(axis=-1)
     bets, weights = _bets(prior)
     capital = np.zeros((len(pi), len(_KAPPAS), len(bets)))
-    for cell in np.flatnonzero(n):
+    for cell in np.flatnonzero(n * (c + h)):  # rows that neither flags have no payoff
         factor = 1 + bets * (payoff[:, :, cell] / scale)[:, :, None]
         capital += n[cell] * np.log(np.maximum(factor, 1e-300))
     mixture = special.logsumexp(capital + np.log(weights / len(_KAPPAS)), axis=(1, 2))
+    return np.asarray(np.logaddexp(np.log(_SHARE) + mixture, _log_e_of_pi(pi, counts)), dtype=np.float64)
+
+
+def _log_e_of_pi(pi: Floats, counts: PairedCounts) -> Floats:
+    """Log of what the test of the champion's precision itself has made of its share of the capital; shape (len(pi),)."""
     tp, fp = counts.champion.tp, counts.champion.fp
     of_pi = special.betaln(1 + tp, 1 + fp) - tp * np.log(pi) - fp * np.log1p(-pi)
-    return np.asarray(np.logaddexp(np.log(_SHARE) + mixture, np.log(1 - _SHARE) + of_pi), dtype=np.float64)
+    return np.asarray(np.log(1 - _SHARE) + of_pi, dtype=np.float64)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from analysis.any_look.batch_unit import BatchGains, log_e_of_batches, scale_fre
 from analysis.any_look.bounded_losses import confidence_sequence_of_loss, log_e_loss
 from analysis.any_look.cost import CostMatrix, confidence_sequence_of_cost, log_e_cost
 from analysis.any_look.eprocess import confidence_sequence, log_e
-from analysis.any_look.precision import log_e_precision
+from analysis.any_look.precision import log_e_precision, log_e_precision_at_most
 from analysis.any_look.sampled import SampledCounts, confidence_sequence_sampled, log_e_sampled
 from analysis.one_look.losses import PairedLosses
 from analysis.tables.counts import PairedCounts, PairedOutcomes
@@ -92,6 +92,10 @@ class PrecisionProcess:
 
     def log_e(self, null_gain: float) -> float:
         return log_e_precision(self.counts, null_gain=null_gain, prior=self.prior)
+
+    def at_most(self, null_gain: float) -> float:
+        """A value that ``log_e`` does not exceed, at a fraction of its time."""
+        return log_e_precision_at_most(self.counts, null_gain=null_gain, prior=self.prior)
 
     def log_e_reverse(self, null_gain: float) -> float:
         return log_e_precision(self.counts.swap(), null_gain=-null_gain, prior=self.prior)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.any_look.group_sequential import boundaries
+from scipy import stats
+
+from analysis.any_look.group_sequential import boundaries, spent
 from analysis.policy.policy import Horizon
 from analysis.tables.counts import PairedOutcomes
 
-__all__ = ["PlannedLook", "planned_look"]
+__all__ = ["PlannedLook", "may_cross", "planned_look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,27 @@ def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: 
     of ``alpha``, even if it brings more disagreements than planned. Later batches are not looked at, so the test cannot
     be extended.
     """
+    z, fractions = _so_far(batches, horizon)
+    if not fractions:
+        return None
+    return PlannedLook(min(fractions[-1], 1.0), z, boundaries(fractions, alpha=alpha, spending=horizon.spending)[-1])
+
+
+def may_cross(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: float) -> bool:
+    """Whether ``planned_look`` can have crossed its boundary, in no time.
+
+    What is crossed for the first time with the part of alpha that has been spent so far is crossed at all with more than that:
+    z of a look beyond its boundary is beyond the quantile of all that has been spent.
+    """
+    z, fractions = _so_far(batches, horizon)
+    if not fractions:
+        return False
+    so_far = spent(min(fractions[-1], 1.0), alpha=alpha, spending=horizon.spending)
+    return z >= float(stats.norm.isf(so_far)) - 0.01  # more than the boundary errs by
+
+
+def _so_far(batches: Sequence[PairedOutcomes], horizon: Horizon) -> tuple[float, list[float]]:
+    """z at the newest look, and the shares of the planned disagreements at all looks; z is 0 before the first."""
     wins = losses = 0
     fractions: list[float] = []
     for batch in batches:
@@ -49,7 +72,4 @@ def planned_look(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: 
         fractions.append((wins + losses) / horizon.disagreements)
         if fractions[-1] >= 1:
             break
-    if not fractions:
-        return None
-    z = (wins - losses) / math.sqrt(wins + losses)
-    return PlannedLook(min(fractions[-1], 1.0), z, boundaries(fractions, alpha=alpha, spending=horizon.spending)[-1])
+    return (wins - losses) / math.sqrt(max(wins + losses, 1)), fractions

@@ -9,25 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.evidence import Contender, Evidence, PairedBatch
 from analysis.kinds import BINARY
-from analysis.one_look.mcnemar import mcnemar
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance
-from analysis.policy.planned import planned_look
+from analysis.seasons.screens import Ints, Screen
 from analysis.seasons.season import Rule
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
 from analysis.tables.metrics import METRICS, Floats, paired_metric
-from analysis.verdict.judge import judge, own_policy
-from analysis.verdict.process_choice import process
+from analysis.verdict.promotes import promotes
 
 __all__ = ["Promotions", "Scenario", "Trial", "draw", "evidence_of", "play", "trial_of_policy", "trial_of_rule"]
 
-Ints = NDArray[np.int64]
 Trial = Callable[[Sequence[Evidence]], bool]
 """From the evidence on each challenger to whether any of them, judged together, is promoted at this look."""
 
@@ -180,7 +176,7 @@ def trial_of_rule(rule: Rule) -> Trial:
 
 
 def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None = None) -> Trial:
-    """A trial by ``judge``, which is called only if every evidence process proves its part for some challenger, to save time.
+    """A trial by what ``judge`` decides.
 
     Raises ValueError for a policy that simulated decisions of 0 and 1 cannot satisfy.
     """
@@ -195,37 +191,7 @@ def trial_of_policy(policy: Policy, allowances: Mapping[str, Allowance] | None =
         if policy.measure(name).beside_tally:
             msg = f"only decisions are simulated, not scores, and the policy asks for proof about {name}"
             raise ValueError(msg)
-    allowed = allowances or {}
-
-    def trial(evidence: Sequence[Evidence]) -> bool:
-        if not any(
-            _may_pass(e, own_policy(policy, allowed.get(e.challenger.version), len(evidence))) for e in evidence
-        ):
-            return False
-        return judge(evidence, policy, seed=0, allowances=allowed).promote is not None
-
-    return trial
-
-
-def _may_pass(evidence: Evidence, policy: Policy) -> bool:
-    """Whether conditions of every promotion hold, the fastest first; e-closure, which is left out, never raises an e-value."""
-    if len(evidence.batches) < policy.min_batches:
-        return False
-    if policy.horizon:
-        if mcnemar(evidence.total_outcomes(policy.primary)).p_value >= policy.alpha:
-            return False
-        planned = planned_look(evidence.outcomes(policy.primary), policy.horizon, alpha=policy.alpha)
-        if planned is None or not planned.crossed:
-            return False
-    primary: list[tuple[str, float]] = [] if policy.horizon else [(policy.primary, policy.min_gain)]
-    guardrails = sorted(policy.guardrails.items(), key=lambda item: not policy.measure(item[0]).counts_outcomes)
-    return all(_reached(evidence, *claim, policy) for claim in (*primary, *((name, -m) for name, m in guardrails)))
-
-
-def _reached(evidence: Evidence, name: str, null_gain: float, policy: Policy) -> bool:
-    evidence_process = process(evidence, name, policy)
-    proven = -math.log(policy.alpha)
-    return not isinstance(evidence_process, Undefined) and evidence_process.log_e(null_gain) >= proven
+    return lambda evidence: promotes(evidence, policy, seed=0, allowances=allowances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,14 +236,29 @@ class Promotions:
         return next((i for i, reached in enumerate(self.curve(), start=1) if reached >= share), None)
 
 
-def play(cells: Ints, trial: Trial) -> Promotions:
-    """Let ``trial`` look after every batch of every run until it promotes; ``cells`` has the shape that ``draw`` returns."""
+def play(
+    cells: Ints, trial: Trial, screen: Screen | None = None, tell: Callable[[int], None] | None = None
+) -> Promotions:
+    """Let ``trial`` look after every batch of every run until it promotes; ``cells`` has the shape that ``draw`` returns.
+
+    It is asked only at the looks that its ``screen`` leaves, if it has one. ``tell`` is told how many runs are done, after each.
+    """
     runs, batches = cells.shape[:2]
+    looks = np.ones((runs, batches), dtype=bool) if screen is None else screen(cells.cumsum(axis=1))
     at_batch = [0] * batches
-    for run in cells:
-        evidence = evidence_of(run)
-        days = [b.date for b in evidence[0].batches]
-        first = next((i for i, day in enumerate(days) if trial([e.until(day) for e in evidence])), None)
+    for number, (run, asked) in enumerate(zip(cells, looks, strict=True), start=1):
+        first = _first_promotion(run, np.flatnonzero(asked).tolist(), trial)
         if first is not None:
             at_batch[first] += 1
+        if tell:
+            tell(number)
     return Promotions(runs, tuple(at_batch))
+
+
+def _first_promotion(run: Ints, asked: Sequence[int], trial: Trial) -> int | None:
+    """The first of these looks, counted from 0, at which somebody is promoted."""
+    if not asked:
+        return None
+    evidence = evidence_of(run)
+    days = [b.date for b in evidence[0].batches]
+    return next((i for i in asked if trial([e.until(days[i]) for e in evidence])), None)

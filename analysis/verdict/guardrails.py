@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.any_look.process import Method, Process
+from analysis.any_look.process import Method, PrecisionProcess, Process
 from analysis.evidence import Evidence
 from analysis.one_look.multiplicity import holm
 from analysis.policy import Policy
@@ -16,7 +16,7 @@ from analysis.tables.counts import Undefined
 from analysis.verdict.process_choice import under_assumption
 from analysis.verdict.proof import Proof
 
-__all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "segment_guardrails"]
+__all__ = ["CHECK_LEVEL", "Guardrail", "SegmentGuardrail", "Status", "guardrail", "holds", "segment_guardrails"]
 
 CHECK_LEVEL = (
     0.05  # of the tests that can only forbid a promotion, so that a smaller alpha does not make them less strict
@@ -70,6 +70,19 @@ def guardrail(evidence: Evidence, name: str, margin: float, policy: Policy) -> G
     status = _status(held=forward >= threshold, broken=reverse >= threshold)
     unit, unit_reverse = units or (None, None)
     return Guardrail(name, margin, process.method, *rows, unit, unit_reverse, status)
+
+
+def holds(evidence: Evidence, name: str, margin: float, policy: Policy) -> bool:
+    """Whether ``guardrail`` is held, computed only as far as this takes."""
+    proven, proof = -math.log(policy.alpha), Proof(evidence, name, policy)
+    process = proof.process
+    if isinstance(process, Undefined):
+        return False
+    if isinstance(process, PrecisionProcess) and process.at_most(-margin) < proven:
+        return False
+    if process.log_e(-margin) < proven:
+        return False
+    return process.method == "batches" or not proof.uneven or proof.batches.log_e(-margin) >= proven
 
 
 def _both_directions(process: Process, null_gain: float) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from analysis.verdict.outlook import outlook_of
 from analysis.verdict.process_choice import process
 from analysis.verdict.validity import reasons_against
 
-__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy"]
+__all__ = ["Assessment", "Check", "Judgement", "Verdict", "judge", "own_policy", "waves_of"]
 
 
 class Verdict(StrEnum):
@@ -75,7 +75,7 @@ def judge(
     challengers, which shows ties (``choose``). ``departed`` are the challengers that left in this reign; they keep their share of alpha.
     """
     allowed = allowances or {}
-    waves = _waves(evidence, policy, allowed)
+    waves = waves_of(evidence, policy, allowed)
     departed_by_wave = Counter(a.wave for _, a in departed)
     policies = [
         own_policy(policy, allowed.get(e.challenger.version), waves.count(w) + departed_by_wave[w])
@@ -104,7 +104,7 @@ def judge(
     return Judgement(assessments, choice.version, choice if len(candidates) > 1 else None)
 
 
-def _waves(evidence: Sequence[Evidence], policy: Policy, allowances: Mapping[str, Allowance]) -> list[int]:
+def waves_of(evidence: Sequence[Evidence], policy: Policy, allowances: Mapping[str, Allowance]) -> list[int]:
     """The wave of each challenger; with the budget ``family`` all are one wave."""
     if policy.error_budget == "family":
         return [0] * len(evidence)

@@ -9,11 +9,12 @@ from analysis.evidence.row_labels import NO_ID_MATCHES, base_reason
 from analysis.evidence.tally import NOT_SCORED_BY_BOTH
 from analysis.policy import Policy
 from analysis.tables.counts import PairedCounts
+from analysis.tables.pair_table import PairTable
 from analysis.verdict.assess import Measured
 from analysis.verdict.checks import e_text
 from analysis.verdict.guardrails import CHECK_LEVEL
 
-__all__ = ["reasons_against"]
+__all__ = ["follow_a_model", "reasons_against"]
 
 
 def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def reasons_against(evidence: Evidence, m: Measured, policy: Policy) -> tuple[st
     reasons += _labels_follow(m, policy)
     reasons += _unusable(evidence, m, policy)
     if len(evidence.batches) >= policy.min_batches:
-        reasons += _follow_a_model(evidence, m)
+        reasons += follow_a_model(evidence, m.counts)
         if m.counts.one_class:
             stays = "; what has closed stays so, and a cure counts from the next batches on"
             reasons.append(f"all {m.counts.n} labels are of one class{_commonest(evidence)}{stays}")
@@ -62,19 +63,18 @@ _TOO_GOOD = 200  # labelled rows; no real model is right on so many without an e
 _FEW_POSITIVES = 20
 
 
-def _follow_a_model(evidence: Evidence, m: Measured) -> list[str]:
-    """Signs that a model made the labels, or that only its alerts were looked into."""
+def follow_a_model(evidence: Evidence, counts: PairTable) -> list[str]:
+    """Signs that a model made the labels, or that only its alerts were looked into; ``counts`` are those of the evidence."""
     if evidence.entities:
         return []
     reasons = []
     versions = evidence.champion.version, evidence.challenger.version
-    if m.counts.n >= _TOO_GOOD and m.counts.outcomes("accuracy").discordant >= _FEW_POSITIVES:
+    if counts.n >= _TOO_GOOD and counts.outcomes("accuracy").discordant >= _FEW_POSITIVES:
         reasons += [
-            f"every one of the {m.counts.n} labels is what version {version} said; labels that a model has made cannot judge models"
-            for version, errors in zip(versions, m.counts.errors, strict=True)
+            f"every one of the {counts.n} labels is what version {version} said; labels that a model has made cannot judge models"
+            for version, errors in zip(versions, counts.errors, strict=True)
             if not errors
         ]
-    counts = m.counts
     silence = evidence.feed is not None and evidence.feed.absent_is_negative
     if silence and isinstance(counts, PairedCounts) and counts.positives >= _FEW_POSITIVES and not reasons:
         reasons += [

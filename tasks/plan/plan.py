@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +11,7 @@ import numpy as np
 
 from analysis.policy import Policy
 from analysis.policy.budget import Allowance, allowance
+from analysis.seasons.screens import Screen, screen_of_policy, screen_of_rule
 from analysis.seasons.season import DETHRONE, NAIVE_RULES
 from analysis.seasons.simulate import Promotions, Scenario, Trial, draw, play, trial_of_policy, trial_of_rule
 from analysis.tables.record import digest
@@ -63,20 +65,22 @@ class Plan:
 
 
 def make_plan(store: Store, project: Project, question: Question, as_of: date, progress: Callable[[str], None]) -> Plan:
-    """Simulate; ``progress`` is told of each course that is done. Nothing is written. Raises PlanError."""
+    """Simulate; ``progress`` is told of each rule at each gain, and of each twentieth of the work. Nothing is written. Raises PlanError."""
     _check(question)
     allowances = _allowances(store, project, question.challengers)
     try:
-        trials = {DETHRONE: trial_of_policy(project.policy, allowances)}
-        trials |= {name: trial_of_rule(rule) for name, rule in NAIVE_RULES.items()}
+        ours = _Contestant(trial_of_policy(project.policy, allowances), screen_of_policy(project.policy, allowances))
+        naive = {name: _Contestant(trial_of_rule(rule), screen_of_rule(rule)) for name, rule in NAIVE_RULES.items()}
+        contestants = {DETHRONE: ours, **naive}
         assumed = basis(store, project, question.said, as_of)
         grid = _grid(assumed.scenario, project.policy, question.gains)
     except ValueError as error:
         msg = f"project {project.name} cannot be simulated: {error}"
         raise PlanError(msg) from None
     alphas = tuple(a.alpha for a in allowances.values())
+    told = _Progress(progress, len(grid) * len(contestants) * question.runs)
     courses = tuple(
-        _course(gain, scenario, trials, question, sizes(scenario, project.policy, alphas[0]), progress)
+        _course(gain, scenario, contestants, question, sizes(scenario, project.policy, alphas[0]), told)
         for gain, scenario in grid.items()
     )
     return Plan(question, as_of, assumed, alphas, courses)
@@ -103,21 +107,51 @@ def _grid(scenario: Scenario, policy: Policy, gains: Sequence[float] | None) -> 
     return dict(sorted(scenarios.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class _Contestant:
+    """A rule as it is played: what it decides at a look, and the looks at which it has to be asked; None: all."""
+
+    trial: Trial
+    screen: Screen | None
+
+
+class _Progress:
+    """Tells what is done of ``work`` simulated runs over all rules and gains, whenever a rule is through, or else a twentieth."""
+
+    def __init__(self, tell: Callable[[str], None], work: int) -> None:
+        self._tell, self._work, self._done, self._told = tell, work, 0, 0
+
+    def run(self, what: str, number: int, runs: int) -> None:
+        """One more run is done, the ``number``-th of so many of what is played now."""
+        self._done += 1
+        if number < runs and 20 * (self._done - self._told) >= self._work:
+            self._say(f"{what}: {number} of {runs} runs")
+
+    def through(self, what: str, promoted: int, runs: int) -> None:
+        self._say(f"{what}: promoted in {promoted} of {runs} runs")
+
+    def _say(self, text: str) -> None:
+        self._told = self._done
+        self._tell(f"{text}; {self._done / self._work:.0%} of the plan is done")
+
+
 def _course(
     gain: float,
     scenario: Scenario,
-    trials: Mapping[str, Trial],
+    contestants: Mapping[str, _Contestant],
     question: Question,
     needed: Sizes | None,
-    progress: Callable[[str], None],
+    told: _Progress,
 ) -> Course:
     """Every rule on the same batches, whose random numbers depend on the seed and the scenario alone."""
     rng = np.random.default_rng([question.seed, int(digest(scenario)[:12], 16)])
     cells = draw(scenario, runs=question.runs, batches=question.batches, challengers=question.challengers, rng=rng)
     rules = {}
-    for name, trial in trials.items():
-        rules[name] = play(cells, trial)
-        progress(f"gain {gain:g}, {name}: promoted in {rules[name].promoted} of {question.runs} runs")
+    for name, contestant in contestants.items():
+        what = f"gain {gain:g}, {name}"
+        tell = functools.partial(told.run, what, runs=question.runs)
+        rules[name] = play(cells, contestant.trial, contestant.screen, tell)
+        told.through(what, rules[name].promoted, question.runs)
     return Course(gain, scenario, rules, needed)
 
 

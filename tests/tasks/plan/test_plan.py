@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -149,11 +150,19 @@ class TestPlan:
         assert gains(Policy(min_gain=0.03)) == [0.0, 0.03, 0.05, 0.08]
         assert gains(POLICY, recall=0.97) == [0.0, 0.01, 0.02], "a recall of 1.02 is none"
 
-    def test_progress_is_told_of_every_rule_and_gain(self, store: Store, quick: Project) -> None:
+    def test_progress_is_told_of_every_rule_and_gain_with_what_is_done(self, store: Store, quick: Project) -> None:
         told: list[str] = []
         make_plan(store, quick, QUICK, DAY, told.append)
-        assert len(told) == 2 * (1 + len(NAIVE_RULES))
-        assert re.fullmatch(r"gain 0.1, Dethrone's policy: promoted in \d+ of 10 runs", told[4])
+        through = [line for line in told if "promoted" in line]
+        assert len(through) == 2 * (1 + len(NAIVE_RULES))
+        assert re.fullmatch(
+            r"gain 0.1, Dethrone's policy: promoted in \d+ of 10 runs; 62% of the plan is done", through[4]
+        )
+        done = [int(line.rpartition("; ")[2].partition("%")[0]) for line in told]
+        assert done == sorted(done)
+        assert done[-1] == 100
+        assert max(b - a for a, b in itertools.pairwise([0, *done])) <= 8
+        assert "gain 0, Dethrone's policy: 4 of 10 runs; 5% of the plan is done" in told
 
     @pytest.mark.usefixtures("weeks")
     def test_what_a_new_challenger_may_spend_is_what_the_log_leaves(
