@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from tasks.base.errors import DethroneError
+from tasks.base.errors import DethroneError, first_line
 from tasks.command_line import parser_of, words_of
 
 __all__ = [
     "CalendarError",
+    "ServerError",
     "answer_at_once",
     "as_state",
     "last_complete_day",
@@ -34,6 +36,10 @@ P = ParamSpec("P")
 
 class CalendarError(DethroneError):
     """A day that is not over yet."""
+
+
+class ServerError(DethroneError):
+    """The Prefect server that is to record the run cannot be reached."""
 
 
 def today() -> date:
@@ -133,7 +139,26 @@ def unwatched() -> Iterator[None]:
     with temporary_settings(updates=settings if temporary else {}):
         if temporary:
             _start_first_server()
+        else:
+            _require_server(PREFECT_API_URL.value())
         yield
+
+
+def _require_server(url: str) -> None:
+    """Raise ServerError if nothing answers at the address of the server; whatever it answers is left to the flow."""
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    settings = {"timeout": httpx.Timeout(60, connect=10)}
+    with get_client(httpx_settings=settings, sync_client=True) as client:
+        error = client.api_healthcheck()
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)):
+        public = re.sub(r"//[^/]*@", "//", url)  # without a password
+        msg = (
+            f"no Prefect server answers at {public}, which PREFECT_API_URL names ({first_line(error)}); start it, correct the address, or "
+            "remove the setting, and the run is recorded by a temporary server"
+        )
+        raise ServerError(msg) from None
 
 
 def _start_first_server() -> None:

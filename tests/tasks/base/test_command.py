@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -76,5 +82,56 @@ def test_heartbeats_are_off_where_the_server_is_temporary_and_as_set_where_it_is
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 45}, restore_defaults={PREFECT_API_URL}):
         assert run(flow, {"project": "parcels"}) is None
         assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == 45
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 45, PREFECT_API_URL: "http://prefect:4200/api"}):
+    with answering() as url, temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 45, PREFECT_API_URL: url}):
         assert run(flow, {"project": "parcels"}) == 45
+
+
+class Answer(BaseHTTPRequestHandler):
+    """A server that answers every question with nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[str]:
+    """The address of a server that is there."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+        thread.join()
+
+
+def closed_port() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def test_a_server_that_is_down_ends_a_command_at_once_with_its_address_and_what_to_do() -> None:
+    port = closed_port()
+    environment = os.environ | {"PREFECT_API_URL": f"http://ada:secret@127.0.0.1:{port}/api"}
+    command = [sys.executable, "-m", "flows.score", "flights"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"ServerError: no Prefect server answers at http://127.0.0.1:{port}/api, which PREFECT_API_URL names ([Errno 111] Connection "
+        "refused); start it, correct the address, or remove the setting, and the run is recorded by a temporary server\n"
+    )
+
+
+@pytest.mark.parametrize("url", ["localhost:4200/api", "http://prefect.invalid:4200/api"])
+def test_an_address_that_is_none_ends_a_command_too(url: str) -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: url}),
+        pytest.raises(SystemExit, match=f"no Prefect server answers at {url}"),
+    ):
+        run(lambda: None, {})
