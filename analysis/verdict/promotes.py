@@ -18,7 +18,7 @@ from analysis.policy.budget import Allowance
 from analysis.policy.planned import may_cross, planned_look
 from analysis.policy.policy import Horizon
 from analysis.tables.counts import PairedOutcomes, Undefined
-from analysis.tables.metrics import METRICS
+from analysis.tables.metrics import METRICS, Difference
 from analysis.verdict.assess import shown_metric
 from analysis.verdict.guardrails import holds
 from analysis.verdict.judge import own_policy, waves_of
@@ -75,7 +75,7 @@ def _passes(evidence: Evidence, proof: Proof, adjusted: float, policy: Policy, r
         _agree_at_one_look(evidence, policy, rng)
         and _batches_agree(proof, policy)
         and all(holds(evidence, name, margin, policy) for name, margin in _fastest_first(policy))
-        and (policy.horizon is None or _crossed(proof, outcomes, policy.horizon, policy))
+        and (policy.horizon is None or _crossed(outcomes, policy.horizon, policy))
     )
 
 
@@ -85,8 +85,7 @@ def _agree_at_one_look(evidence: Evidence, policy: Policy, rng: np.random.Genera
         return False
     if measure.name not in METRICS:
         total = total_difference(evidence, measure.name, policy)
-        if isinstance(total, Undefined):
-            return False
+        assert isinstance(total, Difference)  # a cost is defined for any row
         excess = measure.sign * total.value - policy.min_gain
         return excess > float(stats.norm.isf(policy.alpha)) * total.standard_error
     drawn = bootstrap(evidence.counts, [measure.name], rng=rng, confidence_level=level, n_resamples=policy.n_resamples)[
@@ -107,9 +106,7 @@ def _fastest_first(policy: Policy) -> list[tuple[str, float]]:
     return sorted(policy.guardrails.items(), key=lambda item: not policy.measure(item[0]).counts_outcomes)
 
 
-def _crossed(proof: Proof, outcomes: Sequence[PairedOutcomes], horizon: Horizon, policy: Policy) -> bool:
-    """Whether the planned test promotes, and the confidence sequence, which it does not ask, would not retire the challenger."""
-    look, process = planned_look(outcomes, horizon, alpha=policy.alpha), proof.process
-    if look is None or not look.crossed:
-        return False
-    return isinstance(process, Undefined) or process.interval(policy.alpha).high >= policy.min_gain
+def _crossed(outcomes: Sequence[PairedOutcomes], horizon: Horizon, policy: Policy) -> bool:
+    """Whether the planned test promotes; what crosses its boundary leads, so that no interval retires it."""
+    look = planned_look(outcomes, horizon, alpha=policy.alpha)
+    return look is not None and look.crossed

@@ -89,6 +89,57 @@ def test_another_rule_is_asked_at_every_look() -> None:
     assert screen_of_rule(other) is None
 
 
+FAR_BETTER = PairedCounts((800, 1, 3, 20, 20, 40, 5, 110))
+ODD: dict[str, tuple[list[PairedCounts], dict[str, Any]]] = {
+    "fewer batches than are needed": ([FAR_BETTER] * 3, {}),
+    "no disagreement": ([PairedCounts((800, 0, 0, 20, 20, 0, 0, 110))] * 6, {}),
+    "labels of one class": ([PairedCounts((0, 0, 0, 0, 20, 40, 5, 110))] * 6, {}),
+    "labels that the challenger made": ([PairedCounts((800, 0, 9, 0, 0, 40, 0, 110))] * 6, {}),
+    "a guardrail without a process": ([PairedCounts((8, 0, 0, 2, 2, 3, 0, 11))] * 6, {"guardrails": {"f1": 0.1}}),
+    "precision that is not held": (
+        [PairedCounts((800, 40, 3, 20, 20, 40, 5, 110))] * 6,
+        {"guardrails": {"precision": 0.01}},
+    ),
+    "accuracy that is not held": (
+        [PairedCounts((800, 60, 1, 20, 20, 40, 5, 110))] * 6,
+        {"guardrails": {"accuracy": 0.001}},
+    ),
+    "one batch that has it all": ([PairedCounts((80, 0, 0, 2, 2, 0, 0, 11))] * 5 + [FAR_BETTER], {}),
+    "batches that differ": ([FAR_BETTER, FAR_BETTER.swap()] * 3 + [FAR_BETTER] * 8, {}),
+    "a horizon that is not reached": ([FAR_BETTER] * 4, {"horizon": {"disagreements": 100_000}}),
+    "a horizon that has begun with nothing": (
+        [PairedCounts((800, 0, 0, 20, 20, 0, 0, 110))] * 4 + [FAR_BETTER],
+        {"horizon": {"disagreements": 45}},
+    ),
+    "z just at its quantile, and McNemar's p above it": (
+        [PairedCounts((800, 0, 0, 20, 20, w, l, 110)) for w, l in ((11, 8), (11, 7), (11, 7), (10, 7))],
+        {"horizon": {"disagreements": 72}},
+    ),
+    "cost": ([FAR_BETTER] * 6, {"primary": "cost", "costs": COSTS}),
+    "f1 of few rows": ([PairedCounts((8, 0, 0, 2, 2, 1, 0, 11))] * 4, {"primary": "f1"}),
+    "all is well": ([FAR_BETTER] * 6, {}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_stands_against_a_promotion_stands_against_it_in_a_simulation(name: str) -> None:
+    tables, settings = ODD[name]
+    policy = Policy(**{"guardrails": {}, "n_resamples": 1000, **settings})
+    evidence = evidence_of(np.array([t.labelled for t in tables])[:, None, :])
+    expected = judge(evidence, policy, seed=0).promote is not None
+    assert promotes(evidence, policy, seed=0) == expected
+    assert expected == (name in ("cost", "all is well"))
+
+
+def test_the_champions_own_model_is_not_promoted_in_a_simulation() -> None:
+    (found,) = evidence_of(np.array([FAR_BETTER.labelled] * 6)[:, None, :])
+    own = replace(found, challenger=replace(found.challenger, digest=found.champion.digest))
+    policy = Policy(guardrails={}, n_resamples=1000)
+    assert promotes([found], policy, seed=0)
+    assert not promotes([own], policy, seed=0)
+    assert judge([own], policy, seed=0).promote is None
+
+
 CELLS = st.lists(st.tuples(*[MODEST_COUNT] * 8), min_size=4, max_size=6)
 
 
