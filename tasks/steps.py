@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TypeVar, cast
@@ -236,7 +237,7 @@ def repair_projections_step(store: Store, registry: Registry, project_name: str)
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)
 def plan_step(store: Store, project: Project, question: Question, as_of: date) -> str:
     """Simulate and write the report; returns the plan in a sentence, with its caveats."""
-    plan = make_plan(store, project, question, as_of, progress=get_run_logger().info)
+    plan = make_plan(store, project, question, as_of, get_run_logger().info, time.monotonic)
     markdown, summary = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-plan".lower())
     create_markdown_artifact(markdown, key=key, description=summary)

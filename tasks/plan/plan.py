@@ -25,6 +25,8 @@ from tasks.store import Store
 
 __all__ = ["Course", "Plan", "Question", "make_plan"]
 
+_SILENCE = 10.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -64,8 +66,18 @@ class Plan:
         return next(c for c in self.courses if c.gain == 0)
 
 
-def make_plan(store: Store, project: Project, question: Question, as_of: date, progress: Callable[[str], None]) -> Plan:
-    """Simulate; ``progress`` is told of each rule at each gain, and of each twentieth of the work. Nothing is written. Raises PlanError."""
+def make_plan(
+    store: Store,
+    project: Project,
+    question: Question,
+    as_of: date,
+    progress: Callable[[str], None],
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Plan:
+    """Simulate; nothing is written. Raises PlanError.
+
+    ``progress`` is told of each rule at each gain, and how far it is whenever ten seconds have passed by the ``clock``.
+    """
     _check(question)
     allowances = _allowances(store, project, question.challengers)
     try:
@@ -78,7 +90,8 @@ def make_plan(store: Store, project: Project, question: Question, as_of: date, p
         msg = f"project {project.name} cannot be simulated: {error}"
         raise PlanError(msg) from None
     alphas = tuple(a.alpha for a in allowances.values())
-    told = _Progress(progress, len(grid) * len(contestants) * question.runs)
+    told = _Progress(progress, clock, len(grid) * len(contestants) * question.runs)
+    told.say(f"{len(grid)} gains and {len(contestants)} rules, {question.runs} runs of {question.batches} batches each")
     courses = tuple(
         _course(gain, scenario, contestants, question, sizes(scenario, project.policy, alphas[0]), told)
         for gain, scenario in grid.items()
@@ -116,22 +129,20 @@ class _Contestant:
 
 
 class _Progress:
-    """Tells what is done of ``work`` simulated runs over all rules and gains, whenever a rule is through, or else a twentieth."""
+    """Tells what is done of ``work`` simulated runs over all rules and gains: when a rule is through, and else every ten seconds."""
 
-    def __init__(self, tell: Callable[[str], None], work: int) -> None:
-        self._tell, self._work, self._done, self._told = tell, work, 0, 0
+    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float], work: int) -> None:
+        self._tell, self._clock, self._work = tell, clock, work
+        self._done, self._told = 0, clock()
 
-    def run(self, what: str, number: int, runs: int) -> None:
+    def run(self, number: int, *, what: str, runs: int) -> None:
         """One more run is done, the ``number``-th of so many of what is played now."""
         self._done += 1
-        if number < runs and 20 * (self._done - self._told) >= self._work:
-            self._say(f"{what}: {number} of {runs} runs")
+        if number < runs and self._clock() - self._told >= _SILENCE:
+            self.say(f"{what}: {number} of {runs} runs")
 
-    def through(self, what: str, promoted: int, runs: int) -> None:
-        self._say(f"{what}: promoted in {promoted} of {runs} runs")
-
-    def _say(self, text: str) -> None:
-        self._told = self._done
+    def say(self, text: str) -> None:
+        self._told = self._clock()
         self._tell(f"{text}; {self._done / self._work:.0%} of the plan is done")
 
 
@@ -149,9 +160,9 @@ def _course(
     rules = {}
     for name, contestant in contestants.items():
         what = f"gain {gain:g}, {name}"
-        tell = functools.partial(told.run, what, runs=question.runs)
+        tell = functools.partial(told.run, what=what, runs=question.runs)
         rules[name] = play(cells, contestant.trial, contestant.screen, tell)
-        told.through(what, rules[name].promoted, question.runs)
+        told.say(f"{what}: promoted in {rules[name].promoted} of {question.runs} runs")
     return Course(gain, scenario, rules, needed)
 
 
