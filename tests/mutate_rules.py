@@ -24,9 +24,9 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant(
         "rows not scored by both do not count",
-        "analysis/evidence/tally.py",
-        "usable = frame.lazy().filter(pl.col(c).is_not_null() & pl.col(h).is_not_null())",
-        "usable = frame.lazy().with_columns(pl.col(c, h).fill_null(0))",
+        "analysis/evidence/pair_counts.py",
+        "return pl.col(name) if name in self._all.columns else pl.lit(None, dtype=pl.Int8)",
+        "return pl.col(name).fill_null(0)",
     ),
     Mutant(
         "unlabelled rows do not count",
@@ -35,37 +35,40 @@ MUTANTS = [
         "label = label or 0\n            if label is None:",
     ),
     Mutant(
-        "every row left out is counted", "analysis/evidence/tally.py", "missing = int(", "return {}\n    missing = int("
+        "every row left out is counted",
+        "analysis/evidence/pair_counts.py",
+        "return {reason: n for reason, n in excluded.items() if n}",
+        "return {}",
     ),
     Mutant("open batches are counted as left out", "analysis/evidence/gathering.py", "if open_rows:", "if False:"),
     Mutant(
         "a batch is closed by the calendar",
         "tasks/labels/tallying.py",
-        "due = [m for m in scored if as_of >= closing_date(m.date, project.maturity_days)]",
-        "due = scored",
+        "return as_of >= closing_date(manifest.date, project.maturity_days)",
+        "return True",
     ),
     Mutant(
         "trained_through of the champion",
         "analysis/evidence/gathering.py",
-        "for v in (self.champion, self.challenger) if v.trained_through",
-        "for v in (self.challenger,) if v.trained_through",
+        "any(c.trained_through and tally.date <= c.trained_through for c in pair)",
+        "any(c.trained_through and tally.date <= c.trained_through for c in pair[1:])",
     ),
     Mutant(
         "trained_through of the challenger",
         "analysis/evidence/gathering.py",
-        "for v in (self.champion, self.challenger) if v.trained_through",
-        "for v in (self.champion,) if v.trained_through",
+        "any(c.trained_through and tally.date <= c.trained_through for c in pair)",
+        "any(c.trained_through and tally.date <= c.trained_through for c in pair[:1])",
     ),
     Mutant(
         "trained_through, its own day",
         "analysis/evidence/gathering.py",
-        "tally.date <= max(learned)",
-        "tally.date < max(learned)",
+        "tally.date <= c.trained_through",
+        "tally.date < c.trained_through",
     ),
     Mutant(
         "a replay counts where no label could be seen",
         "analysis/evidence/gathering.py",
-        "if any((tally.batch, v.digest) in self.context for v in (self.champion, self.challenger) if tally.replayed):",
+        "if tally.replayed and any((tally.batch, c.digest) in self._could_be_seen for c in pair):",
         "if False:",
     ),
     Mutant(

@@ -83,7 +83,7 @@ class Store(Protocol):
         """All keys below the folder ``prefix``, at any depth, sorted."""
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of the folders in the folder ``prefix`` that are no hidden ones and hold a key at any depth, sorted."""
+        """The names of the folders in the folder ``prefix`` that hold a key at any depth, sorted; maybe also of some that held one."""
 
     def objects(self, prefix: str) -> list[StoredObject]:
         """All objects below the folder ``prefix``, sorted by their keys; unlike in ``keys``, also hidden ones."""

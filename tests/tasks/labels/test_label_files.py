@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import polars as pl
 import pytest
 from parcels import put_frame
-from weeks import BETTER, found, play_week, week
+from weeks import BETTER, WrappedStore, found, play_week, week
 
 from tasks.base.project import Columns, Project
 from tasks.labels.label_files import LabelFiles
 from tasks.labels.row_ids import IdRange
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
-from tasks.store import Store
+from tasks.store import Store, keeping
 from tasks.tables.sources import ParquetSource
 
 WEEKS = 4
@@ -65,3 +67,34 @@ def test_what_does_not_fit_into_memory_is_read_again_and_is_the_same(
     assert most.example_of_an_id() == fits.example_of_an_id() == "p0"
     assert most.periods_of(pl.Series("id", ids)) == fits.periods_of(pl.Series("id", ids))
     assert len(labels_read) > 3 * 3
+
+
+def test_a_later_run_does_not_open_files_whose_footers_exclude_the_ids(store: Store, project: Project) -> None:
+    for n in range(5):
+        frame = pl.DataFrame({"id": [10 * n, 10 * n + 1], "label": [0, 1], "observed_at": [week(n)] * 2})
+        put_frame(store, f"{project.name}/labels/{n}.parquet", frame)
+    opened: list[str] = []
+
+    class Noting(WrappedStore):
+        def local(self, key: str) -> AbstractContextManager[Path]:
+            opened.append(key)
+            return super().local(key)
+
+    def ids_between(least: int, greatest: int) -> list[int]:
+        opened.clear()
+        run = keeping(Noting(store))
+        found = pl.concat(LabelFiles(run, project).of(IdRange(least, greatest), batch="b", dated=week(0)))
+        run.roll_up(project.name)
+        return sorted(found["id"].to_list())
+
+    assert ids_between(20, 25) == [20, 21]
+    assert len(set(opened)) == 5
+    assert ids_between(30, 31) == [30, 31]
+    assert set(opened) == {f"{project.name}/labels/3.parquet"}
+    changed = pl.DataFrame({"id": [0, 30, 31], "label": [0, 1, 1], "observed_at": [week(9)] * 3})
+    put_frame(store, f"{project.name}/labels/0.parquet", changed)
+    assert ids_between(30, 31) == [0, 30, 30, 31, 31]
+    for key in store.keys(f"{project.name}/rollups"):
+        store.delete(key)
+    assert ids_between(30, 31) == [0, 30, 30, 31, 31]
+    assert len(set(opened)) == 5

@@ -13,6 +13,8 @@ import pytest
 from weeks import WrappedStore
 
 from tasks.store import AlreadyThereError, DirectoryStore, KeptStore, NotThereError, Store, keeping
+from tasks.store.kept import as_it_is
+from tasks.store.rollups import copy_faults
 
 
 class CountingStore(WrappedStore):
@@ -185,3 +187,30 @@ def test_what_does_not_exist_stays_unknown(disk: DirectoryStore) -> None:
         store.frame("p/tallies/x.parquet")
     store.create("p/tallies/x.parquet", b"not Parquet")
     assert store.read("p/tallies/x.parquet") == b"not Parquet"
+
+
+def test_a_log_is_listed_anew_once_this_run_has_written(counted: CountingStore) -> None:
+    store = keeping(counted)
+    counted.create("p/reigns/00000001.json", b"1")
+    assert store.keys("p/reigns") == store.keys("p/reigns/") == ["p/reigns/00000001.json"]
+    counted.create("p/reigns/00000002.json", b"2")
+    assert len(store.keys("p/reigns")) == 1
+    store.write("p/mlflow/x", b"")
+    assert len(store.keys("p/reigns")) == 2
+    counted.create("p/reigns/00000003.json", b"3")
+    assert len(as_it_is(store).keys("p/reigns")) == 3
+    assert as_it_is(counted) is counted
+
+
+def test_what_was_noted_is_known_to_later_runs_until_its_rollup_is_lost(disk: DirectoryStore) -> None:
+    first = keeping(disk)
+    assert first.noted("p/footers/x") is None
+    first.note("p/footers/x", b"1")
+    assert first.noted("p/footers/x") == b"1"
+    first.roll_up("p")
+    assert keeping(disk).noted("p/footers/x") == b"1"
+    assert disk.keys("p/footers") == []
+    for name in disk.keys("p/rollups"):
+        assert copy_faults(disk, name) == []
+        disk.delete(name)
+    assert keeping(disk).noted("p/footers/x") is None

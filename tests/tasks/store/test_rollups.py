@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -45,6 +45,7 @@ def unpacked(data: bytes) -> Any:
     return unpack(data, hashlib.sha256(data).hexdigest())
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.binary(max_size=20)), st.dictionaries(NAMES, frames()))
 def test_what_went_in_comes_out(documents: dict[str, bytes], tables: dict[str, pl.DataFrame]) -> None:
     found = unpacked(pack(documents, {k: stored(f) for k, f in tables.items()}))
@@ -56,6 +57,7 @@ def test_what_went_in_comes_out(documents: dict[str, bytes], tables: dict[str, p
         assert one.sha256 == stored(frame).sha256
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.binary(max_size=20)), st.dictionaries(NAMES, frames()), st.randoms())
 def test_the_same_content_in_another_order_is_the_same_bytes(
     documents: dict[str, bytes], tables: dict[str, pl.DataFrame], random: Any

@@ -88,6 +88,13 @@ class TestEveryStore:
         assert store.keys("p") == ["p/a.json", "p/b.json", "p/b/10", "p/b/2", "p/b2/x"]
         assert store.keys("p/b") == store.keys("p/b/") == ["p/b/10", "p/b/2"]
 
+    def test_the_folders_of_a_folder_are_those_that_hold_a_key(self, store: Store) -> None:
+        for key in ("p/b/2", "p/a/x/y", "p/c.json", "q/d/1"):
+            store.write(key, b"1")
+        assert store.folders("p") == store.folders("p/") == ["a", "b"]
+        assert store.folders("p/a") == ["x"]
+        assert store.folders("p/c.json") == store.folders("nothing/here") == []
+
     def test_below_a_folder_that_is_not_there_are_no_keys(self, store: Store) -> None:
         assert store.keys("nothing/here") == []
 
@@ -99,6 +106,7 @@ class TestEveryStore:
             lambda: store.create(key, b"data"),
             lambda: store.delete(key),
             lambda: store.keys(key),
+            lambda: store.folders(key),
             lambda: store.objects(key),
             lambda: store.read_start(key, 4),
             lambda: store.local(key).__enter__(),
