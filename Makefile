@@ -67,7 +67,7 @@ settings: env ## write page and schema of the settings
 docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
-benchmark: env-dev ## what a decision and scoring cost beside other libraries, what Prefect costs and a second worker gives (25 minutes)
+benchmark: env-dev ## what a decision, scoring and closing cost beside other libraries, what Prefect costs and a second worker gives (30 minutes)
 	$(BIN)/python -m benchmarks.decision_cost
 	$(BIN)/python -m benchmarks.prefect_overhead
 	$(BIN)/python -m benchmarks.scoring

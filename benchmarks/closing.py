@@ -1,6 +1,6 @@
 """What closing a batch costs: CPU, wall and memory, beside a bare polars scan, join and group-by of the same files.
 
-Run ``python -m benchmarks.closing``: five minutes, 3 GB of disk and 2 GB of memory; sizes are options. The bare query reads the ids, the
+Run ``python -m benchmarks.closing``: five minutes, 3 GB of disk, 2 GB of memory; sizes are options. The bare query reads the ids, the
 decisions and the labels, and counts rows by label and decisions. It knows nothing of duplicate ids, several labels of one id, labels
 that came early or late, neighbouring batches, digests of files or scores.
 """
