@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from answering import answering
 from prefect.flows import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import ROOT
@@ -97,7 +98,7 @@ def test_what_users_type_arrives_in_the_flow(line: str, monkeypatch: pytest.Monk
     arrived: list[dict[str, Any]] = []
     monkeypatch.setattr(Flow, "__call__", lambda _, **arguments: arrived.append(arguments))
     monkeypatch.setattr(sys, "argv", [name, *words])
-    with temporary_settings({PREFECT_API_URL: "http://prefect:4200/api"}):  # so that none is started
+    with answering() as url, temporary_settings({PREFECT_API_URL: url}):  # so that none is started
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     assert arrived == [TYPED[line]]
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import answering
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tasks.base.errors import DethroneError
@@ -84,28 +81,6 @@ def test_heartbeats_are_off_where_the_server_is_temporary_and_as_set_where_it_is
         assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == 45
     with answering() as url, temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 45, PREFECT_API_URL: url}):
         assert run(flow, {"project": "parcels"}) == 45
-
-
-class Answer(BaseHTTPRequestHandler):
-    """A server that answers every question with nothing."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def answering() -> Iterator[str]:
-    """The address of a server that is there."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/api"
-        server.shutdown()
-        thread.join()
 
 
 def closed_port() -> int:
