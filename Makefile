@@ -67,15 +67,8 @@ settings: env ## write page and schema of the settings
 docs: env ## write page and schema of the settings, copy the demo's season and one of its reports into README and docs/
 	$(BIN)/python -m docs.refresh
 
-benchmark: env-dev ## what a decision, scoring and closing cost beside other libraries, what Prefect costs and a second worker gives (30 minutes)
-	$(BIN)/python -m benchmarks.decision_cost
-	$(BIN)/python -m benchmarks.prefect_overhead
-	$(BIN)/python -m benchmarks.scoring
-	$(BIN)/python -m benchmarks.replay
-	$(BIN)/python -m benchmarks.closing
-	$(BIN)/python -m benchmarks.runners
-	$(BIN)/python -m benchmarks.planning
-	$(BIN)/python -m benchmarks.commands
+benchmark: env-dev ## measure what everything costs, beside bare equivalents, into benchmarks/RESULTS.md (an hour; python -m benchmarks NAME for one)
+	$(BIN)/python -m benchmarks
 
 check: env-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .
