@@ -40,7 +40,6 @@ NEXT = {
     "replay": "the models themselves",
     "runners": "on 2 cores the client, the scheduler and Prefect's server, which share them with the workers",
     "prefect_overhead": "Prefect's own start",
-    "s3_parquet": "the server",
 }
 """Every benchmark, and what costs most in it now."""
 

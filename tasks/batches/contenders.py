@@ -93,10 +93,14 @@ def _prefix(project_name: str, contender_digest: str) -> str:
 
 def _create_or_read(store: Store, key: str, data: bytes, parse: Callable[[dict[str, str]], T]) -> T:
     try:
-        store.create(key, data)
-    except AlreadyThereError:
-        data = store.read(key)
-    return _parsed(store, key, data, parse)
+        kept = store.read(key)
+    except NotThereError:
+        try:
+            store.create(key, data)
+        except AlreadyThereError:  # another run was first
+            data = store.read(key)
+        kept = data
+    return _parsed(store, key, kept, parse)
 
 
 def _parsed(store: Store, key: str, data: bytes, parse: Callable[[dict[str, str]], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from analysis.tables.record import canonical_json
@@ -18,11 +19,11 @@ class ChangedModelError(DethroneError):
 
 def keep_digest(store: Store, project_name: str, artifacts: Artifacts) -> None:
     """Store the digest of a version's artifacts, once. Raises ChangedModelError if a different one is stored."""
-    key = _key(project_name, artifacts.version.version)
-    try:
-        store.create(key, canonical_json({"version": artifacts.version.version, "artifacts": artifacts.digest}))
-    except AlreadyThereError:
-        require_same(store, project_name, artifacts)
+    number = artifacts.version.version
+    if kept_digest(store, project_name, number) is None:
+        with contextlib.suppress(AlreadyThereError):
+            store.create(_key(project_name, number), canonical_json({"version": number, "artifacts": artifacts.digest}))
+    require_same(store, project_name, artifacts)
 
 
 def require_same(store: Store, project_name: str, artifacts: Artifacts) -> None:

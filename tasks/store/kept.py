@@ -168,7 +168,7 @@ class KeptStore:
             self._store.create(key, data)
             self._list_written(key)
             return
-        if self._knows(key):
+        if key in self._bytes:
             self._forget_listings(key)
             msg = f"{self.uri}: {key} is already there"
             raise AlreadyThereError(msg)
@@ -178,6 +178,7 @@ class KeptStore:
         except AlreadyThereError:
             self._forget_listings(key)
             raise
+        self._remove_rollups_of(key)
         with self._lock:
             self._bytes[key] = data
         self._list_written(key)
@@ -250,6 +251,13 @@ class KeptStore:
                     read = list(pool.map(self._unpacked, names))
                 self._rollups[project_name] = {n: r for n, r in zip(names, read, strict=True) if r}
             return self._rollups[project_name]
+
+    def _remove_rollups_of(self, key: str) -> None:
+        """Remove roll-ups with an object that somebody removed from the store, and that was created anew just now."""
+        known = self._rollups_of(key)
+        for name in [n for n, r in known.items() if key in r.keys]:
+            self._store.delete(name)
+            del known[name]
 
     def _unpacked(self, name: str) -> Rollup | None:
         try:

@@ -214,3 +214,17 @@ def test_what_was_noted_is_known_to_later_runs_until_its_rollup_is_lost(disk: Di
         assert copy_faults(disk, name) == []
         disk.delete(name)
     assert keeping(disk).noted("p/footers/x") is None
+
+
+def test_what_was_removed_and_is_created_anew_is_not_taken_from_a_rollup(disk: DirectoryStore) -> None:
+    manifest, _ = put(disk, 1)
+    store = keeping(disk)
+    read_one(store)
+    store.roll_up("p")
+    disk.delete(manifest)
+    again = keeping(disk)
+    assert again.read(manifest) == b"1"
+    again.create(manifest, b"2")
+    assert again.read(manifest) == b"2"
+    assert disk.keys("p/rollups") == []
+    assert keeping(disk).read(manifest) == b"2"
