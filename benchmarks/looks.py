@@ -20,9 +20,10 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks.measuring import measured, project_in
-from benchmarks.years import begin, date_of, look, play
+from benchmarks.years import begin, date_of, look, play, put_labels, put_rows
 
-ROWS = 2_000
+ROWS = 2_000  # of the weeks before
+NEW = (2_000, 500_000)  # of the new one
 
 
 def _one(folder: Path, week: int) -> dict[str, float]:
@@ -42,50 +43,58 @@ def _one(folder: Path, week: int) -> dict[str, float]:
 
 
 def main(rounds: int, weeks: list[int]) -> None:
-    found: dict[int, list[dict[str, float]]] = {n: [] for n in weeks}
+    found: dict[tuple[int, int], list[dict[str, float]]] = {(n, rows): [] for rows in NEW for n in weeks}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "played"
-        folder.mkdir()
-        project = begin(folder)
+        played = Path(name) / "played"
+        played.mkdir()
+        project = begin(played)
         done = 0
         for number in sorted(weeks):
-            play(folder, project, range(done, number + 1), ROWS)  # the last one is scored, and not closed yet
-            done = number + 1
-            shutil.copytree(folder / "store", Path(name) / str(number) / "store")
+            play(played, project, range(done, number), ROWS)
+            put_labels(played, project, number - 1, ROWS)
+            done = number
+            for rows in NEW:
+                folder = Path(name) / f"{number}-{rows}"
+                shutil.copytree(played, folder)
+                _score_new(folder, number, rows)
         for _ in range(rounds):
-            for number, results in found.items():
+            for (number, rows), results in found.items():
                 copy = Path(name) / "copy"
                 shutil.rmtree(copy, ignore_errors=True)
-                shutil.copytree(Path(name) / str(number), copy)
+                shutil.copytree(Path(name) / f"{number}-{rows}", copy)
                 look(
                     project_in(copy), date_of(number) + timedelta(days=6)
-                )  # nothing new: files of a copy are other files
-                (copy / "store" / project.name / "labels" / "next.parquet").write_bytes(_labels(number))
+                )  # nothing new, but files of a copy are other files
+                put_labels(copy, project, number, rows)
                 command = [sys.executable, "-m", "benchmarks.looks", "--one", str(copy), str(number)]
                 said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
                 results.append(json.loads(said.stdout.splitlines()[-1]))
-    print(f"a look with one new batch of {ROWS:,} rows, four versions: median of {rounds}, seconds")
-    cpu = {n: statistics.median(r["look cpu"] for r in results) for n, results in found.items()}
-    for n, results in found.items():
-        wall = statistics.median(r["look wall"] for r in results)
-        print(
-            f"  {n:5} closed batches  CPU {cpu[n]:6.2f}  wall {wall:6.2f}  record {results[0]['record'] / 1000:6.0f} kB"
-        )
-    print(f"  {max(weeks)} beside {min(weeks)}: {cpu[max(weeks)] / cpu[min(weeks)]:.2f} x the CPU")
+    print(f"a look with one new batch, four versions: median of {rounds}, seconds")
+    for rows in NEW:
+        cpu = {n: statistics.median(r["look cpu"] for r in found[n, rows]) for n in weeks}
+        for n in weeks:
+            wall = statistics.median(r["look wall"] for r in found[n, rows])
+            kilobytes = found[n, rows][0]["record"] / 1000
+            print(
+                f"  {n:5} closed, {rows:9,} new rows  CPU {cpu[n]:6.2f}  wall {wall:6.2f}  record {kilobytes:4.0f} kB"
+            )
+        print(f"  {max(weeks)} beside {min(weeks)}: {cpu[max(weeks)] / cpu[min(weeks)]:.2f} x the CPU")
 
 
-def _labels(week: int) -> bytes:
-    """The labels of the newest batch, which the week after it would bring."""
-    import io
+def _score_new(folder: Path, week: int, rows: int) -> None:
+    """Score a week of so many rows, whose labels have not come."""
+    from tasks.batches.scoring import score_with
+    from tasks.models.registry import Registry
+    from tasks.models.versions import Versions
+    from tasks.reigns import head
+    from tasks.store import open_store
 
-    import numpy as np
-    import polars as pl
-
-    ids = np.arange(week * ROWS, (week + 1) * ROWS)
-    y = (np.random.default_rng(week).random(ROWS) < 0.1).astype(np.int64)
-    buffer = io.BytesIO()
-    pl.DataFrame({"id": ids, "label": y, "observed_at": [date_of(week + 1)] * ROWS}).write_parquet(buffer)
-    return buffer.getvalue()
+    project = project_in(folder)
+    batch = folder / "store" / project.name / "batches" / str(date_of(week))
+    put_rows(batch, week, rows)
+    store, registry = open_store(project.store), Registry(project)
+    with Versions(store, registry, project) as versions:
+        score_with(versions, head(store, project.name), str(date_of(week)), date_of(week))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,24 +32,35 @@ def begin(folder: Path) -> Project:
 
 
 def put_week(folder: Path, project: Project, week: int, rows: int) -> None:
-    """The rows of a week, and the labels of the week before."""
+    """The rows of a week, and the labels of the week before, which has as many."""
+    put_rows(folder / "store" / project.name / "batches" / str(date_of(week)), week, rows)
+    if week:
+        put_labels(folder, project, week - 1, rows)
+
+
+def put_rows(batch: Path, week: int, rows: int) -> None:
+    """Write the rows of a week into the folder of its batch."""
+    batch.mkdir(parents=True)
+    make_rows(rows, COLUMNS).with_columns(id=_ids(week, rows)).write_parquet(batch / "rows.parquet")
+
+
+def put_labels(folder: Path, project: Project, week: int, rows: int) -> None:
+    """The labels of a week, which come a week later."""
     import polars as pl
 
-    place, first = folder / "store" / project.name, week * rows
-    ids = np.arange(first, first + rows)
-    batch = place / "batches" / str(date_of(week))
-    batch.mkdir(parents=True)
-    make_rows(rows, COLUMNS).with_columns(id=ids).write_parquet(batch / "rows.parquet")
-    if week:
-        labels = place / "labels" / f"{date_of(week)}.parquet"
-        labels.parent.mkdir(exist_ok=True)
-        seen = [date_of(week)] * rows
-        y = (np.random.default_rng(week).random(rows) < 0.1).astype(np.int64)
-        pl.DataFrame({"id": ids - rows, "label": y, "observed_at": seen}).write_parquet(labels)
+    labels = folder / "store" / project.name / "labels" / f"{date_of(week + 1)}.parquet"
+    labels.parent.mkdir(exist_ok=True)
+    y = (np.random.default_rng(week).random(rows) < 0.1).astype(np.int64)
+    frame = pl.DataFrame({"id": _ids(week, rows), "label": y, "observed_at": [date_of(week + 1)] * rows})
+    frame.write_parquet(labels)
+
+
+def _ids(week: int, rows: int) -> Any:
+    return np.arange(rows) + week * 10_000_000
 
 
 def play(folder: Path, project: Project, weeks: range, rows: int) -> None:
-    """Score these weeks as they come; then close and judge all that is due."""
+    """Score these weeks as they come, each of so many rows; then close and judge all that is due."""
     from tasks.batches.scoring import score_with
     from tasks.models.registry import Registry
     from tasks.models.versions import Versions
