@@ -18,7 +18,7 @@ from tasks.reigns import Reign
 from tasks.reigns.approvals import denials
 from tasks.reports import plots
 from tasks.reports.limits import LARGEST_PAGE, MOST_PANELS, most_telling
-from tasks.reports.report import render
+from tasks.reports.report import page, page_values
 from tasks.reports.report_segments import chosen_segments
 from tasks.store import Store
 
@@ -61,8 +61,8 @@ def publish(
     prefix = f"{project.name}/reports/{look.id}"
     files = {f"{name}.svg": data for name, data in drawn.items()}
     files["report.json"] = canonical_json({**look.record, "judgement": look.judgement})
-    refused = denials(store, project.name)
-    files["report.md"] = render(project, look, reigns, {name: f"{name}.svg" for name in drawn}, refused).encode()
+    values = page_values(project, look, reigns, denials(store, project.name))
+    files["report.md"] = page(values, {name: f"{name}.svg" for name in drawn}).encode()
     if f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():
             if name != "report.md":
@@ -71,7 +71,7 @@ def publish(
         store.write(f"{prefix}/report.md", files["report.md"])  # last, so its presence means that all is there
     inline = _inline(drawn, LARGEST_PAGE - len(files["report.md"]))
     left_out = [name for name in drawn if name not in inline]
-    return render(project, look, reigns, inline, refused, plots_left_out=left_out), missing
+    return page(values, inline, left_out), missing
 
 
 def _inline(drawn: Mapping[str, bytes], room: int) -> dict[str, str]:

@@ -24,23 +24,25 @@ from tasks.reports.report_rows import counted_rows
 from tasks.reports.report_segments import chosen_segments
 from tasks.reports.report_verdicts import TEMPLATES, former_looks_better, judged_versions, sentence
 
-__all__ = ["render"]
+__all__ = ["page", "page_values", "render"]
 
 
 def render(
-    project: Project,
-    look: Decision,
-    reigns: Sequence[Reign],
-    plots: Mapping[str, str],
-    denials: Sequence[Denial] = (),
-    *,
-    plots_left_out: Sequence[str] = (),
+    project: Project, look: Decision, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
 ) -> str:
-    """The whole report, of at most ``LARGEST_PAGE`` bytes.
+    """The whole report. ``plots`` maps a plot's name to what an image link should point at; ``denials`` are those so far."""
+    return page(page_values(project, look, reigns, denials), plots)
 
-    ``plots`` maps a plot's name to what an image link should point at, ``plots_left_out`` names those that are in the store only;
-    ``denials`` are those so far.
-    """
+
+def page(values: Mapping[str, Any], plots: Mapping[str, str], plots_left_out: Sequence[str] = ()) -> str:
+    """The report of these ``page_values``, of at most ``LARGEST_PAGE`` bytes; ``plots_left_out`` names plots that are in the store only."""
+    return whole_lines(fill(TEMPLATES / "report.md.j2", plots=plots, plots_left_out=plots_left_out, **values))
+
+
+def page_values(
+    project: Project, look: Decision, reigns: Sequence[Reign], denials: Sequence[Denial]
+) -> Mapping[str, Any]:
+    """What the template names, without the plots."""
     record, policy = look.record, project.policy
     basis, assessments = record["basis"], look.judgement.assessments
     listed, told = most_telling(assessments, MOST_LINES), most_telling(assessments, MOST_CHALLENGERS)
@@ -50,47 +52,43 @@ def render(
     shown = [v for v in versions if v.version in in_lines or not v.verdict][:MOST_LINES]
     counted = counted_rows(listed, policy)
     notes = record.get("notes", ())
-    page = fill(
-        TEMPLATES / "report.md.j2",
-        project=project,
-        policy=policy,
-        plots=plots,
-        plots_left_out=plots_left_out,
-        decision=look.id,
-        as_of=record["as_of"],
-        seed=record["seed"],
-        sentence=sentence(project, look),
-        versions=shown,
-        versions_left_out=len(versions) - len(shown),
-        promote=look.promote,
-        reason_of_choice=look.judgement.choice.reason if look.judgement.choice else "",
-        what_failed_batches_mean=LOST if record["failures"] else "",
-        notes=notes[:MOST_LINES],
-        notes_left_out=len(notes[MOST_LINES:]),
-        former_looks_better=former_looks_better(look, reigns),
-        denials=denials_list(denials[-MOST_DENIALS:]),
-        denials_left_out=len(denials[:-MOST_DENIALS]),
-        champion=basis["champion"]["version"],
-        reign=basis["reign"],
-        led_since=reigns[basis["reign"] - 1].since,
-        margins=_margins(policy),
-        allowed=[_Allowed(a.evidence.challenger.version, a.alpha, needed(a.alpha)) for a in listed],
-        alpha_spent=record["alpha_spent"],
-        batches=_days(look.batches),
-        silent_batches=_days(basis["silent"]),
-        maturity_days=basis["maturity_days"],
-        absent=basis["absent"],
-        policy_changed=record.get("policy_changed"),  # decisions from before it was noted have no such key
-        models=[m for m in models if m.version in in_lines],
-        untagged=[m.version for m in models if m.version in in_lines and not m.trained_through],
-        counted=counted,
-        replays=[r for a in listed if (r := replays(a.evidence, look.batches, policy))],
-        challengers=[challenger_values(a, policy, chosen) for a in told],
-        all_challengers=len(assessments),
-        panels=min(len(assessments), MOST_PANELS),
-        wins_and_losses_decide=policy.measure(policy.primary).counts_outcomes,
-    )
-    return whole_lines(page)
+    return {
+        "project": project,
+        "policy": policy,
+        "decision": look.id,
+        "as_of": record["as_of"],
+        "seed": record["seed"],
+        "sentence": sentence(project, look),
+        "versions": shown,
+        "versions_left_out": len(versions) - len(shown),
+        "promote": look.promote,
+        "reason_of_choice": look.judgement.choice.reason if look.judgement.choice else "",
+        "what_failed_batches_mean": LOST if record["failures"] else "",
+        "notes": notes[:MOST_LINES],
+        "notes_left_out": len(notes[MOST_LINES:]),
+        "former_looks_better": former_looks_better(look, reigns),
+        "denials": denials_list(denials[-MOST_DENIALS:]),
+        "denials_left_out": len(denials[:-MOST_DENIALS]),
+        "champion": basis["champion"]["version"],
+        "reign": basis["reign"],
+        "led_since": reigns[basis["reign"] - 1].since,
+        "margins": _margins(policy),
+        "allowed": [_Allowed(a.evidence.challenger.version, a.alpha, needed(a.alpha)) for a in listed],
+        "alpha_spent": record["alpha_spent"],
+        "batches": _days(look.batches),
+        "silent_batches": _days(basis["silent"]),
+        "maturity_days": basis["maturity_days"],
+        "absent": basis["absent"],
+        "policy_changed": record.get("policy_changed"),  # decisions from before it was noted have no such key
+        "models": [m for m in models if m.version in in_lines],
+        "untagged": [m.version for m in models if m.version in in_lines and not m.trained_through],
+        "counted": counted,
+        "replays": [r for a in listed if (r := replays(a.evidence, look.batches, policy))],
+        "challengers": [challenger_values(a, policy, chosen) for a in told],
+        "all_challengers": len(assessments),
+        "panels": min(len(assessments), MOST_PANELS),
+        "wins_and_losses_decide": policy.measure(policy.primary).counts_outcomes,
+    }
 
 
 @dataclass(frozen=True, slots=True)
