@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysis_examples import HUGE, MODEST_COUNTS, SLOW_PROPERTY, oracle
+from analysis_examples import HUGE, MODEST_COUNTS, PROPERTY, SLOW_PROPERTY, oracle
 from hypothesis import given
+from hypothesis import strategies as st
 from scipy import special, stats
 
-from analysis.any_look.precision import log_e_precision
+from analysis.any_look.precision import _GRID, _log_e_at, log_e_precision
 from analysis.tables.counts import PairedCounts
 
 CASES = oracle("eprocess")["precision_noninferiority"]
@@ -189,3 +190,10 @@ def test_the_grid_alone_lies_above_the_refined_minimum() -> None:
     counts = PairedCounts((90_000, 900, 800, 6_000, 4_000, 1_500, 900, 20_000))
     refined = log_e_precision(counts, null_gain=-0.03)
     assert log_e_precision(counts, null_gain=-0.03, refine=False) > refined + 1e-3
+
+
+@PROPERTY
+@given(MODEST_COUNTS, st.sampled_from([-0.2, -0.03, 0.0, 0.05]), st.sampled_from([1.0, 3.0, 20.0]))
+def test_what_is_left_out_of_the_grid_never_holds_its_minimum(counts: PairedCounts, gain: float, prior: float) -> None:
+    found = log_e_precision(counts, null_gain=gain, prior=prior, refine=False)
+    assert found == _log_e_at(_GRID, counts, gain, prior).min()
