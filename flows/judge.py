@@ -48,9 +48,9 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     closed = close_step(store, settings, day)
 
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
-    roll_up_step(store, project)
     if decision is None:
         return nothing_to_judge(project, closed, newest, day)
+    roll_up_step(store, project)
     newest = head(store, project)
 
     summary = f"{sentence(settings, decision)} Decision {decision.id}"

@@ -72,11 +72,11 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
             failed = {s.version for m in scored for s in m.scored if s.failure}
             replayed = replay_all(versions, latest, failed)
-    roll_up_step(store, project)
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise BatchError("; ".join(map(str, faults)))
+    roll_up_step(store, project)
     new = [m.batch for m in scored if m.batch not in before]
     not_read = [passed_over_step(store, f"{project}/batches/{one}", f"batch {one}") for one in new]
     return " ".join(filter(None, [score_summary(scored, before, arrivals, not_read), came, *replayed]))

@@ -72,9 +72,9 @@ def _passes(evidence: Evidence, proof: Proof, adjusted: float, policy: Policy, r
     if counts.one_class or evidence.champion.digest == evidence.challenger.digest or follow_a_model(evidence, counts):
         return False
     return (
-        _agree_at_one_look(evidence, policy, rng)
-        and _batches_agree(proof, policy)
+        _batches_agree(proof, policy)
         and all(holds(evidence, name, margin, policy) for name, margin in _fastest_first(policy))
+        and _agree_at_one_look(evidence, policy, rng)
         and (policy.horizon is None or _crossed(outcomes, policy.horizon, policy))
     )
 

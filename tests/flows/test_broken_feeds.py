@@ -417,5 +417,5 @@ def test_small_batches_without_a_chosen_row_are_part_of_the_sample(feed: Feed) -
     said(feed)
     decision = all_records(feed.store, feed.project.name)[-1]
     (assessment,) = decision["judgement"]["assessments"]
-    assert (assessment["evidence"]["batches"], decision["basis"]["silent"]) == (16, [])
+    assert (assessment["evidence"]["batches"]["count"], decision["basis"]["silent"]) == (16, [])
     assert assessment["verdict"] == "WAIT"
