@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analysis.evidence import tally as tally_module
 from analysis.evidence.pair_counts import PairCounts, confusion, pair_table
-from analysis.evidence.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY
+from analysis.evidence.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY, join_labels
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
     UNLABELLED,
+    add_counts,
+    count_rows,
     segment_column,
     tally,
 )
@@ -226,6 +229,18 @@ def test_tallies_add_over_any_split_of_the_rows(rows: list[Row], labels: list[La
         assert_frame_equal(add_tallies(order), whole)
     assert pair_table(whole, "1", "2") == pair_table(parts[0], "1", "2") + pair_table(parts[1], "1", "2")
     assert whole["n"].sum() == len(rows)
+
+
+@PROPERTY
+@given(ROWS, LABELS, st.integers(1, 30), st.sampled_from([0, 3, 100_000]))
+def test_counts_of_any_blocks_of_rows_are_added_up_however_many_wait(
+    rows: list[Row], labels: list[Label], height: int, held: int
+) -> None:
+    joined = join_labels(rows_frame(rows), labels_frame(labels))
+    blocks = (count_rows(block) for block in (joined.iter_slices(height) if rows else [joined]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tally_module, "_HELD", held)
+        assert_frame_equal(add_counts(blocks), count_rows(joined))
 
 
 @PROPERTY

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from analysis_examples import PROPERTY, SLOW_PROPERTY
+from analysis_examples import PROPERTY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,13 +116,11 @@ def test_bins_are_in_the_order_of_the_scores(values: list[float]) -> None:
     assert bins[-1] < batch_ranks._BINS  # noqa: SLF001
 
 
-@SLOW_PROPERTY
-@given(st.integers(1, 40), st.integers(0, 2**32))
-def test_how_the_rows_are_cut_does_not_matter(size: int, seed: int) -> None:
-    y, scores = made(np.random.default_rng(seed), 60, "rounded")
+@pytest.mark.parametrize("size", [1, 7, 59])
+def test_how_the_rows_are_cut_does_not_matter(size: int) -> None:
+    y, scores = made(np.random.default_rng(5), 60, "rounded")
     one, other = (ranked(y, scores, size=s).auc_covariance(blocks(y, scores, s)) for s in (size, 60))
-    if isinstance(one, Undefined) or isinstance(other, Undefined):
-        assert one == other
-        return
+    assert not isinstance(one, Undefined)
+    assert not isinstance(other, Undefined)
     assert one[0] == pytest.approx(other[0], rel=1e-12)
     assert one[1] == pytest.approx(other[1], rel=1e-9, abs=1e-15)
