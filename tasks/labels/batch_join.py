@@ -18,7 +18,7 @@ from tasks.labels.label_values import LabelError
 from tasks.labels.row_ids import as_key, key_type
 from tasks.labels.row_outcomes import RowOutcomes
 
-__all__ = ["Joined", "Recurring", "join_batch", "labels_from"]
+__all__ = ["Joined", "Recurring", "first_label", "join_batch"]
 
 
 @dataclass(slots=True)
@@ -32,6 +32,20 @@ class Recurring:
     number: int = 0
     example: str = ""
     other: str = ""
+    last: int = -1  # the place of ``other`` among the neighbours
+
+    def add(self, rows: pl.DataFrame, shared: pl.DataFrame | None, neighbours: Sequence[Manifest]) -> pl.Series | None:
+        """Add the rows of a bucket; ``shared`` are their ids in the neighbours with these ``number``s. Returns the different ones."""
+        self.ids += rows["id"].n_unique()
+        if shared is None or shared.is_empty():
+            return None
+        self.last = max(self.last, int(shared["number"].to_numpy().max()))
+        self.other = neighbours[self.last].batch
+        different = shared["id"].unique()
+        self.number += len(different)
+        example = str(different.cast(pl.String).min())
+        self.example = min(self.example or example, example)
+        return different
 
 
 @dataclass(slots=True)
@@ -47,6 +61,18 @@ class Joined:
     labels: int = 0
     in_time: int = 0
     labels_from: date | None = None
+
+    def add(
+        self, rows: pl.DataFrame, of_rows: pl.DataFrame, labels: pl.DataFrame, begins: date, deadline: date
+    ) -> None:
+        """Add the rows of a bucket, what ``labels_of_rows`` says of them, and their labels."""
+        self.outcomes.put(rows["row"], of_rows)
+        for reason, example in examples_of(of_rows).items():
+            self.examples[reason] = min(self.examples.get(reason, example), example)
+        self.labels += labels.height
+        day = pl.col("observed_at").cast(pl.Date)
+        self.in_time += labels.filter(pl.col("label").is_not_null() & day.is_between(begins, deadline)).height
+        self.labels_from = _earlier(self.labels_from, _first(labels, begins))
 
 
 def join_batch(
@@ -69,43 +95,23 @@ def join_batch(
             for ids in files.ids.parts(other):
                 frame = as_key(ids, key).to_frame("id").drop_nulls().with_columns(number=pl.lit(number, pl.Int32))
                 buckets.add("neighbours", frame)
-        last = -1
         for bucket, rows in buckets:
             labels = buckets.joined("labels", bucket, rows)
             labels = _no_labels(project, key) if labels is None else labels
             improbable.look_at(labels)
-            among = labels.filter(~pl.col("of_batch").fill_null(value=False)) if period else rows
-            recurring = buckets.joined("neighbours", bucket, rows)
-            recurring = None if recurring is None else recurring.join(among, on="id", how="semi")
-            if recurring is not None and recurring.height:
-                last = max(last, int(recurring["number"].to_numpy().max()))
-                recurring = recurring.select(pl.col("id").unique())
-                found.recurring.number += recurring.height
-                example = str(recurring["id"].cast(pl.String).min())
-                found.recurring.example = min(found.recurring.example or example, example)
-            found.recurring.ids += rows["id"].n_unique()
+            shared = buckets.joined("neighbours", bucket, rows)
+            if period and shared is not None:
+                shared = shared.join(labels.filter(~pl.col("of_batch").fill_null(value=False)), on="id", how="semi")
+            recurring = found.recurring.add(rows, shared, neighbours)
             of_rows = labels_of_rows(
-                rows,
-                labels,
-                task=project.task,
-                begins=begins,
-                deadline=deadline,
-                recurring=None if recurring is None else recurring["id"],
+                rows, labels, task=project.task, begins=begins, deadline=deadline, recurring=recurring
             )
-            found.outcomes.put(rows["row"], of_rows)
-            for reason, example in examples_of(of_rows).items():
-                found.examples[reason] = min(found.examples.get(reason, example), example)
-            found.labels += labels.height
-            day = pl.col("observed_at").cast(pl.Date)
-            found.in_time += labels.filter(pl.col("label").is_not_null() & day.is_between(begins, deadline)).height
-            found.labels_from = _earlier(found.labels_from, _first(labels, begins))
-        if last >= 0:
-            found.recurring.other = neighbours[last].batch
+            found.add(rows, of_rows, labels, begins, deadline)
     improbable.refuse()
     return found
 
 
-def labels_from(project: Project, files: LabelFiles, manifest: Manifest) -> date | None:
+def first_label(project: Project, files: LabelFiles, manifest: Manifest) -> date | None:
     """The day on which the first label of the batch was observed since it began. Raises LabelError, DamagedError, DeletedError."""
     first, begins = None, first_day(manifest.batch, manifest.date)
     improbable = _Improbable(project)

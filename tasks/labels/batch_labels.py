@@ -15,14 +15,14 @@ from analysis.kinds import Task
 from tasks.base.project import Project
 from tasks.batches.predictions import Manifest
 from tasks.labels.batch_faults import require_common_probabilities, require_own_ids, require_plausible_numbers
-from tasks.labels.batch_join import join_batch, labels_from
+from tasks.labels.batch_join import join_batch
 from tasks.labels.label_files import LabelFiles
 from tasks.labels.missing_labels import broken_feed, unmatched_ids
 from tasks.labels.row_outcomes import RowOutcomes
 from tasks.labels.scored_rows import ScoredBlocks
 from tasks.store import Store
 
-__all__ = ["Labelled", "first_label", "label_rows", "settled_date"]
+__all__ = ["Labelled", "label_rows", "settled_date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,6 @@ def label_rows(
     # of a broken feed not even the labels count: positives without negatives are worse than no label
     broken = reason is not None and absent_is_negative
     return replace(labelled, unexplained=reason, silent=broken or not len(found.outcomes.labels()))
-
-
-def first_label(files: LabelFiles, project: Project, manifest: Manifest) -> date | None:
-    """The day on which the first label of a scored batch was observed; None if none was. Raises LabelError, DamagedError, DeletedError."""
-    return labels_from(project, files, manifest)
 
 
 def _require_plausible(project: Project, manifest: Manifest, labelled: Labelled) -> None:

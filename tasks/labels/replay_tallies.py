@@ -19,7 +19,8 @@ from analysis.evidence.tally import decision_column
 from analysis.tables.record import canonical_json, digest
 from tasks.base.project import Project
 from tasks.batches.predictions import DamagedError, DeletedError, Manifest, Replay, by_finding, replay_key
-from tasks.labels.batch_labels import first_label, label_rows, settled_date
+from tasks.labels.batch_join import first_label
+from tasks.labels.batch_labels import label_rows, settled_date
 from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.tally_files import (
     SETTLED,
@@ -106,7 +107,7 @@ class ReplayTallies:
             known: list[tuple[date, date]] = []
             for m in self._scored:
                 try:
-                    came = first_label(self._labels, self._project, m)
+                    came = first_label(self._project, self._labels, m)
                 except DamagedError:  # without its rows, nobody knows which labels are its own
                     continue
                 known += [(came, m.date)] if came else []

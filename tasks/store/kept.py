@@ -151,7 +151,7 @@ class KeptStore:
             new |= rollup.keys
         frames = {k: self.frame(k) for k in new if k.endswith(".parquet")}
         documents = {k: d for k in new - frames.keys() if (d := self.noted(k)) is not None}
-        data = pack(documents, frames)
+        data = pack(documents, frames, self._origin(project_name))
         try:
             self._store.create(_key(project_name, data), data)
         except AlreadyThereError:
@@ -249,8 +249,21 @@ class KeptStore:
                 names = [k for k in self._store.keys(rollup_folder(project_name)) if k.endswith(".zip")]
                 with ThreadPoolExecutor(_READERS) as pool:
                     read = list(pool.map(self._unpacked, names))
-                self._rollups[project_name] = {n: r for n, r in zip(names, read, strict=True) if r}
+                origin = self._origin(project_name) if names else ""
+                self._rollups[project_name] = {
+                    n: r for n, r in zip(names, read, strict=True) if r and r.origin == origin
+                }
             return self._rollups[project_name]
+
+    def _origin(self, project_name: str) -> str:
+        """The digest of the first entry of the promotion log: a project that was begun anew in the same place has another one."""
+        key = f"{project_name}/reigns/00000001.json"
+        try:
+            if key not in self._bytes:
+                self._bytes[key] = self._store.read(key)
+        except NotThereError:
+            return ""
+        return hashlib.sha256(self._bytes[key]).hexdigest()
 
     def _remove_rollups_of(self, key: str) -> None:
         """Remove roll-ups with an object that somebody removed from the store, and that was created anew just now."""

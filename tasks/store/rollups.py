@@ -2,7 +2,7 @@
 
 A roll-up is a zip file, ``<project>/rollups/<its sha256>.zip``:
 
-- ``index.json`` names each object by its key, with its SHA-256 and where its copy lies;
+- ``index.json`` names each object by its key, with its SHA-256 and where its copy lies, and says of which ``origin`` they are;
 - ``documents`` has the bytes of JSON objects, one after the other;
 - ``tables/<n>.parquet`` have the rows of Parquet objects, one after the other, with the columns of all.
 
@@ -46,9 +46,9 @@ class Rollup:
     """The objects in one roll-up: ``documents`` are bytes by key, ``frames`` are named by their keys and cut out when asked for."""
 
     def __init__(
-        self, documents: Mapping[str, bytes], frames: Mapping[str, Sequence[Any]], archive: zipfile.ZipFile
+        self, origin: str, documents: Mapping[str, bytes], frames: Mapping[str, Sequence[Any]], archive: zipfile.ZipFile
     ) -> None:
-        self.documents, self._frames, self._archive = documents, frames, archive
+        self.origin, self.documents, self._frames, self._archive = origin, documents, frames, archive
         self._tables: dict[int, pl.DataFrame] = {}
         self.keys = frozenset((*documents, *frames))
 
@@ -63,8 +63,8 @@ class Rollup:
         return StoredFrame(rows if rows.columns == columns else rows.select(columns), sha256)
 
 
-def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame]) -> bytes:
-    """The bytes of a roll-up of these objects."""
+def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame], origin: str = "") -> bytes:
+    """The bytes of a roll-up of these objects. ``origin`` tells a project from one that was begun anew in the same place."""
     blob = io.BytesIO()
     places = {}
     for key, data in sorted(documents.items()):
@@ -80,7 +80,7 @@ def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame]) -> b
         positions[key] = [stored.sha256, number, start, stored.frame.height, stored.frame.columns]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        index = json.dumps({"documents": places, "frames": positions}).encode()
+        index = json.dumps({"origin": origin, "documents": places, "frames": positions}).encode()
         _add(archive, _INDEX, index, zipfile.ZIP_DEFLATED)
         _add(archive, _DOCUMENTS, blob.getvalue(), zipfile.ZIP_DEFLATED)
         for number, table in enumerate(tables):
@@ -97,7 +97,7 @@ def unpack(data: bytes, sha256: str) -> Rollup:
         index = json.loads(archive.read(_INDEX))
         blob = archive.read(_DOCUMENTS)
         documents = {key: blob[start : start + length] for key, (_, start, length) in index["documents"].items()}
-        return Rollup(documents, index["frames"], archive)
+        return Rollup(index["origin"], documents, index["frames"], archive)
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
         raise DamagedRollupError from error
 

@@ -106,6 +106,13 @@ def test_one_class_has_no_auc(y: list[int], most_exact: int) -> None:
     assert isinstance(ranked(labels, scores, most_exact).auc_covariance(blocks(labels, scores)), Undefined)
 
 
+def test_the_ends_the_middle_and_the_scores_nearest_to_an_end_have_the_bins_that_the_octaves_say() -> None:
+    scores = np.array([0.0, 2.0**-20, 0.5, 1 - 2.0**-20, 1.0])
+    half = 19 * 2**14 + 1  # 2^-20 is the first bin of 19 octaves
+    assert batch_ranks._bin_of(scores).tolist() == [0, 1, half, 2 * half - 1, 2 * half]  # noqa: SLF001
+    assert 2 * half + 1 == batch_ranks._BINS  # noqa: SLF001
+
+
 @PROPERTY
 @given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0, 2.0**-20, 5e-324]), min_size=1, max_size=50))
 def test_bins_are_in_the_order_of_the_scores(values: list[float]) -> None:

@@ -228,3 +228,16 @@ def test_what_was_removed_and_is_created_anew_is_not_taken_from_a_rollup(disk: D
     assert again.read(manifest) == b"2"
     assert disk.keys("p/rollups") == []
     assert keeping(disk).read(manifest) == b"2"
+
+
+def test_rollups_of_a_project_that_was_begun_anew_in_the_same_place_count_for_nothing(disk: DirectoryStore) -> None:
+    disk.create("p/reigns/00000001.json", b"one")
+    manifest, _ = put(disk, 1)
+    store = keeping(disk)
+    read_one(store)
+    store.roll_up("p")
+    for key in ("p/reigns/00000001.json", manifest):
+        disk.delete(key)
+    disk.create("p/reigns/00000001.json", b"another")
+    with pytest.raises(NotThereError):
+        read_one(keeping(disk))
