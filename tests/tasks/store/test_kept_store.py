@@ -113,8 +113,8 @@ def test_n_objects_are_in_about_log2_n_rollups_and_a_new_run_reads_only_these(co
         assert len(counted.keys("p/rollups")) <= math.log2(week + 1) + 2
     counted.asked.clear()
     read(keeping(counted), weeks)
-    assert {a for a in counted.asked if "rollups" not in a} == set()
-    assert len(counted.asked) <= math.log2(weeks) + 3
+    assert {a for a in counted.asked if "rollups" not in a} <= {"p/reigns/00000001.json"}
+    assert len(counted.asked) <= math.log2(weeks) + 4
 
 
 def test_a_second_rollup_of_nothing_new_is_not_written(disk: DirectoryStore) -> None:
