@@ -10,13 +10,16 @@ import polars as pl
 import pytest
 from parcels import decisions_frame, put_batch, put_labels, register_version, sigmoid_model
 
+from analysis.evidence import labels_unseen
 from analysis.verdict.judge import Assessment, Verdict
 from tasks.base.project import Project
+from tasks.batches.replaying import due_replays, replay_batch
 from tasks.batches.scoring import score_batch
 from tasks.decisions import Decision, decide, save_decision
 from tasks.decisions.promotion import enthrone, promote
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
+from tasks.models.versions import Versions
 from tasks.reigns import head, judged_on, reigns
 from tasks.store import Store
 
@@ -240,3 +243,19 @@ def test_a_challenger_that_never_disagrees_is_never_promoted(world: World) -> No
     assessment = world.on("2", LATER)
     assert assessment.verdict is Verdict.WAIT
     assert "the two disagreed on 0 of the 400 rows that recall is about" in assessment.reasons
+
+
+def test_a_late_challenger_is_not_judged_on_labels_that_could_be_seen_when_it_was_chosen(world: World) -> None:
+    for _ in range(6):
+        world.week(BETTER)
+    register_version(world.project, "x2", threshold="0.4")  # another contender, which decides as version 2 does
+    found = world.day(6)
+    registry = Registry(world.project)
+    with Versions(world.store, registry, world.project) as versions:
+        for manifest, wanted in due_replays(versions, head(world.store, "parcels")).batches:
+            replay_batch(versions, manifest, wanted, found)
+    late = world.on("3", LATER)
+    assert (late.evidence.batches, len(late.evidence.context)) == ((), 6)
+    assert world.on("2", LATER).evidence.batches
+    assert not labels_unseen(FIRST, found, seen_through=found)
+    assert labels_unseen(FIRST, found, seen_through=found - timedelta(days=1))
