@@ -1,6 +1,6 @@
 """What a second worker gives: wall and CPU seconds of one batch, scored by one version on this machine and on a cluster of 1 and of 2.
 
-    python -m benchmarks.runners [ROWS [ROUNDS]]      524,288 rows in 3 rounds unless you say
+    python -m benchmarks.runners [ROWS [ROUNDS]]      524,288 rows in 2 rounds unless you say
 
 The cluster is a local one whose workers are processes with one thread each, so 2 of them need 2 cores that nothing else uses; how many
 cores others used meanwhile is told too. The model is a boosting of many trees on one thread: it is what costs. What is measured is one call
@@ -152,4 +152,4 @@ if __name__ == "__main__":
     if "--way" in sys.argv:
         print(json.dumps(_one(sys.argv[2], Path(sys.argv[3]))))
     else:
-        main(*(int(a) for a in (sys.argv[1:] + ["524288", "3"][len(sys.argv) - 1 :])[:2]))
+        main(*(int(a) for a in (sys.argv[1:] + ["524288", "2"][len(sys.argv) - 1 :])[:2]))

@@ -16,12 +16,14 @@ from weeks import BETTER, judged, week
 
 from analysis.policy import Policy
 from tasks.base.project import Project
+from tasks.batches.predictions import manifest_key
 from tasks.decisions.promotion import promote, roll_back
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.reigns.projections import repair_projections
 from tasks.reports.publish import publish
+from tasks.store import KeptStore
 from tasks.store.s3_settings import read_s3_uri
 from tasks.store.s3_store import S3Store
 
@@ -85,7 +87,7 @@ def policy(uri: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def calls(uri: str, project: Project, registry: Registry, register: Callable[..., str]) -> Iterator[list[Any]]:
-    """Every call to S3 of a reign's life: batches, labels, scores, a decision with its report, promotion, rollback."""
+    """Every call to S3 of a reign's life: batches, labels, scores, a decision with its report, roll-ups, promotion, rollback."""
     session, seen, sent = boto3.Session(), [], []
     session.events.register(
         "before-parameter-build.s3", lambda params, model, **_: seen.append((model.name, dict(params)))
@@ -97,7 +99,12 @@ def calls(uri: str, project: Project, registry: Registry, register: Callable[...
     taken = judged(store, registry, project, BETTER, weeks=4)
     register("x1", threshold="0.6", tags={"labels_seen_through": str(week(-1))})
     replay_due(store, registry, project, week(4))
-    publish(store, registry, project, taken, close_batches(store, project, week(5)), reigns(store, project.name))
+    early, late = KeptStore(store), KeptStore(store)
+    early.read(manifest_key(project.name, str(week(1))))
+    early.roll_up(project.name)
+    closed = close_batches(late, project, week(5))
+    late.roll_up(project.name)
+    publish(store, registry, project, taken, closed, reigns(store, project.name))
     promote(store, registry, project.name, taken.id)
     repair_projections(store, registry, project.name)
     roll_back(store, registry, project.name, since=week(8), author="ada", reason="a reason")
@@ -124,10 +131,12 @@ def test_what_is_committed_can_be_neither_replaced_nor_deleted(calls: list[Any],
         "versions",
         "contenders",
         "predictions",
+        "replays",
+        "rollups",
     }
     for call in committed:
         assert not allowed(policy, "PutObject", {k: v for k, v in call.items() if k != "IfNoneMatch"})
-        assert not allowed(policy, "DeleteObject", call)
+        assert allowed(policy, "DeleteObject", call) == ("/rollups/" in call["Key"])  # which hold copies only
 
 
 def test_other_prefixes_and_buckets_are_out_of_reach(uri: str, policy: list[dict[str, Any]]) -> None:
