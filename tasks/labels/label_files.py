@@ -12,7 +12,7 @@ from tasks.base.project import Project
 from tasks.labels.label_index import LabelIndex
 from tasks.labels.label_values import LabelError, check_schema, labels_of, needed_columns
 from tasks.labels.row_ids import BatchIds, IdRange, as_key, is_whole
-from tasks.store import Store
+from tasks.store import Store, keeping
 from tasks.tables.files import TableError
 from tasks.tables.opening import NoRowsError, open_table
 from tasks.tables.sources import ParquetSource
@@ -149,7 +149,8 @@ class LabelFiles:
 def _open(store: Store, project: Project) -> Table:
     folder, names = f"{project.name}/labels", project.columns
     try:
-        return open_table(store, folder, parent=folder, ids=[c for c in (names.id, names.period) if c])
+        ids = [c for c in (names.id, names.period) if c]
+        return open_table(store, folder, parent=folder, ids=ids, footers=keeping(store))
     except NoRowsError as error:
         msg = f"{error}; put labels with {names.id}, {names.label} and {names.observed_at} there"
         raise LabelError(msg) from error

@@ -27,10 +27,13 @@ class NoRowsError(TableError):
     """There is no file of rows below the folder."""
 
 
-def open_table(store: Store, folder: str, *, parent: str, ids: Collection[str] = ()) -> Table:
+def open_table(
+    store: Store, folder: str, *, parent: str, ids: Collection[str] = (), footers: KeptStore | None = None
+) -> Table:
     """The files below ``folder`` as one table. Folders below ``parent`` that are named ``column=value`` give their rows columns.
 
-    ``ids`` are columns whose values identify. Raises NoRowsError if no file holds rows, TableError if one cannot be read.
+    ``ids`` are columns whose values identify. What footers of Parquet files say is remembered in ``footers``. Raises NoRowsError if
+    no file holds rows, TableError if one cannot be read.
     """
     objects = store.objects(folder)
     roots = lake_roots(objects)
@@ -45,7 +48,7 @@ def open_table(store: Store, folder: str, *, parent: str, ids: Collection[str] =
             passed.append(known)
             continue
         read.append(known)
-        source = _source(store, known, ids, by_key[known.key])
+        source = _source(store, known, ids, footers, by_key[known.key])
         sources.append(replace(source, partitions=_partitions(known.key, parent)))  # type: ignore[type-var]
     for root, is_delta in roots.items():
         inside = [o for o in objects if _root_of(o.key, roots) == root]
@@ -104,17 +107,19 @@ def _looked_at(store: Store, file: RowFile) -> RowFile | PassedOver:
     return PassedOver(file.key, reason, may_hold_rows=True)
 
 
-def _source(store: Store, file: RowFile, ids: Collection[str], stored: StoredObject) -> Source:
+def _source(
+    store: Store, file: RowFile, ids: Collection[str], footers: KeptStore | None, stored: StoredObject
+) -> Source:
     if file.kind == "csv":
         return csv_source(store, file.key, file.size, ids)
     if file.kind == "json":
         return json_source(store, file.key, file.size, ids)
-    noted = noted_footer(store, stored, ids) if isinstance(store, KeptStore) else None
-    if noted is not None:
-        return noted
-    source = parquet_source(store, file.key, file.size, ids)
-    if isinstance(store, KeptStore):
-        note_footer(store, stored, ids, source)
+    if footers is None:
+        return parquet_source(store, file.key, file.size, ids)
+    source = noted_footer(footers, stored, ids)
+    if source is None:
+        source = parquet_source(store, file.key, file.size, ids)
+        note_footer(footers, stored, ids, source)
     return source
 
 
