@@ -63,7 +63,7 @@ def played_to_its_end(projects: Path) -> str:
 
 
 def content(store: DirectoryStore, project: Project) -> dict[str, bytes]:
-    return {k: store.read(k) for k in store.keys(project.name) if "/predictions/" not in k}
+    return {k: store.read(k) for k in store.keys(project.name) if "/predictions/" not in k and "/rollups/" not in k}
 
 
 @pytest.mark.slow
