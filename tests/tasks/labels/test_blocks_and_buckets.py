@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,9 +31,15 @@ from tasks.labels.batch_labels import Labelled, label_rows
 from tasks.labels.buckets import Buckets, TemporaryFolderError
 from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.row_ids import BatchIds, IdRange, as_key
-from tasks.labels.tally_files import parquet_of
 from tasks.store import DirectoryStore
 from tasks.tables.sources import ParquetSource
+
+
+def parquet_of(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
 
 DAY = date(2024, 1, 7)
 DEADLINE = DAY + timedelta(days=14)
