@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import DAY, make_rows, project_in, register
+from benchmarks.measuring import make_rows, project_in, register
 from tasks.base.project import Project
 
 COLUMNS, VERSIONS = 5, ("lr", "lr", "lr", "lr")
+FIRST = date(2004, 1, 4)  # so that a thousand weeks are past
 
 
 def date_of(week: int) -> date:
-    return DAY + timedelta(weeks=week)
+    return FIRST + timedelta(weeks=week)
 
 
 def begin(folder: Path) -> Project:
@@ -27,7 +28,7 @@ def begin(folder: Path) -> Project:
     register(folder, make_rows(50_000, COLUMNS), VERSIONS)
     project = project_in(folder)
     store, registry = open_store(project.store), Registry(project)
-    enthrone(store, registry, project.name, version="1", since=DAY, author="benchmark", reason="it is the first")
+    enthrone(store, registry, project.name, version="1", since=FIRST, author="benchmark", reason="it is the first")
     return project
 
 
