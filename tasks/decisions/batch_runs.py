@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.tables.record import canonical_json
 from tasks.base.errors import DamagedError
-from tasks.store import AlreadyThereError, NotThereError, Store, keeping
+from tasks.store import AlreadyThereError, KeptStore, NotThereError, Store
 
 __all__ = ["RUN", "entries_of", "in_runs", "keep_runs", "number_of_batches"]
 
@@ -50,9 +50,9 @@ def number_of_batches(named: Sequence[Entry]) -> int:
 
 def entries_of(store: Store, project_name: str, named: Sequence[Entry]) -> list[Entry]:
     """All entries, with those in runs. Raises DamagedError if a run is missing, or is not the one that was named."""
-    kept = keeping(store)
-    kept.prefetch(_key(project_name, e["run"]) for e in named if "run" in e)
-    return [e for one in named for e in (_run(kept, project_name, one["run"]) if "run" in one else [one])]
+    if isinstance(store, KeptStore):
+        store.prefetch(_key(project_name, e["run"]) for e in named if "run" in e)
+    return [e for one in named for e in (_run(store, project_name, one["run"]) if "run" in one else [one])]
 
 
 def _run(store: Store, project_name: str, digest: str) -> list[Entry]:

@@ -20,18 +20,19 @@ class Replayed:
     evidence: int
     context: int
 
+    @classmethod
+    def of(cls, evidence: Evidence) -> Replayed:
+        replayed = sum(b.replayed for b in evidence.batches)
+        return cls(len(evidence.batches) - replayed, replayed, len(evidence.context))
+
     def __str__(self) -> str:
         return f"{self.fresh} batches scored as they came, {self.evidence} replayed as evidence, {self.context} replayed as context"
 
 
 def replayed_of(evidence: Sequence[Evidence]) -> dict[str, Replayed]:
     """The batches of each challenger that was replayed, by version."""
-    found = {}
-    for one in evidence:
-        replayed = sum(b.replayed for b in one.batches)
-        if replayed or one.context:
-            found[one.challenger.version] = Replayed(len(one.batches) - replayed, replayed, len(one.context))
-    return found
+    counted = {e.challenger.version: Replayed.of(e) for e in evidence}
+    return {version: r for version, r in counted.items() if r.evidence or r.context}
 
 
 def replayed_lines(store: Store, project_name: str) -> list[str]:

@@ -10,6 +10,7 @@ from analysis.evidence import Evidence
 from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import Difference
+from tasks.decisions.replayed import Replayed
 
 __all__ = ["Replays", "replays"]
 
@@ -38,15 +39,15 @@ def replays(evidence: Evidence, batches: Sequence[Mapping[str, Any]], policy: Po
     seen = next((b["replayed"][version] for b in batches if version in b.get("replayed", ())), None)
     if seen is None:
         return None
-    counted = sum(b.replayed for b in evidence.batches)
+    counted = Replayed.of(evidence)
     aside = policy.kind.total(b.counts for b in evidence.context)
     comparable = bool(evidence.context) and policy.task != "regression"
     return Replays(
         version=version,
         found=seen["found"],
-        fresh=len(evidence.batches) - counted,
-        counted=counted,
-        context=len(evidence.context),
+        fresh=counted.fresh,
+        counted=counted.evidence,
+        context=counted.context,
         context_rows=aside.n if evidence.context else 0,
         difference=policy.kind.difference(policy.primary, aside) if comparable else None,
         claim=seen if "labels_seen_through" in seen else None,

@@ -13,6 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from analysis.evidence import BatchTally, Contender, Evidence, PairedBatch
+from analysis.evidence.pair_counts import PairCounts
+from analysis.kinds import BINARY, Kind
 from analysis.tables.counts import PairedCounts, PairedOutcomes
 
 FIRST_DAY = date(2026, 1, 5)
@@ -33,6 +35,18 @@ PRIORS = st.sampled_from([1.0, 3.0, 10.0, 200.0])
 def oracle(name: str) -> Any:
     """The content of one file of oracle numbers."""
     return json.loads((Path(__file__).parents[1] / "oracles" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def pair_exclusions(frame: pl.DataFrame, champion: str, challenger: str) -> dict[str, int]:
+    """The rows of one tally that do not count for the pair, by reason."""
+    return PairCounts([frame]).exclusions(champion, challenger, [0])
+
+
+def segment_tables(
+    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = BINARY
+) -> Mapping[tuple[str, str], Any]:
+    """The table of the pair for each segment of one tally."""
+    return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
 
 
 def contender(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
-from analysis_examples import PROPERTY, add_tallies
+from analysis_examples import PROPERTY, add_tallies, pair_exclusions, segment_tables
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from analysis.evidence.pair_counts import PairCounts, pair_table
+from analysis.evidence.pair_counts import pair_table
 from analysis.evidence.row_labels import (
     CONFLICTING_LABELS,
     DUPLICATE_ID,
@@ -26,22 +25,11 @@ from analysis.evidence.tally import (
     UNLABELLED,
     tally,
 )
-from analysis.kinds import KINDS, LARGEST_NUMBER, MULTICLASS, REGRESSION, Kind, Task
+from analysis.kinds import KINDS, LARGEST_NUMBER, MULTICLASS, REGRESSION, Task
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.class_names import class_names, is_class_type
 from analysis.tables.counts import PairedCounts, PairedOutcomes
 from analysis.tables.number_counts import NumberCounts
-
-
-def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
-    return PairCounts([frame]).exclusions(*pair, [0])
-
-
-def segment_tables(
-    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = KINDS["binary"]
-) -> Mapping[tuple[str, str], Any]:
-    return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
-
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Row = tuple[str, str | None, Any, Any]

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from analysis_examples import PROPERTY
+from analysis_examples import PROPERTY, segment_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.evidence.pair_counts import PairCounts
 from analysis.evidence.segment_tables import SegmentTables, changed, total_by_segment
 from analysis.kinds import BINARY
 from analysis.one_look.missing_labels import worst_case
 from analysis.tables.counts import PairedCounts
-from analysis.tables.pair_table import PairTable
-
-
-def segment_tables(frame: pl.DataFrame, champion: str, challenger: str) -> Mapping[tuple[str, str], PairTable]:
-    return PairCounts([frame]).segments(champion, challenger, BINARY, [0])[0]
-
 
 VALUE = st.sampled_from(["north", "south", "ö", None])
 DECISION = st.sampled_from([0, 1, None])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
-from analysis_examples import PROPERTY, add_tallies, tally_frame
+from analysis_examples import PROPERTY, add_tallies, pair_exclusions, segment_tables, tally_frame
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.evidence import tally as tally_module
-from analysis.evidence.pair_counts import PairCounts, confusion, pair_table
+from analysis.evidence.pair_counts import confusion, pair_table
 from analysis.evidence.row_labels import CONFLICTING_LABELS, DUPLICATE_ID, LABEL_NOT_BINARY, join_labels
 from analysis.evidence.tally import (
     NOT_SCORED_BY_BOTH,
@@ -24,19 +22,7 @@ from analysis.evidence.tally import (
     segment_column,
     tally,
 )
-from analysis.kinds import KINDS, Kind
 from analysis.tables.counts import Confusion, PairedCounts
-
-
-def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
-    return PairCounts([frame]).exclusions(*pair, [0])
-
-
-def segment_tables(
-    frame: pl.DataFrame, champion: str, challenger: str, kind: Kind = KINDS["binary"]
-) -> Mapping[tuple[str, str], Any]:
-    return PairCounts([frame]).segments(champion, challenger, kind, [0])[0]
-
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Row = tuple[str, str | None, int | None, int | None]

@@ -13,7 +13,7 @@ from tasks.base.errors import DamagedError
 from tasks.base.project import Project
 from tasks.decisions import batch_runs, save_decision
 from tasks.decisions.batch_runs import entries_of, in_runs, keep_runs, number_of_batches
-from tasks.decisions.verification import verify_all
+from tasks.decisions.verification import verify_all, verify_decision
 from tasks.models.registry import Registry
 from tasks.store import Store, keeping
 
@@ -89,6 +89,18 @@ def test_a_run_that_is_not_what_was_recorded_is_found(played: Store, project: Pr
         entries_of(played, project.name, [named])
     assert all(f"{key} " in fault for fault in verify_all(played, project.name))
     assert len(verify_all(played, project.name)) == 2  # a sentence for each decision that rests on it
+
+
+def test_a_run_that_a_rollup_has_and_the_store_lost_is_missing(played: Store, project: Project) -> None:
+    second = record(played, 1)
+    keys = [f"parcels/decisions/batches/{b['run']}.json" for b in second["basis"]["batches"] if "run" in b]  # type: ignore[index]
+    copies = keeping(played)
+    for key in keys:
+        copies.read(key)
+    copies.roll_up(project.name)
+    played.delete(keys[0])
+    (fault,) = verify_decision(played, project.name, str(second["id"]))
+    assert f"{keys[0]} is missing; restore it" in fault
 
 
 def test_a_changed_file_in_a_run_is_found(played: Store, project: Project) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from analysis_examples import pair_exclusions
 from closing import DEADLINE, IDS, ROWS, close, labelled
 from parcels import put_batch, put_frame, put_labels
 from weeks import BEGIN, found, score_rows, week
 
-from analysis.evidence.pair_counts import PairCounts, pair_table
+from analysis.evidence.pair_counts import pair_table
 from analysis.evidence.row_labels import (
     BEFORE_ITS_BATCH,
     ID_RECURS,
@@ -27,11 +28,6 @@ from tasks.labels.tallying import LabelError, close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head
 from tasks.store import Store
-
-
-def pair_exclusions(frame: pl.DataFrame, *pair: str) -> dict[str, int]:
-    return PairCounts([frame]).exclusions(*pair, [0])
-
 
 Make = Callable[..., Project]
 
