@@ -33,6 +33,7 @@ __all__ = ["versions_of", "work"]
 T = TypeVar("T")
 
 _SECONDS = 10  # for a cluster to take a connection
+_TRIES = 3
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -135,19 +136,25 @@ class _ClusterWorkers:
             except OSError as error:
                 msg = f"the cluster {address} does not answer ({first_line(error)}); start it, or correct 'cluster' in the project file"
                 raise ClusterError(msg) from error
-        try:
-            self._opened.enter_context(self._runner)
-            getattr(self._runner, "client", None)  # Dask connects only now
-        except Exception as error:
-            raise self._unusable(error) from error
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._opened.enter_context(self._runner)
+                getattr(self._runner, "client", None)  # Dask connects only now
+                break
+            except Exception as error:
+                # a busy Ray takes the connection and gives up the process that it starts for it after 30 seconds
+                if not (isinstance(error, ConnectionAbortedError) and tries_left):
+                    raise self._unusable(error) from error
+                self._runner = _RUNNERS[self._project.runner](self._project)
         self._started = True
 
     def _unusable(self, error: Exception) -> ClusterError:
         runner, address = self._project.runner, self._project.cluster
         where = f"the cluster {address}" if address else "a temporary cluster on this machine"
-        unusable = ClusterError(
-            f"runner: {runner}: {where} cannot be used ({type(error).__name__}: {first_line(error)})"
-        )
+        why = first_line(error)
+        if isinstance(error, ConnectionAbortedError):  # then the first line is a heading over the server's traceback
+            why = str(error).strip().splitlines()[-1]
+        unusable = ClusterError(f"runner: {runner}: {where} cannot be used ({type(error).__name__}: {why})")
         unusable.traced = True
         return unusable
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,11 +25,12 @@ from tasks.base.project import Project
 from tasks.batches.predictions import manifests
 from tasks.models.registry import Registry
 from tasks.models.workers import ClusterError, WorkersError
-from tasks.runner import _ClusterAnswer
+from tasks.runner import _RUNNERS, _ClusterAnswer
 from tasks.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = date(2024, 3, 1)
+PATIENT = {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120"}  # two cores that other tests use too
 Command = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -74,7 +76,7 @@ def ray_head(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                     *command, "--num-cpus=2", "--include-dashboard=false", f"--temp-dir={short}", f"--port={free_port()}",
                     f"--ray-client-server-port={port}",
                 ],
-                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=file, stderr=file,
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **PATIENT}, stdout=file, stderr=file,
             )  # fmt: skip
         try:
             deadline = time.monotonic() + 120
@@ -156,6 +158,38 @@ class TestWithoutACluster:
             "a worker could not score chunks 0 to 3 of batch b with version 2: OSError: attempted on 4 workers, and all died"
         )
         assert error.value.traced
+
+    @pytest.mark.parametrize("refusals", [2, 3])
+    def test_that_gives_a_process_in_time_it_is_asked_three_times(
+        self, runner: Callable[..., None], store: Store, monkeypatch: pytest.MonkeyPatch, refusals: int
+    ) -> None:
+        """What a busy Ray answers, and then Dask's temporary cluster in its place."""
+        temporary, asked = _RUNNERS["dask"], []
+
+        class Busy:
+            def __enter__(self) -> None:
+                msg = "Initialization failure from server:\nTraceback:\n  line 1\nRuntimeError: Starting Ray client server failed\n"
+                raise ConnectionAbortedError(msg)
+
+            def __exit__(self, *error: object) -> None: ...
+
+        def a_runner(project: Project) -> Any:
+            asked.append(project.runner)
+            return Busy() if len(asked) <= refusals else temporary(project)
+
+        monkeypatch.setitem(_RUNNERS, "ray", a_runner)
+        runner(runner="ray")
+        if refusals < 3:
+            assert score("parcels", as_of=date(2024, 1, 8)) == "Scored: 2024-01-07."
+        else:
+            with pytest.raises(ClusterError) as error:
+                score("parcels", as_of=date(2024, 1, 8))
+            assert str(error.value) == (
+                "runner: ray: a temporary cluster on this machine cannot be used "
+                "(ConnectionAbortedError: RuntimeError: Starting Ray client server failed)"
+            )
+            assert store.keys("parcels/predictions") == []
+        assert len(asked) == 3
 
     def test_nothing_is_asked_of_one_where_there_is_nothing_to_score(self, runner: Callable[..., None]) -> None:
         runner(runner="dask", cluster=f"tcp://127.0.0.1:{free_port()}")
