@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -90,7 +91,7 @@ class Feed:
     looked_again: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What all closed batches of a reign say about one pair, in the order of their first use, and the rows that were left out, by reason.
 
@@ -107,7 +108,7 @@ class Evidence:
     kind: Kind = field(default=BINARY, metadata={"record": False})  # follows from the recorded policy
     context: tuple[PairedBatch, ...] = field(default=(), metadata={"record": False})
 
-    @property
+    @cached_property
     def counts(self) -> Any:
         """The table of the pair over all batches; its type depends on the kind of task."""
         return self.kind.total(b.counts for b in self.batches)
@@ -126,11 +127,21 @@ class Evidence:
         """Wins, losses and ties in each batch: of entities if rows share them, else of rows."""
         if self.entities:
             return list(self.entities.batches[name])
-        return [b.counts.outcomes(name) for b in self.batches]
+        if name not in self._outcomes:
+            self._outcomes[name] = [b.counts.outcomes(name) for b in self.batches]
+        return list(self._outcomes[name])
+
+    @cached_property
+    def _outcomes(self) -> dict[str, list[PairedOutcomes]]:
+        """Of rows, as far as they were asked for: a judgement asks many times."""
+        return {}
 
     def total_outcomes(self, name: str) -> PairedOutcomes:
         """The same over all batches."""
-        parts = self.outcomes(name)
+        if not self.entities:
+            outcomes: PairedOutcomes = self.counts.outcomes(name)
+            return outcomes
+        parts = self.entities.batches[name]
         return PairedOutcomes(sum(p.wins for p in parts), sum(p.losses for p in parts), sum(p.ties for p in parts))
 
     def until(self, day: date) -> Evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis.any_look.cost import expected_cost
 from analysis.any_look.sampled import SampledCounts, sampled_difference, sampled_mean_difference
@@ -37,22 +38,27 @@ def rows_count_alike(batches: Sequence[PairedBatch], policy: Policy) -> bool:
 
 def total_difference(evidence: Evidence, name: str, policy: Policy) -> Difference | Undefined:
     """Challenger minus champion over all batches, with rows as units."""
-    return _difference(evidence.batches, name, policy)
+    return _difference(evidence, name, policy)
 
 
 def batch_differences(evidence: Evidence, name: str, policy: Policy) -> list[Difference]:
     """Challenger minus champion in each batch in which it exists."""
-    differences = (_difference([b], name, policy) for b in evidence.batches)
-    return [d for d in differences if isinstance(d, Difference)]
+    batches = evidence.batches
+    measure, plain_counts = policy.measure(name), not policy.sampling and not is_corrected(batches, policy)
+    if plain_counts and not measure.beside_tally and measure.family != "cost":
+        found = policy.kind.differences(name, [b.counts for b in batches])
+    else:
+        found = [_difference(replace(evidence, batches=(b,)), name, policy) for b in batches]
+    return [d for d in found if isinstance(d, Difference)]
 
 
-def _difference(batches: Sequence[PairedBatch], name: str, policy: Policy) -> Difference | Undefined:
-    measure = policy.measure(name)
+def _difference(evidence: Evidence, name: str, policy: Policy) -> Difference | Undefined:
+    measure, batches = policy.measure(name), evidence.batches
     if measure.beside_tally:
         return merge(name, scores_of(batches, name))
     if policy.sampling:
         return _sampled(batches, name, policy)
-    counts = policy.kind.total(b.counts for b in batches)
+    counts = evidence.counts
     if measure.family == "cost":
         assert policy.costs is not None
         return expected_cost(counts, policy.costs.matrix)

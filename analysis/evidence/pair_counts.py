@@ -23,9 +23,9 @@ from analysis.kinds import BINARY, Cell, Kind
 from analysis.tables.counts import Confusion
 from analysis.tables.pair_table import PairTable
 
-__all__ = ["PairCounts", "confusion", "pair_table", "stacked"]
+__all__ = ["TALLY", "PairCounts", "confusion", "pair_table", "stacked"]
 
-_AT = "tally"  # the position of the tally that a row is of
+TALLY = "tally"  # the position of the tally that a row is of
 
 
 class PairCounts:
@@ -38,7 +38,7 @@ class PairCounts:
         self._frames = frames
         self._columns = [frozenset(f.columns) if f is not None else frozenset() for f in frames]
         self._all = stacked(frames)
-        rows = dict(self._all.group_by(_AT).agg(pl.col("n").sum()).iter_rows())
+        rows = dict(self._all.group_by(TALLY).agg(pl.col("n").sum()).iter_rows())
         self.rows: list[int] = [rows.get(i, 0) for i in range(len(frames))]
 
     def tables(self, champion: str, challenger: str, kind: Kind, of: Collection[int]) -> dict[int, Any]:
@@ -59,10 +59,10 @@ class PairCounts:
             parts.append(self._cells(champion, challenger, having, name.alias("column"), value.alias("value")))
         if not parts:
             return {i: {} for i in of}
-        cells = pl.concat(parts, how="vertical_relaxed").sort(_AT, maintain_order=True)
-        heights = dict(cells.group_by(_AT).len().iter_rows())
+        cells = pl.concat(parts, how="vertical_relaxed").sort(TALLY, maintain_order=True)
+        heights = dict(cells.group_by(TALLY).len().iter_rows())
         found: dict[int, Mapping[tuple[str, str], PairTable]] = {}
-        start, cells = 0, cells.drop(_AT)
+        start, cells = 0, cells.drop(TALLY)
         for i in sorted(of):
             height = heights.get(i, 0)
             found[i] = SegmentTables(cells.slice(start, height).lazy(), kind)
@@ -95,7 +95,7 @@ class PairCounts:
     def _of(self, positions: Collection[int]) -> pl.DataFrame:
         if len(positions) == len(self._frames):
             return self._all
-        return self._all.filter(pl.col(_AT).is_in(pl.Series(sorted(positions), dtype=pl.UInt32).implode()))
+        return self._all.filter(pl.col(TALLY).is_in(pl.Series(sorted(positions), dtype=pl.UInt32).implode()))
 
     def _decision(self, version: str) -> pl.Expr:
         name = decision_column(version)
@@ -109,19 +109,19 @@ class PairCounts:
         rows = self._scored_by_both(self._of(of), champion, challenger)
         label = pl.when(pl.col("excluded").is_null()).then(pl.col("label")).alias("label")
         cells = rows.select(
-            _AT, *by, label, self._decision(champion).alias("c"), self._decision(challenger).alias("h"), "n"
+            TALLY, *by, label, self._decision(champion).alias("c"), self._decision(challenger).alias("h"), "n"
         )
         return cells.group_by(pl.exclude("n")).agg(pl.col("n").sum()).sort(pl.exclude("n"))
 
 
 def stacked(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
     """One frame of all these tallies; the column ``tally`` is the position of the one that a row is of."""
-    empty = pl.DataFrame(schema={_AT: pl.UInt32, "excluded": pl.String, "label": pl.Int8, "n": pl.Int64})
+    empty = pl.DataFrame(schema={TALLY: pl.UInt32, "excluded": pl.String, "label": pl.Int8, "n": pl.Int64})
     given = [(i, f) for i, f in enumerate(frames) if f is not None]
     if not given:
         return empty
     at = np.repeat(np.array([i for i, _ in given], dtype=np.uint32), [f.height for _, f in given])
-    return pl.concat([f for _, f in given], how="diagonal_relaxed").with_columns(pl.Series(_AT, at))
+    return pl.concat([f for _, f in given], how="diagonal_relaxed").with_columns(pl.Series(TALLY, at))
 
 
 def _total(rows: pl.DataFrame) -> int:

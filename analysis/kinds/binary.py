@@ -26,7 +26,7 @@ from analysis.one_look.bootstrap import Bootstrap, bootstrap
 from analysis.one_look.scores import RANK_METRICS, SCORE_LOSSES, one_score_a_row
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.measure import Measure
-from analysis.tables.metrics import METRICS, Difference, difference, metric
+from analysis.tables.metrics import METRICS, Difference, difference, differences, metric
 
 __all__ = ["BINARY"]
 
@@ -85,6 +85,9 @@ class _Binary(Kind):
 
     def difference(self, name: str, table: PairedCounts) -> Difference | Undefined:
         return difference(name, table)
+
+    def differences(self, name: str, tables: Sequence[PairedCounts]) -> list[Difference | Undefined]:
+        return differences(name, tables)
 
     def score_sums(self, blocks: ScoredBlocks, *, named: Collection[str], largest_error: float | None) -> list[Sums]:
         """The losses and AUC. Average precision, which needs a bootstrap of all rows at once, only if the policy names it."""

@@ -107,6 +107,10 @@ class Kind(ABC):
     def difference(self, name: str, table: Any) -> Difference | Undefined:
         """Challenger minus champion in such a measure."""
 
+    def differences(self, name: str, tables: Sequence[Any]) -> list[Difference | Undefined]:
+        """``difference`` of each of the tables."""
+        return [self.difference(name, table) for table in tables]
+
     def score_sums(self, blocks: ScoredBlocks, *, named: Collection[str], largest_error: float | None) -> list[Sums]:
         """The score sums of a batch, which are stored beside its tally.
 

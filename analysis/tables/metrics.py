@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ from analysis.tables.counts import Confusion, PairedCounts, Undefined
 from analysis.tables.measure import Measure
 
 __all__ = [
-    "METRICS", "OUTCOME_METRICS", "DecisionMetric", "Difference", "Floats", "difference", "metric", "metric_array", "paired_metric",
-    "paired_standard_error",
+    "METRICS", "OUTCOME_METRICS", "DecisionMetric", "Difference", "Floats", "difference", "differences", "metric", "metric_array",
+    "paired_metric", "paired_standard_error",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -190,14 +190,17 @@ def metric(name: str, counts: Confusion) -> float | Undefined:
 
 def difference(name: str, counts: PairedCounts) -> Difference | Undefined:
     """Challenger minus champion with its influence-function standard error (``paired_standard_error``)."""
-    champion, challenger = metric(name, counts.champion), metric(name, counts.challenger)
-    for value in (champion, challenger):
-        if isinstance(value, Undefined):
-            return value
-    assert isinstance(champion, float)
-    assert isinstance(challenger, float)
-    standard_error = paired_standard_error(name, np.array([counts.labelled], dtype=np.float64))
-    return Difference(champion, challenger, challenger - champion, float(standard_error[0]))
+    return differences(name, [counts])[0]
+
+
+def differences(name: str, tables: Sequence[PairedCounts]) -> list[Difference | Undefined]:
+    """``difference`` of each of the tables."""
+    cells = np.array([t.labelled for t in tables], dtype=np.float64).reshape(-1, 8)
+    champion, challenger = paired_metric(name, cells)
+    columns = (champion, challenger, challenger - champion, paired_standard_error(name, cells))
+    exists = np.isfinite(champion) & np.isfinite(challenger)
+    found = zip(exists.tolist(), *(c.tolist() for c in columns), strict=True)
+    return [Difference(*values) if known else Undefined(METRICS[name].undefined) for known, *values in found]
 
 
 def _outcome(label: int, decision: int) -> int:

@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 
 from analysis.evidence import BatchTally, closing_date
-from analysis.evidence.pair_counts import stacked
+from analysis.evidence.pair_counts import TALLY, stacked
 from analysis.evidence.score_tally import score_tally
 from analysis.evidence.tally import ENTITY, PROBABILITY, UNLABELLED, decision_column, segment_column
 from tasks.base.project import Project
@@ -71,16 +71,14 @@ def _without_needless_settled(closed: list[ClosedBatch]) -> list[ClosedBatch]:
     """
     if _some_corrected([b.tally for b in closed if b.tally.settled is not None]):
         return closed
-    return [b if b.tally.settled is None or _lacks_labels(b.tally.frame) else _without_settled(b) for b in closed]
+    rows = stacked([b.tally.frame for b in closed])
+    lacking = set(rows.filter(pl.col("label").is_null())[TALLY].unique())
+    return [b if b.tally.settled is None or i in lacking else _without_settled(b) for i, b in enumerate(closed)]
 
 
 def _without_settled(batch: ClosedBatch) -> ClosedBatch:
     files = {k: v for k, v in batch.files.items() if not k.endswith(SETTLED)}
     return replace(batch, tally=replace(batch.tally, settled=None), files=files)
-
-
-def _lacks_labels(frame: pl.DataFrame) -> bool:
-    return not frame.filter(pl.col("label").is_null()).is_empty()
 
 
 def _some_corrected(tallies: Sequence[BatchTally]) -> bool:

@@ -27,6 +27,7 @@ from tasks.store.port import NotThereError, Store
 __all__ = ["DamagedRollupError", "Rollup", "StoredFrame", "copy_faults", "pack", "unpack"]
 
 _INDEX, _DOCUMENTS = "index.json", "documents"
+_MOST_TABLES = 32  # before those with different columns share one, from which columns must be taken out again
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 
 
@@ -73,7 +74,7 @@ def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame], orig
     tables: list[_Table] = []
     positions = {}
     for key, stored in sorted(frames.items()):
-        number = next((i for i, t in enumerate(tables) if t.takes(stored.frame)), len(tables))
+        number = _number_for(stored.frame, tables)
         if number == len(tables):
             tables.append(_Table())
         start = tables[number].add(stored.frame)
@@ -102,6 +103,15 @@ def unpack(data: bytes, sha256: str) -> Rollup:
         raise DamagedRollupError from error
 
 
+def _number_for(frame: pl.DataFrame, tables: Sequence[_Table]) -> int:
+    """Of the table with the columns of the frame; a new one, or if there are many, one with other columns too."""
+    equal = next((i for i, t in enumerate(tables) if t.schema == list(frame.schema.items())), None)
+    if equal is not None:
+        return equal
+    known = tables if len(tables) >= _MOST_TABLES else ()
+    return next((i for i, t in enumerate(known) if t.takes(frame)), len(tables))
+
+
 class _Table:
     """Frames one after the other. They may have different columns, but no column has two types."""
 
@@ -109,6 +119,10 @@ class _Table:
         self._frames: list[pl.DataFrame] = []
         self._schema: dict[str, pl.DataType] = {}
         self._height = 0
+
+    @property
+    def schema(self) -> list[tuple[str, pl.DataType]]:
+        return list(self._schema.items())
 
     def takes(self, frame: pl.DataFrame) -> bool:
         known = self._schema

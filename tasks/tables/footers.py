@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection
 from typing import Any
 
 import polars as pl
 
-from analysis.tables.record import digest
 from tasks.store import KeptStore, StoredObject
 from tasks.tables.sources import ParquetSource
 
@@ -54,4 +54,5 @@ def _type(value: Any) -> pl.DataType:
 def _key(file: StoredObject, ids: Collection[str]) -> str:
     """Under which a file is remembered: another one of the same name has another size or came at another time."""
     project_name = file.key.partition("/")[0]
-    return f"{project_name}/footers/{digest([file.key, file.size, file.changed.isoformat(), sorted(ids)])}"
+    version = json.dumps([file.key, file.size, file.changed.isoformat(), sorted(ids)])
+    return f"{project_name}/footers/{hashlib.sha256(version.encode()).hexdigest()}"
