@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
 from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.metrics import Difference, Floats
@@ -47,7 +47,7 @@ def overdispersion(batches: Sequence[PairedOutcomes]) -> Overdispersion | Undefi
     p = (wins.sum() + 0.5) / (d.sum() + 1)
     statistic = float(np.sum((wins - d * p) ** 2 / (d * p * (1 - p))))
     df = len(informative) - 1
-    return Overdispersion(statistic, df, float(stats.chi2.sf(statistic, df)))
+    return Overdispersion(statistic, df, float(scipy.stats.chi2.sf(statistic, df)))
 
 
 def overdispersion_of_differences(differences: Sequence[Difference]) -> Overdispersion | Undefined:
@@ -64,7 +64,7 @@ def overdispersion_of_differences(differences: Sequence[Difference]) -> Overdisp
     mean = np.sum(weights * values) / np.sum(weights)
     statistic = float(np.sum(weights * (values - mean) ** 2))
     df = len(informative) - 1
-    return Overdispersion(statistic, df, float(stats.chi2.sf(statistic, df)))
+    return Overdispersion(statistic, df, float(scipy.stats.chi2.sf(statistic, df)))
 
 
 def log_e_batch_unit(batches: Sequence[PairedOutcomes], *, null_gain: float = 0.0) -> float:
@@ -194,5 +194,5 @@ def log_e_symmetric(total: ArrayLike, total_square: ArrayLike, *, rho: float = _
     s, v = np.asarray(total, dtype=np.float64), np.asarray(total_square, dtype=np.float64)
     spread = 1 + rho * v
     return np.asarray(
-        math.log(2) - np.log(spread) / 2 + rho * s**2 / (2 * spread) + special.log_ndtr(s * np.sqrt(rho / spread))
+        math.log(2) - np.log(spread) / 2 + rho * s**2 / (2 * spread) + scipy.special.log_ndtr(s * np.sqrt(rho / spread))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from analysis.any_look.mixture import log_mixtures
 from analysis.one_look.losses import PairedLosses
@@ -64,12 +64,12 @@ def _log_mixture(s: float, v: float) -> float:
 
     mode = math.log((s + v) / (1 + v)) if s > 1 else 0.0
     floor, end = exponent(mode) - _DEPTH, mode + _DEPTH + 1
-    low = 0.0 if floor <= 0 else optimize.brentq(lambda t: exponent(t) - floor, 0.0, mode)
-    edges = np.linspace(low, optimize.brentq(lambda t: exponent(t) - floor, mode, end), _PANELS + 1)
+    low = 0.0 if floor <= 0 else scipy.optimize.brentq(lambda t: exponent(t) - floor, 0.0, mode)
+    edges = np.linspace(low, scipy.optimize.brentq(lambda t: exponent(t) - floor, mode, end), _PANELS + 1)
     half = np.diff(edges)[:, None] / 2
     t = edges[:-1, None] + half * (_NODES + 1)
     b = -np.expm1(-t)
-    return float(special.logsumexp(b * s + v * (b - t) - t, b=half * _WEIGHTS))
+    return float(scipy.special.logsumexp(b * s + v * (b - t) - t, b=half * _WEIGHTS))
 
 
 def _lower(losses: PairedLosses, bound: float, alpha: float) -> float:
@@ -85,6 +85,6 @@ def _lower(losses: PairedLosses, bound: float, alpha: float) -> float:
     for part in np.geomspace(1e-6, 1, 100, endpoint=False):
         null = losses.gain - part * (losses.gain + bound)
         if excess(null) >= 0:
-            return float(optimize.brentq(excess, null, previous, xtol=1e-12 * bound))
+            return float(scipy.optimize.brentq(excess, null, previous, xtol=1e-12 * bound))
         previous = null
     return -bound

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from analysis.any_look.eprocess import DEFAULT_PRIOR
 from analysis.any_look.mixture import log_mixture
@@ -117,4 +117,4 @@ def _lower(counts: PairedCounts, costs: CostMatrix, alpha: float, prior: float) 
     if excess(-edge) < 0:
         return -costs.span
     mean = float(np.sum(np.array(counts.labelled) * costs.saved())) / counts.n
-    return float(optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * costs.span))
+    return float(scipy.optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * costs.span))

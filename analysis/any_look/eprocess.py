@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import optimize, special
 
 from analysis.any_look.mixture import check_bet, log_mixture, log_mixtures
 from analysis.tables.counts import PairedOutcomes
@@ -37,10 +37,10 @@ def log_e(pairs: PairedOutcomes, *, null_gain: float = 0.0, prior: float = DEFAU
     if pairs.n == 0:
         return 0.0
     if null_gain == 0.0 and pairs.discordant <= _CLOSED:
-        tail = float(special.betaincc(prior + w, prior + l, 0.5))
+        tail = float(scipy.special.betaincc(prior + w, prior + l, 0.5))
         if tail == 0.0:  # underflow: the challenger loses by far, but the log of the integral can still be computed
             return _integral(pairs, 0.0, prior)
-        ratio = float(special.betaln(prior + w, prior + l) - special.betaln(prior, prior))
+        ratio = float(scipy.special.betaln(prior + w, prior + l) - scipy.special.betaln(prior, prior))
         return (w + l + 1) * math.log(2) + ratio + math.log(tail)
     return _integral(pairs, null_gain, prior)
 
@@ -81,9 +81,9 @@ def log_e_array(
     w, l, t = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (wins, losses, ties)))
     if null_gain != 0.0:
         return _octave_quadrature(w, l, t, null_gain, prior)
-    tail = special.betaincc(prior + w, prior + l, 0.5)
+    tail = scipy.special.betaincc(prior + w, prior + l, 0.5)
     hopeless = tail == 0.0
-    ratio = special.betaln(prior + w, prior + l) - special.betaln(prior, prior)
+    ratio = scipy.special.betaln(prior + w, prior + l) - scipy.special.betaln(prior, prior)
     value: Floats = np.where(w + l == 0, 0.0, (w + l + 1) * math.log(2) + ratio + np.log(np.where(hopeless, 1.0, tail)))
     if hopeless.any():
         value[hopeless] = _octave_quadrature(w[hopeless], l[hopeless], t[hopeless], 0.0, prior)
@@ -111,4 +111,6 @@ def _lower_limit(pairs: PairedOutcomes, alpha: float, prior: float) -> float:
     if log_e(pairs, null_gain=floor, prior=prior) < target:
         return -1.0
     high = min((pairs.wins - pairs.losses) / pairs.n, 1 - 1e-9)
-    return float(optimize.brentq(lambda m: log_e(pairs, null_gain=m, prior=prior) - target, floor, high, xtol=1e-12))
+    return float(
+        scipy.optimize.brentq(lambda m: log_e(pairs, null_gain=m, prior=prior) - target, floor, high, xtol=1e-12)
+    )

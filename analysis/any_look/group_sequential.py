@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 __all__ = ["Spending", "boundaries", "spent"]
 
@@ -30,7 +30,7 @@ def spent(fraction: float, *, alpha: float, spending: Spending) -> float:
         raise ValueError(msg)
     if spending == "pocock":
         return float(alpha * np.log1p((np.e - 1) * fraction))
-    return float(2 * special.ndtr(special.ndtri(alpha / 2) / np.sqrt(fraction)))
+    return float(2 * scipy.special.ndtr(scipy.special.ndtri(alpha / 2) / np.sqrt(fraction)))
 
 
 def boundaries(fractions: Sequence[float], *, alpha: float, spending: Spending) -> list[float]:
@@ -72,9 +72,9 @@ def _limit(grid: Floats, density: Floats, step: float, increment: float, scale: 
         return float("inf")
 
     def excess(limit: float) -> float:
-        return float(np.sum(density * special.ndtr((grid - limit) / step))) - increment
+        return float(np.sum(density * scipy.special.ndtr((grid - limit) / step))) - increment
 
-    return float(optimize.brentq(excess, -_BEYOND * scale, (_BEYOND + 2) * scale, xtol=1e-12))
+    return float(scipy.optimize.brentq(excess, -_BEYOND * scale, (_BEYOND + 2) * scale, xtol=1e-12))
 
 
 def _propagate(grid: Floats, density: Floats, step: float, limit: float, fraction: float) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from scipy import special
+import scipy
 
 from analysis.tables.class_counts import ClassCounts
 from analysis.tables.counts import PairedCounts
@@ -50,7 +50,7 @@ def log_e_selection(splits: Mapping[str, Sequence[Split]]) -> float:
     if not splits:
         return 0.0
     directions = [min(_log_e(s, sign) for s in splits.values()) for sign in (1, -1)]
-    return float(special.logsumexp(directions) - math.log(2))
+    return float(scipy.special.logsumexp(directions) - math.log(2))
 
 
 def log_e_audit(splits: Mapping[str, Sequence[Split]], withdrawn: Mapping[str, Sequence[Split]] | None = None) -> float:
@@ -68,7 +68,7 @@ def log_e_audit(splits: Mapping[str, Sequence[Split]], withdrawn: Mapping[str, S
 def _mean(splits: Mapping[str, Sequence[Split]]) -> float:
     """The log of the mean e-value over classes and directions."""
     log_es = [_log_e(s, sign) for s in splits.values() for sign in (1, -1)]
-    return float(special.logsumexp(log_es) - math.log(len(log_es))) if log_es else 0.0
+    return float(scipy.special.logsumexp(log_es) - math.log(len(log_es))) if log_es else 0.0
 
 
 def binary_splits(batches: Iterable[PairedCounts]) -> dict[str, list[Split]]:
@@ -151,7 +151,7 @@ def class_audit(batches: Sequence[tuple[ClassCounts, ClassCounts]]) -> dict[str,
 
 def _log_e(splits: Sequence[Split], sign: int) -> float:
     total = sum((log_ratios(s, sign) for s in splits), np.zeros(len(_LOG_ODDS)))
-    return float(special.logsumexp(total) - math.log(len(total)))
+    return float(scipy.special.logsumexp(total) - math.log(len(total)))
 
 
 def log_ratios(split: Split, sign: int) -> Floats:
@@ -171,7 +171,9 @@ def _log_mean_power(mine: int, others: int, drawn: int, log_odds: Floats) -> Flo
     if high - low <= _WIDEST:
         x = np.arange(low, high + 1, dtype=np.float64)
         terms = _log_ways(mine, others, drawn, x) + np.outer(log_odds, x)
-        return np.asarray(special.logsumexp(terms, axis=1) - special.logsumexp(_log_ways(mine, others, drawn, x)))
+        return np.asarray(
+            scipy.special.logsumexp(terms, axis=1) - scipy.special.logsumexp(_log_ways(mine, others, drawn, x))
+        )
     plain = _log_sum(mine, others, drawn, 0.0, low, high)
     return np.array([_log_sum(mine, others, drawn, float(t), low, high) - plain for t in log_odds])
 
@@ -183,7 +185,7 @@ def _log_sum(mine: int, others: int, drawn: int, tilt: float, low: int, high: in
     x = np.arange(
         max(low, math.floor(mode - 12 * spread)), min(high, math.ceil(mode + 12 * spread)) + 1, dtype=np.float64
     )
-    return float(special.logsumexp(_log_ways(mine, others, drawn, x) + tilt * x))
+    return float(scipy.special.logsumexp(_log_ways(mine, others, drawn, x) + tilt * x))
 
 
 def _mode(mine: int, others: int, drawn: int, tilt: float) -> float:
@@ -199,4 +201,4 @@ def _log_ways(mine: int, others: int, drawn: int, x: Floats) -> Floats:
     """Log of ways(x) = C(mine, x) C(others, drawn - x), up to a constant."""
     y = drawn - x
     cells = (x, mine - x, y, others - y)
-    return np.asarray(-np.sum([special.gammaln(cell + 1) for cell in cells], axis=0))
+    return np.asarray(-np.sum([scipy.special.gammaln(cell + 1) for cell in cells], axis=0))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from analysis.tables.metrics import Floats
 
@@ -39,14 +39,14 @@ def log_mixture(factors: Sequence[tuple[float, float]], prior: float) -> float:
     top = 1 - 1e-15
     mode = 0.0
     if f.derivative(0.0) > 0:
-        mode = top if f.derivative(top) >= 0 else optimize.brentq(f.derivative, 0.0, top)
+        mode = top if f.derivative(top) >= 0 else scipy.optimize.brentq(f.derivative, 0.0, top)
     floor = f.at(mode) - _DEPTH
-    low = 0.0 if f.at(0.0) >= floor else optimize.brentq(lambda u: f.at(u) - floor, 0.0, mode)
-    high = top if f.at(top) >= floor else optimize.brentq(lambda u: f.at(u) - floor, mode, top, xtol=1e-16)
+    low = 0.0 if f.at(0.0) >= floor else scipy.optimize.brentq(lambda u: f.at(u) - floor, 0.0, mode)
+    high = top if f.at(top) >= floor else scipy.optimize.brentq(lambda u: f.at(u) - floor, mode, top, xtol=1e-16)
     edges = np.linspace(low, high, _PANELS + 1)
     half = np.diff(edges)[:, None] / 2
     u = edges[:-1, None] + half * (_NODES + 1)
-    return float(special.logsumexp(f(u), b=half * _WEIGHTS)) + _log_prior(prior)
+    return float(scipy.special.logsumexp(f(u), b=half * _WEIGHTS)) + _log_prior(prior)
 
 
 def log_mixtures(sums: Sequence[Floats], log_growth: Callable[[Floats], Floats], prior: float) -> Floats:
@@ -73,7 +73,7 @@ def _octave_nodes(prior: float, octaves: int = 16, per_octave: int = 10) -> tupl
 
 def _log_prior(prior: float) -> float:
     """Log of the constant c with density c (1 - u^2)^(prior - 1) of u on [0, 1]."""
-    return -2 * (prior - 1) * math.log(2) - float(special.betaln(prior, prior))
+    return -2 * (prior - 1) * math.log(2) - float(scipy.special.betaln(prior, prior))
 
 
 @dataclass(frozen=True, slots=True)

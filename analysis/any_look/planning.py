@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.any_look.eprocess import DEFAULT_PRIOR, log_e
 from analysis.tables.counts import PairedOutcomes
@@ -107,4 +107,4 @@ def _quantiles(
         msg = f"alpha and power lie between 0 and 1, not {alpha} and {power}"
         raise ValueError(msg)
     tail = alpha if alternative == "greater" else alpha / 2
-    return float(stats.norm.isf(tail)), float(stats.norm.isf(1 - power))
+    return float(scipy.stats.norm.isf(tail)), float(scipy.stats.norm.isf(1 - power))

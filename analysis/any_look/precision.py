@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from analysis.any_look.mixture import check_bet
 from analysis.tables.counts import PairedCounts
@@ -47,7 +47,7 @@ def log_e_precision(counts: PairedCounts, *, null_gain: float, prior: float = 3.
     if not refine:
         return lowest
     bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    refined = optimize.minimize_scalar(
+    refined = scipy.optimize.minimize_scalar(
         lambda pi: float(objective(np.array([pi]))[0]), bounds=bounds, method="bounded", options={"xatol": 1e-12}
     )
     return min(lowest, float(refined.fun))
@@ -80,14 +80,14 @@ def _log_e_at(pi: Floats, counts: PairedCounts, gain: float, prior: float) -> Fl
     for cell in np.flatnonzero(n * (c + h)):  # rows that neither flags have no payoff
         factor = 1 + bets * (payoff[:, :, cell] / scale)[:, :, None]
         capital += n[cell] * np.log(np.maximum(factor, 1e-300))
-    mixture = special.logsumexp(capital + np.log(weights / len(_KAPPAS)), axis=(1, 2))
+    mixture = scipy.special.logsumexp(capital + np.log(weights / len(_KAPPAS)), axis=(1, 2))
     return np.asarray(np.logaddexp(np.log(_SHARE) + mixture, _log_e_of_pi(pi, counts)), dtype=np.float64)
 
 
 def _log_e_of_pi(pi: Floats, counts: PairedCounts) -> Floats:
     """Log of what the test of the champion's precision itself has made of its share of the capital; shape (len(pi),)."""
     tp, fp = counts.champion.tp, counts.champion.fp
-    of_pi = special.betaln(1 + tp, 1 + fp) - tp * np.log(pi) - fp * np.log1p(-pi)
+    of_pi = scipy.special.betaln(1 + tp, 1 + fp) - tp * np.log(pi) - fp * np.log1p(-pi)
     return np.asarray(np.log(1 - _SHARE) + of_pi, dtype=np.float64)
 
 
@@ -95,5 +95,5 @@ def _log_e_of_pi(pi: Floats, counts: PairedCounts) -> Floats:
 def _bets(prior: float) -> tuple[Floats, Floats]:
     """Bets u in (0, 1) and their weights. The mixture is discrete, so the error rate holds whatever the nodes are."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    theta = special.betaincinv(prior, prior, 0.5 + (nodes + 1) / 4)
+    theta = scipy.special.betaincinv(prior, prior, 0.5 + (nodes + 1) / 4)
     return 2 * theta - 1, weights / 2

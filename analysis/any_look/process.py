@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from analysis.any_look.asymptotic import log_e_asymptotic, rho_squared
 from analysis.any_look.batch_unit import BatchGains, log_e_of_batches, scale_free
@@ -203,7 +203,7 @@ class AsymptoticProcess:
         high = 1.0
         while self._log_e(high * self.standard_error) < target:
             high *= 2
-        width = optimize.brentq(lambda z: float(self._log_e(z * self.standard_error)) - target, 0.0, high)
+        width = scipy.optimize.brentq(lambda z: float(self._log_e(z * self.standard_error)) - target, 0.0, high)
         half = width * self.standard_error
         return Interval(self.gain - half, self.gain + half, 1 - 2 * alpha)
 
@@ -245,7 +245,7 @@ class BatchProcess:
         if (
             max(self.log_e(centre), self.log_e_reverse(centre)) >= target
         ):  # the mean itself is rejected: one batch is an outlier
-            centre = float(optimize.brentq(self._balance, gains.min(), gains.max(), xtol=1e-12))
+            centre = float(scipy.optimize.brentq(self._balance, gains.min(), gains.max(), xtol=1e-12))
         unit = float(np.median(scales))
         far = max(4 * float(np.ptp(gains)) / unit, 1e3)
         steps = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 1200), np.geomspace(1e3, far, 200)[1:]]) * unit * sign
@@ -254,7 +254,7 @@ class BatchProcess:
             return -math.inf * sign
         last = int(rejected[0])
         f = functools.partial(self._excess, sign=sign, target=target)
-        return float(optimize.brentq(f, centre - steps[last], centre - steps[last - 1], xtol=1e-12))
+        return float(scipy.optimize.brentq(f, centre - steps[last], centre - steps[last - 1], xtol=1e-12))
 
     def _balance(self, null: float) -> float:
         """Sum of the standardised gains; there is no evidence in either direction where it is 0."""
@@ -296,4 +296,4 @@ def _last_rejected(log_e_at: Callable[[float], float], alpha: float) -> float:
         return -1.0
     if log_e_at(edge) >= target:
         return edge
-    return float(optimize.brentq(lambda g: log_e_at(g) - target, -edge, edge, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda g: log_e_at(g) - target, -edge, edge, xtol=1e-12))

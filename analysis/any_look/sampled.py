@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from analysis.any_look.batch_unit import BatchGains, gains_of_sums
 from analysis.any_look.mixture import check_bet, log_mixture
@@ -171,7 +171,7 @@ def _lower(
     counted = ~np.isnan(payoffs)
     n = counts.moment(1)[counted]
     mean = float(n @ payoffs[counted]) / float(n.sum())
-    return float(optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * span))
+    return float(scipy.optimize.brentq(excess, -edge, min(max(mean, -edge), edge), xtol=1e-12 * span))
 
 
 def sampled_gains(batches: Sequence[SampledCounts], metric: str) -> BatchGains:
@@ -203,4 +203,4 @@ def log_e_declared(rows: PairedCounts, counts: SampledCounts, *, heaviest: tuple
         log_es.append(log_mixture([(unlabelled, -1.0), *((float(k), float(w) - 1) for w, k in often)], prior))
         slopes = ((float(k), max((1 - float(w)) / bound, -1.0)) for w, k in seldom)
         log_es.append(log_mixture([(unlabelled, 1 / bound), *slopes], prior))
-    return float(special.logsumexp(log_es) - math.log(len(log_es)))
+    return float(scipy.special.logsumexp(log_es) - math.log(len(log_es)))

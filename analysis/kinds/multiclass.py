@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.any_look.label_selection import class_audit, class_splits, log_e_audit, log_e_selection
 from analysis.kinds.kind import Cell, Details, Kind, Task
@@ -86,7 +86,7 @@ class _Multiclass(Kind):
     def log_e_selection(self, tables: Sequence[ClassCounts], sums: Sequence[Mapping[str, ScoreSums]]) -> float:
         """The mean of the e-values for each pair of classes (``class_splits``)."""
         log_es = [log_e_selection(splits) for splits in class_splits(tables).values()]
-        return float(special.logsumexp(log_es) - math.log(len(log_es)))
+        return float(scipy.special.logsumexp(log_es) - math.log(len(log_es)))
 
     def log_e_audit(self, pairs: Sequence[tuple[ClassCounts, ClassCounts]]) -> float | Undefined:
         return log_e_audit(class_audit(pairs))

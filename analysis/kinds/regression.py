@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.any_look.batch_unit import log_e_of_batches
 from analysis.kinds.kind import LARGEST_NUMBER, Cell, Details, Kind, Task
@@ -110,7 +110,7 @@ class _Regression(Kind):
         if not x:
             return Undefined("no batch has rows with a label and rows without one")
         both = np.array([x, [-v for v in x]])
-        return float(special.logsumexp(log_e_of_batches(both, np.zeros(2))) - math.log(2))
+        return float(scipy.special.logsumexp(log_e_of_batches(both, np.zeros(2))) - math.log(2))
 
 
 def _prediction(_: Floats, predicted: Floats) -> Floats:

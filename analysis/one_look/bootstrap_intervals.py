@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.tables.counts import PairedCounts, Undefined
 from analysis.tables.intervals import Interval
@@ -65,10 +65,10 @@ def bca_interval(
     share = (np.mean(defined < estimate - _ROUNDING) + np.mean(defined <= estimate + _ROUNDING)) / 2
     if not 0 < share < 1:
         return Undefined("every bootstrap replicate lies on one side of the estimate")
-    shifted = stats.norm.ppf(share) + stats.norm.ppf(_levels(confidence_level))
+    shifted = scipy.stats.norm.ppf(share) + scipy.stats.norm.ppf(_levels(confidence_level))
     if np.max(acceleration * shifted) >= 1:
         return Undefined("the acceleration is too large for a BCa interval")
-    levels = stats.norm.cdf(stats.norm.ppf(share) + shifted / (1 - acceleration * shifted))
+    levels = scipy.stats.norm.cdf(scipy.stats.norm.ppf(share) + shifted / (1 - acceleration * shifted))
     low, high = np.quantile(defined, levels)
     return Interval(float(low), float(high), confidence_level)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from analysis.one_look.bootstrap import Bootstrap, Resampling, percentile_interval, summary
 from analysis.one_look.class_metrics import class_difference, class_metric_array
@@ -84,7 +84,7 @@ def _replicates(
         yield (old_right, labelled, old_predicted), (new_right, labelled, new_predicted)
 
 
-def _margin_sums(counts: ClassCounts) -> sparse.csr_array:
+def _margin_sums(counts: ClassCounts) -> scipy.sparse.csr_array:
     """The matrix that sums cells to labelled, right (champion, challenger) and predicted (champion, challenger) rows of each class."""
     position = {name: i for i, name in enumerate(counts.labels)}
     k = len(position)
@@ -97,7 +97,7 @@ def _margin_sums(counts: ClassCounts) -> sparse.csr_array:
             if prediction in position:
                 entries.append(((3 + model) * k + position[prediction], j))
     rows, columns = zip(*entries, strict=True)
-    return sparse.csr_array((np.ones(len(entries)), (rows, columns)), shape=(5 * k, len(counts.labelled)))
+    return scipy.sparse.csr_array((np.ones(len(entries)), (rows, columns)), shape=(5 * k, len(counts.labelled)))
 
 
 def _misplaced(weights: Sequence[Floats], rng: np.random.Generator, named: int) -> Floats:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from analysis.tables.counts import PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval
@@ -50,7 +50,7 @@ class ClusteredDifference:
 
     def interval(self, confidence_level: float) -> Interval:
         """The normal interval, valid in the limit of many entities; it may leave [-1, 1]."""
-        half = float(stats.norm.isf((1 - confidence_level) / 2)) * self.standard_error
+        half = float(scipy.stats.norm.isf((1 - confidence_level) / 2)) * self.standard_error
         return Interval(self.value - half, self.value + half, confidence_level)
 
 
@@ -73,7 +73,7 @@ def clustered_test(
     z = float(np.sum(x)) / math.sqrt(square)
     if method == "obuchowski":
         z *= math.sqrt((len(d) - 1) / len(d))
-    return ClusteredTest(method, len(d), z, float(stats.norm.sf(z)))
+    return ClusteredTest(method, len(d), z, float(scipy.stats.norm.sf(z)))
 
 
 def entity_outcomes(net_wins: ArrayLike) -> PairedOutcomes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy import stats
+import scipy
 
 from analysis.one_look.segments import exact_p_value
 from analysis.tables.counts import PairedCounts, Undefined
@@ -26,6 +26,6 @@ def label_share_p_value(counts: PairedCounts) -> float | Undefined:
     table = [(n[cell] + n[4 + cell], u[cell]) for cell in range(4) if n[cell] + n[4 + cell] + u[cell]]
     if len(table) < 2:
         return Undefined("all rows have the same pair of decisions")
-    if stats.contingency.expected_freq(table).min() < 5:
+    if scipy.stats.contingency.expected_freq(table).min() < 5:
         return exact_p_value(table)
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    return float(scipy.stats.chi2_contingency(table, correction=False).pvalue)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from analysis.one_look.mcnemar import Alternative
 from analysis.tables.counts import Undefined
@@ -190,7 +190,7 @@ def paired_t(
     if error == 0:
         return Undefined("the losses differ by the same amount on every row, so there is no spread to judge it by")
     t = losses.gain / error
-    p_value = float(stats.t.sf(t, df)) if alternative == "greater" else float(2 * stats.t.sf(abs(t), df))
-    half = float(stats.t.isf((1 - confidence_level) / 2, df)) * error
+    p_value = float(scipy.stats.t.sf(t, df)) if alternative == "greater" else float(2 * scipy.stats.t.sf(abs(t), df))
+    half = float(scipy.stats.t.isf((1 - confidence_level) / 2, df)) * error
     interval = Interval(losses.gain - half, losses.gain + half, confidence_level)
     return PairedT(losses.gain, error, t, df, alternative, p_value, interval)

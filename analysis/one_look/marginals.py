@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import sparse, stats
 
 from analysis.tables.counts import Undefined
 from analysis.tables.metrics import Floats
@@ -39,12 +39,12 @@ def stuart_maxwell(table: ArrayLike) -> TableTest | Undefined:
     np.fill_diagonal(swapped, 0)
     d = n.sum(axis=1) - n.sum(axis=0)
     variance = np.diag(swapped.sum(axis=0)) - swapped
-    _, group = sparse.csgraph.connected_components(sparse.csr_array(swapped), directed=False)
+    _, group = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(swapped), directed=False)
     kept = np.setdiff1d(np.arange(len(n)), np.unique(group, return_index=True)[1])
     if not len(kept):
         return Undefined("the two models never differ")
     statistic = max(float(d[kept] @ np.linalg.solve(variance[np.ix_(kept, kept)], d[kept])), 0.0)
-    return TableTest(statistic, len(kept), float(stats.chi2.sf(statistic, len(kept))))
+    return TableTest(statistic, len(kept), float(scipy.stats.chi2.sf(statistic, len(kept))))
 
 
 def _square(table: ArrayLike) -> Floats:

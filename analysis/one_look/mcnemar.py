@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+import scipy
 
 from analysis.tables.counts import PairedOutcomes
 
@@ -48,21 +48,21 @@ def mcnemar(pairs: PairedOutcomes, *, alternative: Alternative = "greater", meth
 def _one_sided(w: int, l: int, method: Method) -> float:
     d = w + l
     if method == "asymptotic":
-        return float(stats.norm.sf((w - l) / math.sqrt(d))) if d else 0.5
+        return float(scipy.stats.norm.sf((w - l) / math.sqrt(d))) if d else 0.5
     if method == "exact":
-        return float(stats.binom.sf(w - 1, d, 0.5))
-    return float(stats.binom.sf(w, d, 0.5) + stats.binom.pmf(w, d, 0.5) / 2)
+        return float(scipy.stats.binom.sf(w - 1, d, 0.5))
+    return float(scipy.stats.binom.sf(w, d, 0.5) + scipy.stats.binom.pmf(w, d, 0.5) / 2)
 
 
 def _two_sided(w: int, l: int, method: Method) -> float:
     d, low = w + l, min(w, l)
     if method == "asymptotic":
-        return float(2 * stats.norm.sf(abs(w - l) / math.sqrt(d))) if d else 1.0
+        return float(2 * scipy.stats.norm.sf(abs(w - l) / math.sqrt(d))) if d else 1.0
     if method == "edwards":
-        return float(stats.chi2.sf(max(abs(w - l) - 1, 0) ** 2 / d, 1)) if d else 1.0
+        return float(scipy.stats.chi2.sf(max(abs(w - l) - 1, 0) ** 2 / d, 1)) if d else 1.0
     if method == "exact":
-        return min(1.0, float(2 * stats.binom.cdf(low, d, 0.5)))
+        return min(1.0, float(2 * scipy.stats.binom.cdf(low, d, 0.5)))
     if d == 0:
         return 1.0
-    here = float(stats.binom.pmf(low, d, 0.5))
-    return 1.0 - here / 2 if w == l else max(float(2 * stats.binom.cdf(low, d, 0.5)) - here, 0.0)
+    here = float(scipy.stats.binom.pmf(low, d, 0.5))
+    return 1.0 - here / 2 if w == l else max(float(2 * scipy.stats.binom.cdf(low, d, 0.5)) - here, 0.0)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import special
+import scipy
 
 __all__ = ["e_closure", "e_closure_by_wave", "holm"]
 
@@ -22,7 +22,7 @@ def e_closure(log_e: Sequence[float]) -> list[float]:
     adjusted = []
     for j, own in enumerate(values):
         others = np.sort(np.delete(values, j))
-        means = (float(special.logsumexp([own, *others[:i]])) - math.log(i + 1) for i in range(len(others) + 1))
+        means = (float(scipy.special.logsumexp([own, *others[:i]])) - math.log(i + 1) for i in range(len(others) + 1))
         adjusted.append(min(means))
     return adjusted
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from analysis.tables.counts import PairedCounts, PairedOutcomes, Undefined
 from analysis.tables.intervals import Interval, newcombe
@@ -100,7 +100,7 @@ def homogeneity_p_value(forest: list[Segment], column: str) -> float | Undefined
     wins, losses = sum(w for w, _ in table), sum(l for _, l in table)
     if min(wins, losses) * min(w + l for w, l in table) < 5 * (wins + losses):
         return Undefined("expected counts below 5")
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    return float(scipy.stats.chi2_contingency(table, correction=False).pvalue)
 
 
 def exact_homogeneity_p_value(forest: Sequence[Segment], column: str) -> float | Undefined:
@@ -125,8 +125,8 @@ def exact_p_value(table: Sequence[tuple[int, int]]) -> float | Undefined:
     if counts.sum() >= _MOST:
         return Undefined("too many rows for an exact test")
     if len(groups) == 2:
-        return float(stats.fisher_exact(counts).pvalue)
-    drawn = stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=np.random.default_rng(counts.ravel()))
+        return float(scipy.stats.fisher_exact(counts).pvalue)
+    drawn = scipy.stats.random_table(counts.sum(axis=1), counts.sum(axis=0), seed=np.random.default_rng(counts.ravel()))
     limit, at_once = _log_factorials(counts) - _ROUNDING, max(1, _AT_ONCE // len(groups))
     parts = (min(at_once, _DRAWS - begin) for begin in range(0, _DRAWS, at_once))
     as_rare = sum(int(np.sum(_log_factorials(drawn.rvs(n)) >= limit)) for n in parts)
@@ -137,8 +137,8 @@ def _log_factorials(tables: NDArray[np.int64]) -> Floats:
     """The sum of the logs of the factorials of all counts in each table: the larger, the less likely the table, given its margins."""
     largest = int(tables.max())
     if largest < _AT_ONCE:
-        return np.asarray(special.gammaln(np.arange(1.0, largest + 2))[tables].sum(axis=(-2, -1)))
-    return np.asarray(special.gammaln(tables + 1.0).sum(axis=(-2, -1)))
+        return np.asarray(scipy.special.gammaln(np.arange(1.0, largest + 2))[tables].sum(axis=(-2, -1)))
+    return np.asarray(scipy.special.gammaln(tables + 1.0).sum(axis=(-2, -1)))
 
 
 def _disagreements(forest: Sequence[Segment], column: str) -> list[tuple[int, int]] | Undefined:

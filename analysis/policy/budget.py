@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import special
+import scipy
 
 from analysis.policy.policy import ErrorBudget
 
@@ -43,7 +43,7 @@ def allowance(budget: ErrorBudget, alpha: float, *, wave: int, order: int, promo
     if budget == "reign":
         return Allowance(_as_recorded(6 * alpha / (math.pi * wave) ** 2), wave, wave)
     if budget == "programme":
-        gamma = order**-_DECAY / float(special.zeta(_DECAY))
+        gamma = order**-_DECAY / float(scipy.special.zeta(_DECAY))
         return Allowance(_as_recorded(alpha * gamma * (promotions + 1)), order, wave)
     return Allowance(alpha, wave, wave)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from analysis.any_look.group_sequential import boundaries, spent
 from analysis.policy.policy import Horizon
@@ -58,7 +58,7 @@ def may_cross(batches: Sequence[PairedOutcomes], horizon: Horizon, *, alpha: flo
     if not fractions:
         return False
     so_far = spent(min(fractions[-1], 1.0), alpha=alpha, spending=horizon.spending)
-    return z >= float(stats.norm.isf(so_far)) - 0.01  # more than the boundary errs by
+    return z >= float(scipy.stats.norm.isf(so_far)) - 0.01  # more than the boundary errs by
 
 
 def _so_far(batches: Sequence[PairedOutcomes], horizon: Horizon) -> tuple[float, list[float]]:

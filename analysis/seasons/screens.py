@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.any_look.eprocess import log_e_array
 from analysis.policy import Policy
@@ -44,7 +44,7 @@ def _ahead(totals: Ints) -> Bools:
 
 def _below_5_percent(totals: Ints) -> Bools:
     won, lost = totals[..., 5], totals[..., 6]
-    mid_p = stats.binom.sf(won, won + lost, 0.5) + stats.binom.pmf(won, won + lost, 0.5) / 2
+    mid_p = scipy.stats.binom.sf(won, won + lost, 0.5) + scipy.stats.binom.pmf(won, won + lost, 0.5) / 2
     return _any(mid_p < 0.05 + _ROUNDING)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.evidence import Contender, Evidence, PairedBatch
 from analysis.kinds import BINARY
@@ -209,7 +209,7 @@ class Promotions:
     @property
     def interval(self) -> Interval:
         """The 95 % interval of Clopper and Pearson (1934) for the probability of a promotion."""
-        exact = stats.binomtest(self.promoted, self.runs).proportion_ci(0.95, method="exact")
+        exact = scipy.stats.binomtest(self.promoted, self.runs).proportion_ci(0.95, method="exact")
         return Interval(float(exact.low), float(exact.high), 0.95)
 
     @property

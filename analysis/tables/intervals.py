@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from analysis.tables.counts import PairedOutcomes, Undefined
 
@@ -33,7 +33,7 @@ def newcombe(pairs: PairedOutcomes, both_right: int, *, confidence_level: float)
     if n == 0:
         return Undefined("no row to compare on")
     new, old = both_right + w, both_right + l
-    z = float(stats.norm.isf((1 - confidence_level) / 2))
+    z = float(scipy.stats.norm.isf((1 - confidence_level) / 2))
     (l1, u1), (l2, u2) = _wilson(new, n, z), _wilson(old, n, z)
     p1, p2 = new / n, old / n
     phi = _correlation(both_right, w, l, n - both_right - w - l)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.any_look.batch_unit import Overdispersion
 from analysis.any_look.process import Method
@@ -150,7 +150,7 @@ def _sampled_interval(evidence: Evidence, policy: Policy) -> Interval | Undefine
     difference = total_difference(evidence, policy.primary, policy)
     if isinstance(difference, Undefined):
         return difference
-    half = float(stats.norm.isf(policy.alpha)) * difference.standard_error
+    half = float(scipy.stats.norm.isf(policy.alpha)) * difference.standard_error
     gain = policy.measure(policy.primary).sign * difference.value
     return Interval(gain - half, gain + half, 1 - 2 * policy.alpha)
 

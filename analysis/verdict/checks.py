@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from analysis.evidence import Evidence
 from analysis.evidence.entities import EntityEvidence
@@ -189,7 +189,7 @@ def _one_look(evidence: Evidence, m: Measured, policy: Policy) -> list[Check]:
     if isinstance(total, Undefined):
         return [*conditions, Check("one look", False, f"{primary} is not defined: {total.reason}")]
     excess = measure.sign * total.value - policy.min_gain
-    low = excess - float(stats.norm.isf(policy.alpha)) * total.standard_error
+    low = excess - float(scipy.stats.norm.isf(policy.alpha)) * total.standard_error
     finding = (
         f"at one look the gain in {primary} is at least {low + policy.min_gain:.4f} (above {policy.min_gain:g} needed)"
     )
@@ -210,7 +210,7 @@ def _rows_of_entities(entities: EntityEvidence, primary: str, policy: Policy) ->
             tested,
             Check("rows of entities", passed=False, finding="the gain in rows is not known: too few entities"),
         ]
-    low = difference.value - float(stats.norm.isf(policy.alpha)) * difference.standard_error
+    low = difference.value - float(scipy.stats.norm.isf(policy.alpha)) * difference.standard_error
     finding = (
         f"over all rows of every entity the gain in {primary} is at least {low:.4f} (above {policy.min_gain:g} needed)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from analysis.evidence import Evidence
 from analysis.evidence.gains import rows_count_alike, total_difference
@@ -64,7 +64,7 @@ def _p_value(evidence: Evidence, policy: Policy) -> float:
     difference = total_difference(evidence, policy.primary, policy)
     if isinstance(difference, Undefined) or difference.standard_error == 0:
         return 1.0
-    return float(2 * stats.norm.sf(abs(difference.value) / difference.standard_error))
+    return float(2 * scipy.stats.norm.sf(abs(difference.value) / difference.standard_error))
 
 
 def _others(versions: Sequence[str], one: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from analysis.evidence import Evidence
 from analysis.evidence.gains import total_difference
@@ -87,7 +87,7 @@ def _agree_at_one_look(evidence: Evidence, policy: Policy, rng: np.random.Genera
         total = total_difference(evidence, measure.name, policy)
         assert isinstance(total, Difference)  # a cost is defined for any row
         excess = measure.sign * total.value - policy.min_gain
-        return excess > float(stats.norm.isf(policy.alpha)) * total.standard_error
+        return excess > float(scipy.stats.norm.isf(policy.alpha)) * total.standard_error
     drawn = bootstrap(evidence.counts, [measure.name], rng=rng, confidence_level=level, n_resamples=policy.n_resamples)[
         measure.name
     ]
