@@ -8,6 +8,7 @@ from calibration.tables.challengers import CHALLENGERS
 from calibration.tables.clusters import CLUSTERS
 from calibration.tables.confidence_sequences import CONFIDENCE_SEQUENCES
 from calibration.tables.coverage import COVERAGE
+from calibration.tables.decay import DECAY
 from calibration.tables.end_to_end import END_TO_END
 from calibration.tables.few_batches import FEW_BATCHES
 from calibration.tables.guardrail_shocks import GUARDRAIL_SHOCKS
@@ -33,6 +34,7 @@ TABLES: tuple[Table, ...] = (
     LABEL_DROPS,
     SAMPLED_LABELS,
     REPLAYS,
+    DECAY,
     CLUSTERS,
     CHALLENGERS,
     CONFIDENCE_SEQUENCES,

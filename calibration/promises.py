@@ -16,6 +16,7 @@ from calibration.tables import (
     clusters,
     confidence_sequences,
     coverage,
+    decay,
     end_to_end,
     few_batches,
     guardrail_shocks,
@@ -106,6 +107,12 @@ BOUNDS: tuple[Bound, ...] = (
         precision.FALSE,
         "at most",
         {"e-process": (0.05, _VILLE), "asymptotic sequence": (0.05, _LIMIT)},
+    ),
+    *_bounds(
+        "decay",
+        decay.FALSE,
+        "at most",
+        {decay.SHIPPED: (0.05, "Ville's inequality, with shocks as in the first batches")},
     ),
     *_bounds("end_to_end", end_to_end.FALSE, "at most", {end_to_end.SHIPPED: (0.05, _VILLE)}),
     *_bounds(

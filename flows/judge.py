@@ -25,6 +25,7 @@ from tasks.steps import (
     request_approval,
     roll_up_step,
     save_decision_step,
+    watch_step,
 )
 from tasks.store import keeping, open_store
 
@@ -47,13 +48,14 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     newest = head(store, project)  # a damaged log stops the run before any batch is closed
     closed = close_step(store, settings, day)
 
+    alarms = watch_step(store, settings, quoted(closed), newest)
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
     if decision is None:
-        return nothing_to_judge(project, closed, newest, day)
+        return ". ".join([nothing_to_judge(project, closed, newest, day).removesuffix("."), *alarms]) + "."
     roll_up_step(store, project)
     newest = head(store, project)
 
-    summary = f"{sentence(settings, decision)} Decision {decision.id}"
+    summary = ". ".join([f"{sentence(settings, decision)} Decision {decision.id}", *alarms])
     in_force, registry = decision.reign == newest, Registry(settings)
     if in_force:
         save_decision_step(store, project, quoted(decision))

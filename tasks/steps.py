@@ -28,6 +28,7 @@ from tasks.batches.failures import failed_sentences, failures, notes, passed_ove
 from tasks.batches.predictions import Manifest
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, save_decision
+from tasks.decisions.watching import alarm_sentence, keep_alarms
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -46,7 +47,7 @@ from tasks.tables.opening import passed_over
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
-    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval",
+    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "watch_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -167,6 +168,15 @@ def close_step(store: Store, project: Project, as_of: date) -> Closed:
     for said in changed_since(store, project.name, [*(b.manifest for b in closed.batches), *closed.waiting]):
         get_run_logger().warning(said)
     return closed
+
+
+@task(name="watch the champion", task_run_name="watch the champion", cache_policy=NO_CACHE)
+def watch_step(store: Store, project: Project, closed: Closed, reign: Reign) -> list[str]:
+    """Keep and log each alarm on the champion's own level; returns them as sentences without a full stop."""
+    alarms = [alarm_sentence(reign, rung) for rung in keep_alarms(store, project, closed, reign)]
+    for said in alarms:
+        get_run_logger().warning(said)
+    return alarms
 
 
 @task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)

@@ -96,6 +96,12 @@ class Policy(_Strict):
     guardrails: dict[MeasureName, float] = Field(
         dict(BINARY.guardrails), description="What must be proven not to be worse than the champion's by this margin."
     )
+    floor: dict[MeasureName, float] = Field(
+        {},
+        exclude_if=lambda value: not value,
+        description="What the champion itself must not fall below (cost: rise above): an alarm, which changes no verdict. Without one, "
+        "its primary measure is watched against what it had at first.",
+    )
     segment_guardrails: dict[OutcomeMetric, float] = Field(
         {}, description="The same, in every segment; Holm's correction over the segments."
     )
@@ -163,6 +169,11 @@ class Policy(_Strict):
             raise ValueError(msg)
         return None if value is None else float(f"{value:.12g}")
 
+    @field_validator("floor")
+    @classmethod
+    def _in_order(cls, value: dict[str, float]) -> dict[str, float]:
+        return dict(sorted(value.items()))
+
     @field_validator("guardrails", "segment_guardrails")
     @classmethod
     def _sensible_margins(cls, value: dict[str, float]) -> dict[str, float]:
@@ -208,7 +219,8 @@ class Policy(_Strict):
             faults.append(f"min_gain is {self.min_gain:g}; no two models differ by that much in {self.primary}")
         if self.largest_error:
             faults += self._faults_of_clipping(self.largest_error)
-        faults += self._faults_of_costs(named)
+        faults += self._faults_of_costs([*named, *self.floor])
+        faults += self._faults_of_floor()
         if not self.kind.decides:
             faults += self._faults_of_the_task()
         elif self.unlabelled != "refuse":
@@ -228,6 +240,25 @@ class Policy(_Strict):
             if asked >= most
             else []
         )
+
+    def _faults_of_floor(self) -> list[str]:
+        shares = [m for m in self.kind.deciding() if self.measure(m).is_share]
+        if not self.floor.keys() <= set(shares):
+            unknown = ", ".join(sorted(self.floor.keys() - set(shares)))
+            return [f"floor covers {', '.join(shares) or 'no measure'} for the task {self.task}; remove {unknown}"]
+        wrong = [f"{m} is {v:g}" for m, v in self.floor.items() if m != "cost" and not 0 < v < 1]
+        if wrong:
+            return [f"a floor must lie between 0 and 1, and {', '.join(wrong)}"]
+        if "cost" in self.floor and self.costs is not None:
+            m = self.costs
+            least, most = min(m.tp, m.fp, m.fn, m.tn), max(m.tp, m.fp, m.fn, m.tn)
+            if not least < self.floor["cost"] < most:
+                return [
+                    f"a row costs {least:g} to {most:g}; the floor of cost must lie between, not at {self.floor['cost']:g}"
+                ]
+        if self.floor and (self.sampling or self.unlabelled != "refuse"):
+            return ["floor needs labels that do not depend on the decisions; remove it, or sampling and unlabelled"]
+        return []
 
     def _faults_of_sampling(self, named: Sequence[str]) -> list[str]:
         if self.sampling is None:

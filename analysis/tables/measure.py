@@ -46,6 +46,11 @@ class Measure:
         return self.process == "outcomes"
 
     @property
+    def is_share(self) -> bool:
+        """Whether it is a mean over rows, positives, negatives or decisions, so that the value of one model can be watched."""
+        return self.process in ("outcomes", "precision", "npv", "cost")
+
+    @property
     def beside_tally(self) -> bool:
         """Whether it is computed from the score sums that are stored beside a tally (``analysis.kinds.score_sums``)."""
         return self.family in ("scores", "ranks", "numbers")

@@ -11,6 +11,7 @@ from analysis.tables.record import canonical_json
 from tasks.base.errors import first_line
 from tasks.base.project import Project
 from tasks.decisions import Decision
+from tasks.decisions.watching import watched_in
 from tasks.labels.tally_files import Closed
 from tasks.models.errors import RegistryError
 from tasks.models.registry import Registry
@@ -61,7 +62,8 @@ def publish(
     prefix = f"{project.name}/reports/{look.id}"
     files = {f"{name}.svg": data for name, data in drawn.items()}
     files["report.json"] = canonical_json({**look.record, "judgement": look.judgement})
-    values = page_values(project, look, reigns, denials(store, project.name))
+    watched = watched_in(project, closed, look.reign)
+    values = page_values(project, look, reigns, denials(store, project.name), watched)
     files["report.md"] = page(values, {name: f"{name}.svg" for name in drawn}).encode()
     if f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.policy import Policy
+from analysis.tables.counts import Undefined
 from analysis.verdict.checks import needed
+from analysis.verdict.watch import TOO_FEW, Watched
 from tasks.base.project import Project
 from tasks.base.templates import fill
 from tasks.batches.failures import LOST
 from tasks.decisions import Decision
+from tasks.decisions.watching import alarm_sentence
 from tasks.reigns import Reign
 from tasks.reigns.approvals import Denial, denials_list
 from tasks.reports.limits import MOST_CHALLENGERS, MOST_DENIALS, MOST_LINES, MOST_PANELS, most_telling, whole_lines
@@ -28,10 +31,15 @@ __all__ = ["page", "page_values", "render"]
 
 
 def render(
-    project: Project, look: Decision, reigns: Sequence[Reign], plots: Mapping[str, str], denials: Sequence[Denial] = ()
+    project: Project,
+    look: Decision,
+    reigns: Sequence[Reign],
+    plots: Mapping[str, str],
+    denials: Sequence[Denial] = (),
+    watched: list[Watched] | Undefined = TOO_FEW,
 ) -> str:
     """The whole report. ``plots`` maps a plot's name to what an image link should point at; ``denials`` are those so far."""
-    return page(page_values(project, look, reigns, denials), plots)
+    return page(page_values(project, look, reigns, denials, watched), plots)
 
 
 def page(values: Mapping[str, Any], plots: Mapping[str, str], plots_left_out: Sequence[str] = ()) -> str:
@@ -40,7 +48,11 @@ def page(values: Mapping[str, Any], plots: Mapping[str, str], plots_left_out: Se
 
 
 def page_values(
-    project: Project, look: Decision, reigns: Sequence[Reign], denials: Sequence[Denial]
+    project: Project,
+    look: Decision,
+    reigns: Sequence[Reign],
+    denials: Sequence[Denial],
+    watched: list[Watched] | Undefined,
 ) -> Mapping[str, Any]:
     """What the template names, without the plots."""
     record, policy = look.record, project.policy
@@ -67,6 +79,8 @@ def page_values(
         "notes": notes[:MOST_LINES],
         "notes_left_out": len(notes[MOST_LINES:]),
         "former_looks_better": former_looks_better(look, reigns),
+        "alarms": [alarm_sentence(look.reign, w) for w in watched if w.alarmed] if isinstance(watched, list) else [],
+        "watched": watched,
         "denials": denials_list(denials[-MOST_DENIALS:]),
         "denials_left_out": len(denials[:-MOST_DENIALS]),
         "champion": basis["champion"]["version"],

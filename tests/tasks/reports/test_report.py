@@ -22,6 +22,7 @@ from tasks.store import Store
 SECTIONS = [
     "# parcels: who leads, judged as of 2024-02-11",
     "## What was judged",
+    "## The champion itself",
     "## Which rows count",
     "## Segments and trend",
     "## What this does not say",
@@ -80,7 +81,7 @@ class TestPage:
         verdict = taken.judgement.assessments[0].verdict.value
         assert lines[:2] == [SECTIONS[0], f"> **{head}.** {sentence(project, taken)}"]
         headings = [line for line in lines if line.startswith("#")]
-        assert headings == [*SECTIONS[:3], f"## Version 2 against version 1: {verdict}", *SECTIONS[3:]]
+        assert headings == [*SECTIONS[:4], f"## Version 2 against version 1: {verdict}", *SECTIONS[4:]]
 
     def test_its_tables_have_as_many_cells_in_every_row_as_in_their_head(
         self, store: Store, registry: Registry, project: Project
