@@ -12,6 +12,7 @@ from prefect import flow
 from flows.promote import promote
 from tasks.base.project import load_project
 from tasks.command import as_state, last_complete_day, main, not_after
+from tasks.events import approval_waiting, tell
 from tasks.models.registry import Registry
 from tasks.reading import look, nothing_to_judge
 from tasks.reigns import head
@@ -56,9 +57,9 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     newest = head(store, project)
 
     summary = ". ".join([f"{sentence(settings, decision)} Decision {decision.id}", *alarms])
-    in_force, registry = decision.reign == newest, Registry(settings)
+    in_force, new, registry = decision.reign == newest, False, Registry(settings)
     if in_force:
-        save_decision_step(store, project, quoted(decision))
+        new = save_decision_step(store, settings, quoted(decision))
         missing = report_step(store, registry, settings, quoted(decision), quoted(closed))
         summary = ". ".join([summary, *missing])
     if in_force and decision.promote and settings.policy.approval == "automatic":
@@ -66,7 +67,10 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
         return f"{summary}."
     repair_projections_step(store, registry, project)
     if in_force and decision.promote:
-        return f"{summary}. {request_approval(store, project, decision.id)}"
+        asked = request_approval(store, project, decision.id)
+        if new:
+            tell(settings, [approval_waiting(settings, decision, asked)])
+        return f"{summary}. {asked}"
     return f"{summary}.{since_then(decision, newest)}"
 
 

@@ -46,7 +46,7 @@ def promote(project: str, decision: str, *, author: str | None = None, reason: s
         author, reason = approval.author, approval.reason
     registry = Registry(settings)
 
-    reign = promote_step(store, registry, project, decision, author, reason)
+    reign = promote_step(store, registry, settings, decision, author, reason)
 
     repair_projections_step(store, registry, project)
     return (

@@ -32,7 +32,7 @@ def rollback(project: str, *, author: str, reason: str, to: int | None = None, a
     since = not_after(as_of, today())
     store, registry = open_store(settings.store), Registry(settings)
 
-    reign = rollback_step(store, registry, project, since, author, reason, to)
+    reign = rollback_step(store, registry, settings, since, author, reason, to)
 
     repair_projections_step(store, registry, project)
     return f"Reign {reign.number} of {project}: version {reign.version} leads again since {reign.since}."

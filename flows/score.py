@@ -12,10 +12,11 @@ from prefect import flow
 from tasks.base.errors import DethroneError
 from tasks.base.project import load_project
 from tasks.batches.arrivals import require_whole
-from tasks.batches.failures import score_summary
+from tasks.batches.failures import failures, score_summary
 from tasks.batches.predictions import Manifest, read_manifest
 from tasks.batches.rows import BatchError, batch_date
 from tasks.command import as_state, main, not_after, now, require_over, today
+from tasks.events import challengers_failed, tell
 from tasks.models.registry import Registry
 from tasks.models.workers import ClusterError
 from tasks.reigns import head
@@ -46,7 +47,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     if batch:
         require_over(batch, batch_date(batch, batch_dated), latest)
     store = keeping(open_store(settings.store))
-    head(store, project)  # raises LogError if there is no champion
+    champion = head(store, project).version  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project)
     came = versions_step(store, registry, project)
@@ -72,6 +73,8 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
             failed = {s.version for m in scored for s in m.scored if s.failure}
             replayed = replay_all(versions, latest, failed)
+    newly = [m for m in scored if m.batch in versions.scored]
+    tell(settings, challengers_failed(settings, champion, failures(newly), latest))
     if len(faults) == 1:
         raise faults[0]
     if faults:

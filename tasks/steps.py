@@ -27,8 +27,9 @@ from tasks.batches.arrivals import Arrivals, changed_since, look_at_batches
 from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
 from tasks.batches.predictions import Manifest
 from tasks.batches.scoring import score_with
-from tasks.decisions import Decision, decide, promotion, read_record, save_decision
+from tasks.decisions import Decision, decide, promotion, read_record, record_before, save_decision
 from tasks.decisions.watching import alarm_sentence, keep_alarms
+from tasks.events import champion_changed, decision_events, no_batch_came, tell
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -124,12 +125,16 @@ def deny_step(store: Store, project_name: str, decision_id: str, author: str, re
 
 @task(name="look at batches", task_run_name="look at batches", cache_policy=NO_CACHE)
 def look_step(store: Store, project: Project, as_of: date, moment: datetime) -> Arrivals:
-    """Look at what has come; logs batches that are not whole or cannot be read, and rows that came after their batch."""
+    """Look at what has come; logs batches that are not whole, cannot be read or are overdue, and rows that came after their batch."""
     arrivals = look_at_batches(store, project, as_of, moment)
     for batch, why in arrivals.waiting.items():
         get_run_logger().info("batch %s is not whole yet: %s", batch, why)
     for said in (*arrivals.unreadable, *arrivals.changed):
         get_run_logger().warning(said)
+    if arrivals.overdue:
+        get_run_logger().warning("no new batch has come; going by those before, one was due by %s", arrivals.overdue)
+        champion = head(store, project.name).version
+        tell(project, [no_batch_came(project, champion, arrivals.overdue, as_of)], again=False)
     return arrivals
 
 
@@ -199,8 +204,13 @@ def roll_up_step(store: KeptStore, project_name: str) -> None:
 
 
 @task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
-def save_decision_step(store: Store, project_name: str, decision: Decision) -> bool:
-    return save_decision(store, project_name, decision)
+def save_decision_step(store: Store, project: Project, decision: Decision) -> bool:
+    """Record the decision, and tell what is new in it; False if it was on record already."""
+    new = save_decision(store, project.name, decision)
+    if new:
+        before = record_before(store, project.name, decision.reign, decision.id)
+        tell(project, decision_events(project, decision, before))
+    return new
 
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
@@ -216,9 +226,14 @@ def report_step(store: Store, registry: Registry, project: Project, decision: De
 
 @task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
 def promote_step(
-    store: Store, registry: Registry, project_name: str, decision_id: str, author: str | None, reason: str
+    store: Store, registry: Registry, project: Project, decision_id: str, author: str | None, reason: str
 ) -> Reign:
-    return promotion.promote(store, registry, project_name, decision_id, author=author, reason=reason)
+    """Commit the promotion, and tell it; one that was committed before is not told again."""
+    before = head(store, project.name)
+    reign = promotion.promote(store, registry, project.name, decision_id, author=author, reason=reason)
+    if reign.number > before.number:
+        tell(project, [champion_changed(project, before, reign)])
+    return reign
 
 
 @task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
@@ -230,9 +245,13 @@ def enthrone_step(
 
 @task(name="commit rollback", task_run_name="commit rollback", cache_policy=NO_CACHE)
 def rollback_step(
-    store: Store, registry: Registry, project_name: str, since: date, author: str, reason: str, to: int | None
+    store: Store, registry: Registry, project: Project, since: date, author: str, reason: str, to: int | None
 ) -> Reign:
-    return promotion.roll_back(store, registry, project_name, since=since, author=author, reason=reason, to=to)
+    """Commit the rollback, and tell it."""
+    before = head(store, project.name)
+    reign = promotion.roll_back(store, registry, project.name, since=since, author=author, reason=reason, to=to)
+    tell(project, [champion_changed(project, before, reign)])
+    return reign
 
 
 @task(name="repair projections", task_run_name="repair projections", cache_policy=NO_CACHE)

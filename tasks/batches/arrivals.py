@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +17,24 @@ from tasks.store import Store, StoredObject
 from tasks.tables.files import is_parquet, sort_files
 from tasks.tables.opening import lake_roots, log_entry
 
-__all__ = ["Arrivals", "changed_since", "look_at_batches", "require_whole"]
+__all__ = ["Arrivals", "changed_since", "look_at_batches", "overdue_since", "require_whole"]
 
+_GAPS, _FEWEST_GAPS, _PATIENCE = 8, 3, 3
 _YEAR = re.compile(r"[A-Za-z_]+=\d{4}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The unscored batches to be scored, why others wait, and a sentence for each thing that somebody should know."""
+    """The unscored batches to be scored, why others wait, and a sentence for each thing that somebody should know.
+
+    ``overdue`` is the day by which a batch should have come, if none has.
+    """
 
     unscored: tuple[str, ...]
     waiting: Mapping[str, str]
     unreadable: tuple[str, ...]
     changed: tuple[str, ...]
+    overdue: date | None
 
 
 def look_at_batches(store: Store, project: Project, as_of: date, now: datetime) -> Arrivals:
@@ -52,7 +58,23 @@ def look_at_batches(store: Store, project: Project, as_of: date, now: datetime) 
         else:
             unreadable.append(_nothing_to_read(batch, folder, objects))
     there = [scored[b] for b in sorted(scored) if b in folders]
-    return Arrivals(tuple(unscored), waiting, tuple(unreadable), _changes(store, project.name, folders, there))
+    changed = _changes(store, project.name, folders, there)
+    days = [batch_date(b) for b in (*scored, *unscored) if is_dated(b)]
+    return Arrivals(tuple(unscored), waiting, tuple(unreadable), changed, overdue_since(days, as_of))
+
+
+def overdue_since(days: Iterable[date], as_of: date) -> date | None:
+    """The day by which a batch was due, going by the ``days`` of those that came; None if it is not over yet, or cannot be told.
+
+    That is the longest of the last 8 gaps between batches after the newest one; it takes 3 gaps. Once 3 more such gaps have passed, no
+    batch is waited for any more: the project rests.
+    """
+    recent = sorted(set(days))[-_GAPS - 1 :]
+    if len(recent) <= _FEWEST_GAPS:
+        return None
+    longest = max(after - before for before, after in itertools.pairwise(recent))
+    due = recent[-1] + longest
+    return due if due < as_of <= due + _PATIENCE * longest else None
 
 
 def require_whole(store: Store, project: Project, batch: str, now: datetime) -> None:

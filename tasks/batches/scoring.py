@@ -61,6 +61,7 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date, today: d
         except AlreadyThereError:  # another run was first
             done = read_manifest(store, project.name, batch)
         else:
+            versions.scored.add(batch)
             return manifest
     assert done is not None
     _check_same_rows(rows, done)

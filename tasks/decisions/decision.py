@@ -36,7 +36,7 @@ from tasks.labels.tally_files import Closed
 from tasks.reigns import Reign, reigns
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["Decision", "all_records", "decide", "judge_all", "save_decision"]
+__all__ = ["Decision", "all_records", "decide", "judge_all", "record_before", "save_decision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,16 @@ def all_records(store: Store, project_name: str) -> list[dict[str, Any]]:
     return sorted(records, key=lambda d: (d["as_of"], d["basis"]["reign"]))
 
 
+def record_before(
+    store: Store, project_name: str, reign: Reign, decision_id: str | None = None
+) -> dict[str, Any] | None:
+    """The record of the newest decision, but for that of this id; None if it is of another reign than this one, or there is none."""
+    recorded = {*decision_ids(store, project_name)} - {decision_id}
+    newest = next((e for e in newest_first(store, project_name) if e.decision in recorded), None)
+    record = read_record(store, project_name, newest.decision) if newest else None
+    return record if record and record["basis"]["reign"] == reign.number else None
+
+
 def _latest_basis(store: Store, project_name: str, reign: Reign) -> dict[str, Any] | None:
     """The basis with the most batches among the decisions of the reign's latest day; None if the reign has no decision."""
     latest: dict[str, Any] | None = None
@@ -194,11 +204,10 @@ def _latest_basis(store: Store, project_name: str, reign: Reign) -> dict[str, An
 
 def _policy_changed(store: Store, project: Project, reign: Reign) -> list[str]:
     """The settings that differ from those of the reign's newest recorded decision, as "key: old -> new"."""
-    recorded = set(decision_ids(store, project.name))
-    newest = next((e for e in newest_first(store, project.name) if e.decision in recorded), None)
-    basis = read_record(store, project.name, newest.decision)["basis"] if newest else None
-    if basis is None or basis["reign"] != reign.number:  # only decisions of the newest reign are appended to the log
+    record = record_before(store, project.name, reign)
+    if record is None:
         return []
+    basis = record["basis"]
     before = {
         "absent": "missing",
         **{name: basis[name] for name in ("maturity_days", "labels", "absent") if name in basis},

@@ -52,6 +52,7 @@ class Versions:
         self._artifacts: dict[str, Artifacts] = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._silent: dict[str, NoAnswerError] = {}
+        self.scored: set[str] = set()  # the batches whose manifests this run has committed
         self.kept: set[str] = set()  # the versions whose digests this run has stored, once for all its batches
         self.found: dict[
             tuple[int, str], date
