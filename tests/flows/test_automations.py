@@ -1,0 +1,110 @@
+"""The automations of deployments/ on a real Prefect server: a webhook gets a message of a promotion, and of a run that fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect_server import ROOT, PrefectServer
+
+from tasks.base.project import Project
+from tasks.decisions import all_records
+from tasks.events import NAMES
+from tasks.store import Store
+
+FILE = ROOT / "deployments" / "automations.yml"
+
+
+def test_every_event_has_an_automation() -> None:
+    automations = yaml.safe_load(FILE.read_text())["automations"]
+    expected = [name for a in automations for name in a["trigger"]["expect"]]
+    assert sorted(n for n in expected if n.startswith("dethrone.")) == sorted(NAMES)
+
+
+class Receiver:
+    """A webhook on this machine that notes the texts that it is sent."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        texts = self.texts
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                texts.append(json.loads(body)["text"])
+                self.send_response(200)
+                self.end_headers()
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    running = Receiver()
+    yield running
+    running.stop()
+
+
+def shown() -> str:
+    """The commands that the page on events shows."""
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "events.md").read_text(), flags=re.DOTALL)
+    return str(block)
+
+
+@pytest.mark.slow
+def test_a_promotion_and_a_run_that_fails_are_messages_with_all_that_a_reader_needs(
+    prefect: PrefectServer,
+    command: Callable[..., subprocess.Popen[str]],
+    receiver: Receiver,
+    store: Store,
+    project: Project,
+    tmp_path: Path,
+) -> None:
+    own = shutil.copy(FILE, tmp_path)
+    script = shown().replace("https://hooks.slack.com/services/T000/B000/XXX", receiver.url)
+    script = script.replace("deployments/automations.yml", str(own))
+    script = script.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    made = subprocess.run(
+        ["/bin/bash", "-euc", script],
+        env=prefect.environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr
+
+    for flow, arguments in (
+        ("enthrone", ["1", "--author", "test", "--as-of", "2024-01-01"]),
+        ("score", ["--as-of", "2024-02-12"]),
+        ("judge", ["--as-of", "2024-02-26"]),
+        ("rollback", ["--author", "risk", "--reason", "a <b> & c", "--to", "7"]),
+    ):
+        run = command(f"flows.{flow}", project.name, *arguments, server=prefect.api)
+        out, err = run.communicate(timeout=300)
+        assert run.returncode == (1 if flow == "rollback" else 0), out + err
+
+    prefect.wait_for(lambda: len(receiver.texts) >= 2, 120, lambda: f"two messages: {receiver.texts} {prefect.log()}")
+    promoted, failed = sorted(receiver.texts, key=lambda text: " failed: " in text)
+    (decision,) = all_records(store, project.name)
+    assert promoted.startswith(
+        "*parcels*: Version 2 takes over from version 1 in parcels since 2024-02-26, by dethrone: "
+    )
+    first, versions, report, page = promoted.splitlines()
+    assert first.endswith("proven better than version 1.")
+    assert versions == f"champion: version 1, challenger: version 2, decision {decision['id']}"
+    assert report == f"Report: {project.store}/parcels/reports/{decision['id']}/report.md"
+    assert re.fullmatch(r"Flow run: http://127\.0\.0\.1:\d+/(runs|flow-runs)/flow-run/[0-9a-f-]{36}", page)
+    assert failed.startswith("*roll back parcels* failed: ")
+    assert "has no reign 7; the log ends with reign 2" in failed
