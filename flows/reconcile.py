@@ -1,4 +1,4 @@
-"""Repair the projections of the promotion log: live pointer, history, aliases and tags; print what was moved by hand.
+"""Repair what is projected from the logs: live pointer, history, aliases, tags, runs of decisions; print what was moved by hand.
 
 **Requires:** a champion (``flows.enthrone``).
 """
@@ -11,14 +11,14 @@ from tasks.base.project import load_project
 from tasks.command import as_state, main
 from tasks.models.registry import Registry
 from tasks.reigns import head
-from tasks.steps import repair_projections_step
+from tasks.steps import repair_looks_step, repair_projections_step
 from tasks.store import open_store
 
 
 @flow(name="reconcile", flow_run_name="reconcile {project}", validate_parameters=True)
 @as_state
 def reconcile(project: str) -> str:
-    """Write every projection that differs from the log; returns a line for each.
+    """Write every projection that differs from the logs; returns a line for each.
 
     Args:
         project: Name of a file in deployments/.
@@ -27,7 +27,9 @@ def reconcile(project: str) -> str:
     store = open_store(settings.store)
     reign = head(store, project)
 
-    corrected = repair_projections_step(store, Registry(settings), project)
+    registry = Registry(settings)
+    corrected = repair_projections_step(store, registry, project)
+    corrected += repair_looks_step(store, registry, settings)
 
     summary = f"Version {reign.version} leads {project}, reign {reign.number}."
     return "\n- ".join([f"{summary} Put right:", *corrected]) if corrected else f"{summary} Everything says so."

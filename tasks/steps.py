@@ -39,6 +39,7 @@ from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
 from tasks.reigns.approvals import deny, read_denial
 from tasks.reigns.projections import repair_projections
+from tasks.reports.look_runs import keep_look, repair_looks
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
 from tasks.store import KeptStore, Store, StoreError
@@ -47,7 +48,7 @@ from tasks.tables.opening import passed_over
 
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
-    "passed_over_step", "plan_step", "promote_step", "quoted", "repair_projections_step", "report_step",
+    "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
     "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "watch_step",
 ]  # fmt: skip
 
@@ -215,8 +216,13 @@ def save_decision_step(store: Store, project: Project, decision: Decision) -> bo
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
 def report_step(store: Store, registry: Registry, project: Project, decision: Decision, closed: Closed) -> list[str]:
-    """Write the report; returns a sentence for each place where it is missing, and why."""
+    """Write the report, and keep the decision in MLflow; returns a sentence for each place where it is missing, and why."""
     markdown, missing = publish(store, registry, project, decision, closed, reigns(store, project.name))
+    in_mlflow, not_kept = keep_look(store, registry, project, decision.record)
+    missing += not_kept
+    where = f"In the store: `{project.store}/{project.name}/reports/{decision.id}/report.md`"
+    where += f"; in MLflow: [the run of this decision]({in_mlflow})." if in_mlflow else "."
+    markdown = markdown.replace("\n\n", f"\n\n{where}\n\n", 1)
     key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
     create_markdown_artifact(markdown, key=key, description=sentence(project, decision))
     for item in missing:
@@ -261,6 +267,15 @@ def repair_projections_step(store: Store, registry: Registry, project_name: str)
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected
+
+
+@task(name="repair runs in MLflow", task_run_name="repair runs in MLflow", cache_policy=NO_CACHE)
+def repair_looks_step(store: Store, registry: Registry, project: Project) -> list[str]:
+    """Make the runs in MLflow of the decisions that have none; returns and logs a line for each."""
+    made = repair_looks(store, registry, project)
+    for item in made:
+        get_run_logger().info("made again in MLflow: %s", item)
+    return made
 
 
 @task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 __all__ = ["Artifacts", "Registry"]
 
 RETIRED_TAG = "retired"
+_BEGIN, _END = "<!-- dethrone -->", "<!-- /dethrone -->"
+_DESCRIBED = re.compile(f"{_BEGIN}.*?{_END}", re.DOTALL)
 _NO = ("false", "0", "no")  # what a tag says that is set and does not hold
 
 
@@ -44,7 +47,7 @@ class Artifacts:
 
 
 class Registry:
-    """The versions of a project's registered model in MLflow."""
+    """The versions of a project's registered model in MLflow; ``client`` is MLflow's own, to be used within ``errors``."""
 
     def __init__(self, project: Project) -> None:
         import mlflow
@@ -53,13 +56,13 @@ class Registry:
         mlflow.set_tracking_uri(project.mlflow)  # loading from a models:/ URI needs the global setting
         self.project = project
         self.model = project.model
-        self._uri = project.mlflow
+        self.uri = project.mlflow
         self._task = project.task
-        with self._mlflow_errors(self._missing(None)):
-            self._client = mlflow.MlflowClient(project.mlflow)
+        with self.errors(self._missing(None)):
+            self.client = mlflow.MlflowClient(project.mlflow)
 
     @contextlib.contextmanager
-    def _mlflow_errors(self, missing: str) -> Iterator[None]:
+    def errors(self, missing: str) -> Iterator[None]:
         """Turn MLflow's errors into RegistryError: with the message ``missing`` if what is asked for does not exist."""
         from mlflow.exceptions import MlflowException
         from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
@@ -71,7 +74,7 @@ class Registry:
             if known and error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise RegistryError(missing) from error
             msg = (
-                f"MLflow at {self._uri} does not answer as it should; start it, or correct 'mlflow' in the project file "
+                f"MLflow at {self.uri} does not answer as it should; start it, or correct 'mlflow' in the project file "
                 f"({first_line(error)})"
             )
             raise RegistryError(msg) from error
@@ -83,8 +86,8 @@ class Registry:
 
     def versions(self) -> list[ModelVersion]:
         """The versions that compete, as ``challengers`` in the project file has it, oldest first. Raises RegistryError if there is none."""
-        with self._mlflow_errors(self._missing(None)):
-            registered = self._client.search_model_versions(f"name = '{self.model}'")
+        with self.errors(self._missing(None)):
+            registered = self.client.search_model_versions(f"name = '{self.model}'")
         if not registered:
             msg = f"the registry holds no version of a model '{self.model}'; register one, or correct 'model' in the project file"
             raise RegistryError(msg)
@@ -104,14 +107,14 @@ class Registry:
 
     def author(self, version: ModelVersion) -> str | None:
         """The user who logged the model of the version, as MLflow recorded it; None if it did not."""
-        with self._mlflow_errors(self._missing(version.version)):
-            run = self._client.get_run(version.run_id) if version.run_id else None
+        with self.errors(self._missing(version.version)):
+            run = self.client.get_run(version.run_id) if version.run_id else None
         return run.info.user_id or run.data.tags.get("mlflow.user") if run else None
 
     def version(self, number: str) -> ModelVersion:
         """One version, retired or not. Raises RegistryError."""
-        with self._mlflow_errors(self._missing(number)):
-            v = self._client.get_model_version(self.model, number)
+        with self.errors(self._missing(number)):
+            v = self.client.get_model_version(self.model, number)
         return ModelVersion(str(v.version), v.run_id or "", dict(v.tags), self._task)
 
     def download(self, version: ModelVersion) -> Artifacts:
@@ -120,8 +123,8 @@ class Registry:
 
         number = version.version
         temporary = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as a model may read files from it
-        mlflow.set_tracking_uri(self._uri)  # on a worker, a project with another one may have come meanwhile
-        with self._mlflow_errors(self._missing(number)):
+        mlflow.set_tracking_uri(self.uri)  # on a worker, a project with another one may have come meanwhile
+        with self.errors(self._missing(number)):
             uri = f"models:/{self.model}/{number}"
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary.name))
         description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -130,29 +133,38 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Alias to version. Raises RegistryError."""
-        with self._mlflow_errors(self._missing(None)):
-            return {a: str(v) for a, v in self._client.get_registered_model(self.model).aliases.items()}
+        with self.errors(self._missing(None)):
+            return {a: str(v) for a, v in self.client.get_registered_model(self.model).aliases.items()}
 
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point the alias at a version; None removes the alias. Raises RegistryError."""
-        with self._mlflow_errors(self._missing(version)):
+        with self.errors(self._missing(version)):
             if version is None:
-                self._client.delete_registered_model_alias(self.model, alias)
+                self.client.delete_registered_model_alias(self.model, alias)
             else:
-                self._client.set_registered_model_alias(self.model, alias, version)
+                self.client.set_registered_model_alias(self.model, alias, version)
+
+    def describe(self, version: str, text: str) -> bool:
+        """Put this text into the description of a version, below what others wrote; False if it is there. Raises RegistryError."""
+        with self.errors(self._missing(version)):
+            current = self.client.get_model_version(self.model, version).description or ""
+            others = _DESCRIBED.sub("", current).rstrip()
+            described = f"{others}\n\n{_BEGIN}\n{text}\n{_END}".lstrip("\n")
+            if described == current:
+                return False
+            self.client.update_model_version(self.model, version, described)
+        return True
 
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
         """Add or replace these tags of a version. Raises RegistryError."""
-        with self._mlflow_errors(self._missing(version)):
+        with self.errors(self._missing(version)):
             for key, value in tags.items():
-                self._client.set_model_version_tag(self.model, version, key, value)
+                self.client.set_model_version_tag(self.model, version, key, value)
 
     def log_report(self, run_id: str, folder: Path, artifact_path: str) -> None:
         """Log the files of a report to the run that made the model. Raises RegistryError."""
-        with self._mlflow_errors(
-            f"the registry holds no run {run_id}, which made a version of the model '{self.model}'"
-        ):
-            self._client.log_artifacts(run_id, str(folder), artifact_path)
+        with self.errors(f"the registry holds no run {run_id}, which made a version of the model '{self.model}'"):
+            self.client.log_artifacts(run_id, str(folder), artifact_path)
 
 
 def _content_digest(path: Path, description: dict[str, Any]) -> str:
