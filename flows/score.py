@@ -14,6 +14,7 @@ from tasks.base.project import load_project
 from tasks.batches.arrivals import require_whole
 from tasks.batches.failures import failures, score_summary
 from tasks.batches.predictions import Manifest, read_manifest
+from tasks.batches.progress import VersionCost
 from tasks.batches.rows import BatchError, batch_date
 from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.events import challengers_failed, tell
@@ -22,7 +23,15 @@ from tasks.models.workers import ClusterError
 from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
-from tasks.steps import look_step, passed_over_step, repair_projections_step, roll_up_step, score_step
+from tasks.steps import (
+    look_step,
+    passed_over_step,
+    quoted,
+    repair_projections_step,
+    roll_up_step,
+    score_step,
+    show_scored,
+)
 from tasks.store import keeping, open_store
 
 
@@ -60,12 +69,13 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     batches = [batch] if batch else arrivals.unscored
 
     scored: list[Manifest] = []
+    costs: dict[str, list[VersionCost]] = {}
     faults: list[DethroneError] = []
     replayed: list[str] = []
     with versions_of(store, registry, settings) as versions:
         for one in batches:
             try:
-                scored.append(score_step(versions, one, batch_date(one, batch_dated), latest))
+                scored.append(score_step(versions, one, batch_date(one, batch_dated), latest, quoted(costs)))
             except ClusterError:  # of no batch
                 raise
             except DethroneError as error:  # the other batches are scored all the same
@@ -73,7 +83,8 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
             failed = {s.version for m in scored for s in m.scored if s.failure}
             replayed = replay_all(versions, latest, failed)
-    newly = [m for m in scored if m.batch in versions.scored]
+    newly = [m for m in scored if m.batch in costs]
+    show_scored(settings, newly, costs)
     tell(settings, challengers_failed(settings, champion, failures(newly), latest))
     if len(faults) == 1:
         raise faults[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -12,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from tasks.batches.failures import came_and_left, replay_sentences
 from tasks.batches.predictions import Manifest, read_manifest, replayed_versions, scored_batches
+from tasks.batches.progress import Progress
 from tasks.batches.replaying import Due, due_replays, keep_claims, replay_batch
 from tasks.batches.rows import BatchError
 from tasks.models.registry import Registry
@@ -79,6 +81,7 @@ def replay_step(
     versions: Versions, manifest: Manifest, wanted: Sequence[ModelVersion], today: date, batch: str, position: str
 ) -> dict[str, str | None] | str:
     """Replay versions on a batch; logs those that failed, and returns why, by version, or why its rows cannot be used."""
+    versions.progress = Progress(batch, get_run_logger().info, time.monotonic)
     try:
         results = replay_batch(versions, manifest, wanted, today)
     except BatchError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TypeVar, cast
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
@@ -26,6 +26,7 @@ from tasks.base.project import Project
 from tasks.batches.arrivals import Arrivals, changed_since, look_at_batches
 from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
 from tasks.batches.predictions import Manifest
+from tasks.batches.progress import Progress, VersionCost, cost_table
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, record_before, save_decision
 from tasks.decisions.watching import alarm_sentence, keep_alarms
@@ -49,7 +50,7 @@ from tasks.tables.opening import passed_over
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
-    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "suspends_for_approval", "watch_step",
+    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "show_scored", "suspends_for_approval", "watch_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -154,9 +155,13 @@ def _log_passed_over(what: str, passed: Sequence[PassedOver]) -> None:
 
 
 @task(task_run_name="score {batch}", cache_policy=NO_CACHE)
-def score_step(versions: Versions, batch: str, day: date, today: date) -> Manifest:
-    """Score a batch under the reign in force; logs failures of challengers."""
-    manifest = score_with(versions, head(versions.store, versions.project.name), batch, day, today)
+def score_step(versions: Versions, batch: str, day: date, today: date, costs: dict[str, list[VersionCost]]) -> Manifest:
+    """Score a batch under the reign in force; logs how far it is, and failures of challengers.
+
+    What each version cost is added to ``costs`` if this run scored the batch.
+    """
+    versions.progress = Progress(batch, get_run_logger().info, time.monotonic)
+    manifest = score_with(versions, head(versions.store, versions.project.name), batch, day, today, costs)
     failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
     get_run_logger().info(
         "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
@@ -164,6 +169,20 @@ def score_step(versions: Versions, batch: str, day: date, today: date) -> Manife
     for failure in (*failures, *notes([manifest])):
         get_run_logger().warning("batch %s: %s", batch, failure)
     return manifest
+
+
+def show_scored(project: Project, scored: Sequence[Manifest], costs: Mapping[str, Sequence[VersionCost]]) -> None:
+    """Show what each version did on the batches that this run has scored, if any, as a table on Prefect's pages."""
+    if scored:
+        said = (
+            f"{sum(m.rows for m in scored):,} rows of {project.name}, batches {scored[0].batch} to {scored[-1].batch}"
+        )
+        create_table_artifact(cost_table(scored, costs), key=_key(project, "scored"), description=said)
+
+
+def _key(project: Project, what: str) -> str:
+    """The key of an artifact, which takes small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-{what}".lower())
 
 
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
@@ -223,8 +242,7 @@ def report_step(store: Store, registry: Registry, project: Project, decision: De
     where = f"In the store: `{project.store}/{project.name}/reports/{decision.id}/report.md`"
     where += f"; in MLflow: [the run of this decision]({in_mlflow})." if in_mlflow else "."
     markdown = markdown.replace("\n\n", f"\n\n{where}\n\n", 1)
-    key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-verdict".lower())
-    create_markdown_artifact(markdown, key=key, description=sentence(project, decision))
+    create_markdown_artifact(markdown, key=_key(project, "verdict"), description=sentence(project, decision))
     for item in missing:
         get_run_logger().warning(item)
     return missing
@@ -283,6 +301,5 @@ def plan_step(store: Store, project: Project, question: Question, as_of: date) -
     """Simulate and write the report; returns the plan in a sentence, with its caveats."""
     plan = make_plan(store, project, question, as_of, get_run_logger().info, time.monotonic)
     markdown, summary = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
-    key = re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-plan".lower())
-    create_markdown_artifact(markdown, key=key, description=summary)
+    create_markdown_artifact(markdown, key=_key(project, "plan"), description=summary)
     return summary

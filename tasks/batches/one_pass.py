@@ -59,7 +59,7 @@ def score_rows(
         else SideBySide(versions, live, nullable, staging)
     )
     try:
-        total = _read(versions.project, rows, live, place, needed, digested, None if digested else (staging, row_parts))
+        total = _read(versions, rows, live, place, needed, digested, None if digested else (staging, row_parts))
     except DethroneError:
         place.finish()
         raise
@@ -74,7 +74,7 @@ def score_rows(
 
 
 def _read(
-    project: Project,
+    versions: Versions,
     rows: BatchRows,
     live: Sequence[VersionRun],
     place: Place,
@@ -82,6 +82,7 @@ def _read(
     digested: Sequence[str] | None,
     staged: tuple[Staging, list[Part]] | None,
 ) -> RowDigest:
+    project = versions.project
     entity, segments, id_column = project.columns.entity, project.segments, project.columns.id
     read = {c for run in live for c in run.signature.present(rows.columns)}
     wanted = read | set(digested or (*segments, *([entity] if entity else [])))
@@ -95,6 +96,8 @@ def _read(
             staging, row_parts = staged
             row_parts.append(staging.add("rows", number, _identified(chunk, project, rows.batch)))
         place.put(number, chunk)
+        if versions.progress:
+            versions.progress(total.rows, [run.version for run in live if run.runs])
     return total
 
 

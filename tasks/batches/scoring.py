@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from tasks.base.errors import DethroneError
@@ -12,6 +12,7 @@ from tasks.base.project import Project
 from tasks.batches.contenders import contender_of_model, keep_found
 from tasks.batches.one_pass import score_rows
 from tasks.batches.predictions import Manifest, Part, commit_manifest, read_manifest
+from tasks.batches.progress import VersionCost
 from tasks.batches.rows import BatchError, BatchRows, RowDigest, open_batch
 from tasks.batches.staging import Staging
 from tasks.batches.version_run import VersionRun
@@ -40,10 +41,18 @@ def score_batch(store: Store, registry: Registry, project: Project, reign: Reign
         return score_with(versions, reign, batch, day)
 
 
-def score_with(versions: Versions, reign: Reign, batch: str, day: date, today: date | None = None) -> Manifest:
+def score_with(
+    versions: Versions,
+    reign: Reign,
+    batch: str,
+    day: date,
+    today: date | None = None,
+    costs: dict[str, list[VersionCost]] | None = None,
+) -> Manifest:
     """Score one batch and commit its manifest; of a batch that is scored already, check that its rows are the same.
 
-    ``day`` is the date of the batch; contenders that are new count as found ``today``, by default on that day.
+    ``day`` is the date of the batch; contenders that are new count as found ``today``, by default on that day. What each version cost
+    is added to ``costs`` if this run commits the batch.
 
     The manifest has the failure of each challenger that does not load or score, ends its process, or needs more time or memory than the
     project file gives it. Raises ChampionFailedError if the champion fails, BatchError if the rows cannot be read or differ from those
@@ -54,14 +63,16 @@ def score_with(versions: Versions, reign: Reign, batch: str, day: date, today: d
     done = read_manifest(store, project.name, batch)
     if done is None:
         with Staging(store, project.name, batch) as staging:
-            manifest = _Scoring(versions, reign, rows, staging, today or day).manifest(day)
+            scoring = _Scoring(versions, reign, rows, staging, today or day)
+            manifest = scoring.manifest(day)
             staging.upload([*manifest.parts, *(p for s in manifest.scored for p in s.parts)])
         try:
             commit_manifest(store, project.name, manifest)
         except AlreadyThereError:  # another run was first
             done = read_manifest(store, project.name, batch)
         else:
-            versions.scored.add(batch)
+            if costs is not None:
+                costs[batch] = scoring.costs
             return manifest
     assert done is not None
     _check_same_rows(rows, done)
@@ -88,6 +99,7 @@ class _Scoring:
     rows: BatchRows
     staging: Staging
     today: date
+    costs: list[VersionCost] = field(default_factory=list)
 
     def manifest(self, day: date) -> Manifest:
         """Score the batch; every part that the manifest names is staged."""
@@ -99,6 +111,7 @@ class _Scoring:
             _fail_challengers_with_more_columns(runs, self.reign, self.rows, error)
             total, row_parts = self._score(runs)
         keep_identities(self.versions, self.reign.number, runs, self.today)
+        self.costs = [VersionCost(run.version, run.seconds, run.flagged) for run in runs]
         return Manifest(
             batch=self.rows.batch,
             date=day,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -46,6 +47,9 @@ class VersionRun:
         self.error: BaseException | None = None
         self.fault: BaseException | None = None
         self.values: set[float] = set()  # its first few different numbers
+        self.seconds: float | None = None  # in which it had rows to predict; None if that was on a worker
+        self.flagged: int | None = None  # rows; None where nothing is flagged or not, and on a worker
+        self._busy_since = 0.0
         self._chunks: queue.SimpleQueue[tuple[Chunk, list[tuple[str, str]]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -68,7 +72,7 @@ class VersionRun:
 
     def begin(self) -> None:
         """Forget the predictions of an earlier pass."""
-        self.parts, self.values = [], set()
+        self.parts, self.values, self.seconds, self.flagged = [], set(), None, None
 
     def add(self, parts: Sequence[Part], values: Collection[float]) -> None:
         """Take over predictions for the next chunks, and a few of their numbers, from a run of this version on a worker."""
@@ -111,6 +115,8 @@ class VersionRun:
             if item is None:
                 more = False
                 continue
+            if not sent:
+                self._busy_since = time.monotonic()
             sent.append(item)
             if self.runs:
                 self._send(*item)
@@ -132,6 +138,8 @@ class VersionRun:
             self.fault = error
         finally:
             chunk.release()
+        if not sent:
+            self.seconds = (self.seconds or 0.0) + time.monotonic() - self._busy_since
 
     def _receive(self, chunk: Chunk, columns: list[tuple[str, str]], task: Task, staging: Staging) -> None:
         assert self.loaded is not None
@@ -156,7 +164,9 @@ class VersionRun:
         threshold = self.contender.threshold
         if threshold is None:
             return pl.DataFrame([score])
-        return pl.DataFrame([score, pl.Series("decision", predictions >= threshold).cast(pl.Int8)])
+        flagged = predictions >= threshold
+        self.flagged = (self.flagged or 0) + int(flagged.sum())
+        return pl.DataFrame([score, pl.Series("decision", flagged).cast(pl.Int8)])
 
     def _note(self) -> str | None:
         """What is odd about the numbers; None if nothing is. A model that returns classes can look like one that returns scores."""

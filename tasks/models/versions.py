@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -52,7 +53,9 @@ class Versions:
         self._artifacts: dict[str, Artifacts] = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._silent: dict[str, NoAnswerError] = {}
-        self.scored: set[str] = set()  # the batches whose manifests this run has committed
+        self.progress: Callable[[int, Sequence[str]], None] | None = (
+            None  # is told how many rows have gone to which versions
+        )
         self.kept: set[str] = set()  # the versions whose digests this run has stored, once for all its batches
         self.found: dict[
             tuple[int, str], date

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from datetime import date
@@ -139,7 +140,7 @@ def test_judge_promotes_reports_and_can_be_run_again(scored: str, store: Store, 
     assert {k: store.read(k) for k in store.keys("parcels")} == after
 
 
-def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: str) -> None:
+def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: str, store: Store) -> None:
     from prefect.artifacts import Artifact
 
     judge("parcels", as_of=LATER)
@@ -148,6 +149,24 @@ def test_the_report_is_a_markdown_artifact_with_its_plots_inside(scored: str) ->
     assert isinstance(artifact.data, str)
     assert artifact.data.startswith("# parcels: who leads, judged as of 2024-03-01")
     assert artifact.data.count("](data:image/svg+xml;base64,") == 4
+    (decision,) = all_records(store, "parcels")
+    assert artifact.data.split("\n\n")[1] == f"In the store: `{store.uri}/parcels/reports/{decision['id']}/report.md`."
+
+
+def test_what_each_version_did_is_a_table_artifact_and_a_run_that_scores_nothing_makes_none(scored: str) -> None:
+    from prefect.artifacts import Artifact
+
+    artifact = Artifact.get("parcels-scored")
+    assert artifact is not None
+    assert artifact.description == "2,850 rows of parcels, batches 2024-01-07 to 2024-02-11"
+    champion, challenger = json.loads(str(artifact.data))
+    assert (champion["version"], challenger["version"]) == ("1 (champion)", "2")
+    assert (champion["batches"], champion["rows"], champion["flagged"]) == (6, 2850, f"{45 / 475:.2%}")
+    assert challenger["flagged"] == f"{70 / 475:.2%}"
+    score("parcels", as_of=LATER)
+    again = Artifact.get("parcels-scored")
+    assert again is not None
+    assert again.id == artifact.id
 
 
 def test_judge_says_so_when_nothing_is_closed_yet(scored: str, store: Store) -> None:
