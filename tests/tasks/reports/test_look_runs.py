@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -184,3 +186,19 @@ def test_a_version_that_was_deleted_is_told_and_costs_no_run(
     assert len(runs(project)) == 1
     (line,) = repair_looks(store, registry, project)
     assert line.startswith("verdict on version 2: not possible, the registry holds no version 2")
+
+
+def test_the_page_on_mlflow_names_every_metric_and_its_searches_of_runs_are_valid(
+    store: Store, registry: Registry, project: Project, taken: Decision
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mlflow.md").read_text()
+    (version,) = look_of(project, taken.record, 1).versions
+    guardrails = {f"dethrone_e_{metric}" for metric in project.policy.guardrails}
+    assert [m for m in version.metrics if f"`{m}`" not in page and m not in guardrails] == []
+    keep_look(store, registry, project, taken.record)
+    client = mlflow.MlflowClient(project.mlflow)
+    experiment = client.get_experiment_by_name(f"dethrone/{project.name}").experiment_id
+    conditions = re.findall(r'search_runs\(.*filter_string="(.*)"\)', page)
+    assert [len(client.search_runs([experiment], c)) for c in conditions] == [1, 0], (
+        "it promotes, and its precision is held"
+    )
