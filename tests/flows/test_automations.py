@@ -88,15 +88,20 @@ def test_a_promotion_and_a_run_that_fails_are_messages_with_all_that_a_reader_ne
     for flow, arguments in (
         ("enthrone", ["1", "--author", "test", "--as-of", "2024-01-01"]),
         ("score", ["--as-of", "2024-02-12"]),
+        ("score", ["--as-of", "2024-02-19"]),
         ("judge", ["--as-of", "2024-02-26"]),
+        ("score", ["--as-of", "2024-02-20"]),
         ("rollback", ["--author", "risk", "--reason", "a <b> & c", "--to", "7"]),
     ):
         run = command(f"flows.{flow}", project.name, *arguments, server=prefect.api)
         out, err = run.communicate(timeout=300)
         assert run.returncode == (1 if flow == "rollback" else 0), out + err
 
-    prefect.wait_for(lambda: len(receiver.texts) >= 2, 120, lambda: f"two messages: {receiver.texts} {prefect.log()}")
-    promoted, failed = sorted(receiver.texts, key=lambda text: " failed: " in text)
+    prefect.wait_for(lambda: len(receiver.texts) >= 3, 120, lambda: f"three messages: {receiver.texts} {prefect.log()}")
+    late, promoted, failed = sorted(receiver.texts, key=lambda text: (" failed: " in text, " takes over " in text))
+    assert late.startswith(
+        "*parcels*: parcels has no new batch: going by those before, one was due by 2024-02-18.\n"
+    ), "once"
     (decision,) = all_records(store, project.name)
     assert promoted.startswith(
         "*parcels*: Version 2 takes over from version 1 in parcels since 2024-02-26, by dethrone: "
