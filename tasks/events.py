@@ -15,14 +15,17 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from analysis.verdict.judge import Verdict
+from analysis.verdict.watch import Watched
 from tasks.base.errors import first_line
 from tasks.base.project import Project
 from tasks.batches.failures import Failure
 from tasks.decisions import Decision
+from tasks.decisions.watching import alarm_sentence
 from tasks.reigns import Reign
 
 __all__ = [
-    "NAMES", "Event", "approval_waiting", "challengers_failed", "champion_changed", "decision_events", "no_batch_came", "tell",
+    "NAMES", "Event", "approval_waiting", "challengers_failed", "champion_changed", "champion_decaying", "decision_events",
+    "no_batch_came", "tell",
 ]  # fmt: skip
 
 PROMOTED = "dethrone.champion.promoted"
@@ -32,7 +35,8 @@ FAILED = "dethrone.challenger.failed"
 INVALID = "dethrone.evidence.invalid"
 WAITING = "dethrone.approval.waiting"
 LATE = "dethrone.batch.late"
-NAMES = (PROMOTED, ROLLED_BACK, RETIRED, FAILED, INVALID, WAITING, LATE)
+DECAYING = "dethrone.champion.decaying"
+NAMES = (PROMOTED, ROLLED_BACK, RETIRED, FAILED, INVALID, WAITING, LATE, DECAYING)
 
 _LONGEST = 600  # characters of a sentence: a message, not a report
 
@@ -196,6 +200,18 @@ def challengers_failed(project: Project, champion: str, failed: Sequence[Failure
         )
         for f in failed
     ]
+
+
+def champion_decaying(project: Project, reign: Reign, rung: Watched) -> Event:
+    """The champion's own level has fallen, as a batch has told whatever the challengers do."""
+    assert rung.alarmed is not None
+    return Event(
+        name=DECAYING,
+        fact=f"reign {reign.number} {rung.measure} {rung.alarmed}",
+        day=rung.alarmed,
+        sentence=f"{project.name}: {alarm_sentence(reign, rung)}.",
+        champion=reign.version,
+    )
 
 
 def no_batch_came(project: Project, champion: str, due: date, today: date) -> Event:

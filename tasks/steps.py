@@ -30,7 +30,7 @@ from tasks.batches.progress import Progress, VersionCost, cost_table
 from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, record_before, save_decision
 from tasks.decisions.watching import alarm_sentence, keep_alarms
-from tasks.events import champion_changed, decision_events, no_batch_came, tell
+from tasks.events import champion_changed, champion_decaying, decision_events, no_batch_came, tell
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
@@ -50,7 +50,8 @@ from tasks.tables.opening import passed_over
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
-    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "show_scored", "suspends_for_approval", "watch_step",
+    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "show_scored",
+    "suspends_for_approval", "watch_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -198,7 +199,9 @@ def close_step(store: Store, project: Project, as_of: date) -> Closed:
 @task(name="watch the champion", task_run_name="watch the champion", cache_policy=NO_CACHE)
 def watch_step(store: Store, project: Project, closed: Closed, reign: Reign) -> list[str]:
     """Keep and log each alarm on the champion's own level; returns them as sentences without a full stop."""
-    alarms = [alarm_sentence(reign, rung) for rung in keep_alarms(store, project, closed, reign)]
+    rung, new = keep_alarms(store, project, closed, reign)
+    tell(project, [champion_decaying(project, reign, one) for one in new])
+    alarms = [alarm_sentence(reign, one) for one in rung]
     for said in alarms:
         get_run_logger().warning(said)
     return alarms

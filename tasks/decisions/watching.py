@@ -23,13 +23,14 @@ def watched_in(project: Project, closed: Closed, reign: Reign) -> list[Watched] 
     return watch(reign.version, sorted(batches, key=lambda t: (t.date, t.batch)), project.policy)
 
 
-def keep_alarms(store: Store, project: Project, closed: Closed, reign: Reign) -> list[Watched]:
+def keep_alarms(store: Store, project: Project, closed: Closed, reign: Reign) -> tuple[list[Watched], list[Watched]]:
     """The measures whose alarm has rung in the current year; writes ``alarms/<reign>-<measure>-<day>.json`` for each that is new.
 
-    It is written once, with the tallies that were seen first, and is no part of any decision.
+    It is written once, with the tallies that were seen first, and is no part of any decision. Returns all of them, and the new ones.
     """
     watched = watched_in(project, closed, reign)
     rung = [w for w in watched if w.alarmed] if isinstance(watched, list) else []
+    new = []
     for one in rung:
         key = f"{project.name}/alarms/{reign.number:08}-{one.measure}-{one.alarmed}.json"
         record = {
@@ -43,7 +44,8 @@ def keep_alarms(store: Store, project: Project, closed: Closed, reign: Reign) ->
         }
         with contextlib.suppress(AlreadyThereError):
             store.create(key, canonical_json(record))
-    return rung
+            new.append(one)
+    return rung, new
 
 
 def alarm_sentence(reign: Reign, rung: Watched) -> str:

@@ -13,6 +13,7 @@ from analysis.policy import Policy
 from analysis.tables.counts import Undefined
 from tasks.base.project import Project
 from tasks.decisions.watching import alarm_sentence, keep_alarms, watched_in
+from tasks.events import champion_decaying
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.reigns import head
@@ -35,7 +36,7 @@ def test_an_alarm_is_kept_once_and_told_as_long_as_its_year_lasts(
         play_week(store, registry, project, number, BETTER)
     quiet = close_batches(store, project, week(11))
     reign = head(store, project.name)
-    assert keep_alarms(store, project, quiet, reign) == []
+    assert keep_alarms(store, project, quiet, reign) == ([], [])
     decided = look_on(store, project, week(11))
 
     for number in range(10, 12):
@@ -45,7 +46,11 @@ def test_an_alarm_is_kept_once_and_told_as_long_as_its_year_lasts(
     assert again is not None
     assert again.record["evidence_digest"] == decided.record["evidence_digest"]
     first = close_batches(store, project, week(12))
-    (rung,) = keep_alarms(store, project, first, reign)
+    (rung,), new = keep_alarms(store, project, first, reign)
+    assert new == [rung]
+    event = champion_decaying(project, reign, rung)
+    assert event.payload(project, None)["sentence"] == f"parcels: {alarm_sentence(reign, rung)}."
+    assert (event.name, event.champion, str(event.day)) == ("dethrone.champion.decaying", "1", "2024-03-17")
     assert alarm_sentence(reign, rung) == (
         "ALARM: recall of version 1, the champion, has fallen below 0.589, what it had at least at first, when it was 0.630: "
         "it is 0.100 since 2024-03-17 (E = 10^20, told by the batch of 2024-03-17)"
@@ -58,7 +63,8 @@ def test_an_alarm_is_kept_once_and_told_as_long_as_its_year_lasts(
     assert len(value["batches"]) == 11
 
     later = close_batches(store, project, week(13))
-    assert [w.alarmed for w in keep_alarms(store, project, later, reign)] == [rung.alarmed]
+    told, new = keep_alarms(store, project, later, reign)
+    assert ([w.alarmed for w in told], new) == ([rung.alarmed], [])
     assert {k: v for k, v in everything(store, project).items() if "/alarms/" in k} == kept
 
 
