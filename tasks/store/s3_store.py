@@ -83,6 +83,7 @@ class S3Store:
                 Body=data,
                 **self._settings.encryption,
             )
+        self._copies.doubt(key)
 
     def create(self, key: str, data: bytes) -> None:
         name = self._name(key)
@@ -115,6 +116,7 @@ class S3Store:
         name = self._name(key)
         with self._store_errors(key):
             self._client.delete_object(Bucket=self._settings.bucket, Key=name)
+        self._copies.doubt(key)
 
     def keys(self, prefix: str) -> list[str]:
         return [o.key for o in self.objects(prefix) if is_key(o.key)]
@@ -130,6 +132,7 @@ class S3Store:
 
     def objects(self, prefix: str) -> list[StoredObject]:
         folder = self._name(prefix.removesuffix("/")) + "/"
+        self._copies.doubt()  # who lists wants to know what is new
         with self._store_errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._settings.bucket, Prefix=folder)
             items = [item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
@@ -144,7 +147,10 @@ class S3Store:
         return self._get(key, lambda answer: answer["Body"].read(size))
 
     def local(self, key: str) -> AbstractContextManager[Path]:
-        """A copy on the disk. So only boto3 talks to the server, and none of the libraries that read the files."""
+        """A copy on the disk, as the object was at some time since this store last listed objects.
+
+        So only boto3 talks to the server, and none of the libraries that read the files.
+        """
         key_parts(key)
         return self._local(key)
 

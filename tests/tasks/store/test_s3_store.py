@@ -72,7 +72,18 @@ class TestCopies:
             for _ in range(2):
                 with store.local("a") as path:
                     assert path.read_bytes() == data
-        assert fetched == [200, 304, 200, 304]
+        assert fetched == [200, 200]
+        open_store(calm).write("b", b"by another run")
+        store.objects("folder")
+        for _ in range(2):
+            with store.local("a") as path:
+                assert path.read_bytes() == b"second"
+        assert fetched == [200, 200, 304]
+        open_store(calm).write("a", b"third")
+        store.objects("folder")
+        with store.local("a") as path:
+            assert path.read_bytes() == b"third"
+        assert fetched == [200, 200, 304, 200]
         assert len(list(copies.rglob("*"))) == 2
         del store
         gc.collect()
