@@ -33,7 +33,7 @@ NEXT = {
     "decision_cost": "the grid of log odds on which precision's e-value is minimised",
     "looks": "slicing the tally of every batch out of the roll-ups, and precision's difference in every batch, one after the other",
     "closing": "the digest and the decoding of the predictions of every version, which the bare query does not check",
-    "s3_requests": "the predictions of every version that a closing batch reads, the parts of a report, and projections that are compared",
+    "s3_requests": "the predictions of every version, read as a batch closes and again as its labels settle, and pages of listings",
     "commands": "the import of scipy, which every verdict needs",
     "planning": "the verdicts that are computed where a promotion is possible",
     "scoring": "the models themselves",

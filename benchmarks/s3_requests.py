@@ -2,8 +2,8 @@
 
     python -m benchmarks.s3_requests [WEEKS ...]      10, 200 and 1000 unless you say
 
-Four versions have scored every week's batch, labels come in one file a week, and every look is recorded. The server is moto, in this
-process; the flows run in it too.
+Four versions have scored every week's batch, labels come in one file a week, and every week has its decision. The weeks before are
+played in a directory and copied; the server is moto, in the process in which the flows run too.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from unittest import mock
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from benchmarks.years import begin, date_of, play, put_week
+from benchmarks.years import begin, date_of, fill_decisions, play, put_week
 
-ROWS = 500
+ROWS = 200
 BUCKET = "benchmark"
 
 
@@ -49,14 +49,15 @@ def _of_a_week(folder: Path, week: int) -> dict[str, dict[str, int]]:
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
     project = project_in(folder).model_copy(update={"store": f"s3://{BUCKET}/store"})
-    _upload(client, folder)
+    copied: set[Path] = set()
+    _copy(client, folder, copied)
 
     seen: list[str] = []
     boto3.DEFAULT_SESSION.events.register("before-send.s3.*", lambda request, **_: seen.append(_kind(request)))
     found = {}
     for at in (week - 1, week):
         put_week(folder, project, at, ROWS)
-        _upload(client, folder)
+        _copy(client, folder, copied)
         for name, flow, day in (("score", _score, date_of(at)), ("judge", _judge, date_of(at) + timedelta(days=6))):
             seen.clear()
             flow(project, day)
@@ -76,15 +77,13 @@ def _kind(request: Any) -> str:
     return f"{'LIST' if 'list-type' in url.query else request.method} {what}"
 
 
-def _upload(client: Any, folder: Path) -> None:
-    """Copy what the bucket does not have yet."""
-    root = folder / "store"
-    there = {
-        o["Key"] for p in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET) for o in p.get("Contents", ())
-    }
-    files = [f for f in root.rglob("*") if f.is_file() and f"store/{f.relative_to(root)}" not in there]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda f: client.upload_file(str(f), BUCKET, f"store/{f.relative_to(root)}"), files))
+def _copy(client: Any, folder: Path, copied: set[Path]) -> None:
+    """Copy what is new in the store of this folder into the bucket."""
+    files = {f for f in (folder / "store").rglob("*") if f.is_file()} - copied
+    with ThreadPoolExecutor(4) as pool:
+        put = client.put_object
+        list(pool.map(lambda f: put(Bucket=BUCKET, Key=str(f.relative_to(folder)), Body=f.read_bytes()), files))
+    copied |= files
 
 
 def _score(project: Any, day: Any) -> None:
@@ -106,7 +105,9 @@ def main(weeks: list[int]) -> None:
     for number in weeks:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            play(folder, begin(folder), range(number - 1), ROWS)
+            project = begin(folder)
+            play(folder, project, range(number - 1), ROWS)
+            fill_decisions(project, range(number - 2))
             environment = {**os.environ, "PREFECT_HOME": f"{name}/prefect", "PREFECT_LOGGING_LEVEL": "ERROR"}
             command = [sys.executable, "-m", "benchmarks.s3_requests", "--week", str(number), name]
             said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.tables.record import canonical_json
 from benchmarks.measuring import make_rows, project_in, register
 from tasks.base.project import Project
 
@@ -74,6 +75,21 @@ def play(folder: Path, project: Project, weeks: range, rows: int) -> None:
             put_week(folder, project, week, rows)
             score_with(versions, head(store, project.name), str(date_of(week)), date_of(week))
     look(project, date_of(weeks.stop - 1) + timedelta(days=6))
+
+
+def fill_decisions(project: Project, weeks: range) -> None:
+    """Record a decision in each of these weeks: the one that there is, under other ids, so that there are as many objects."""
+    from tasks.decisions.decision_log import append_entry, decision_ids, read_record, record_key
+    from tasks.store import keeping, open_store
+
+    store = keeping(open_store(project.store))
+    (newest,) = decision_ids(store, project.name)
+    record = read_record(store, project.name, newest)
+    for week in weeks:
+        name = f"{date_of(week) + timedelta(days=6)}-{newest[-12:]}"
+        data = canonical_json({**record, "id": name})
+        store.create(record_key(project.name, name), data)
+        append_entry(store, project.name, name, data, new=True)
 
 
 def look(project: Project, day: date) -> None:

@@ -28,7 +28,7 @@ from tasks.steps import (
     save_decision_step,
     watch_step,
 )
-from tasks.store import keeping, open_store
+from tasks.store import keeping, look_anew, open_store
 
 
 @flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
@@ -50,22 +50,24 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     closed = close_step(store, settings, day)
 
     alarms = watch_step(store, settings, quoted(closed), newest)
+    look_anew(store)  # closing may have taken long, and another run may have committed a reign
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
     if decision is None:
         return ". ".join([nothing_to_judge(project, closed, newest, day).removesuffix("."), *alarms]) + "."
-    roll_up_step(store, project)
     newest = head(store, project)
 
     summary = ". ".join([f"{sentence(settings, decision)} Decision {decision.id}", *alarms])
-    in_force, new, registry = decision.reign == newest, False, Registry(settings)
+    in_force, registry = decision.reign == newest, Registry(settings)
+    new = in_force and save_decision_step(store, settings, quoted(decision))
+    roll_up_step(store, project)
     if in_force:
-        new = save_decision_step(store, settings, quoted(decision))
-        missing = report_step(store, registry, settings, quoted(decision), quoted(closed))
+        missing = report_step(store, registry, settings, quoted(decision), quoted(closed), new)
         summary = ". ".join([summary, *missing])
     if in_force and decision.promote and settings.policy.approval == "automatic":
         promote(project, decision.id)
         return f"{summary}."
-    repair_projections_step(store, registry, project)
+    # where no reign was committed meanwhile, score looks at the pointers
+    repair_projections_step(store, registry, project, pointers=not in_force)
     if in_force and decision.promote:
         asked = request_approval(store, project, decision.id)
         if new:

@@ -9,30 +9,29 @@ from datetime import date
 
 from prefect import flow
 
-from tasks.base.errors import DethroneError
 from tasks.base.project import load_project
 from tasks.batches.arrivals import require_whole
 from tasks.batches.failures import failures, score_summary
-from tasks.batches.predictions import Manifest, read_manifest
+from tasks.batches.predictions import read_manifest
 from tasks.batches.progress import VersionCost
 from tasks.batches.rows import BatchError, batch_date
 from tasks.command import as_state, main, not_after, now, require_over, today
 from tasks.events import challengers_failed, tell
 from tasks.models.registry import Registry
-from tasks.models.workers import ClusterError
 from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
 from tasks.steps import (
     look_step,
     passed_over_step,
-    quoted,
     repair_projections_step,
     roll_up_step,
-    score_step,
+    score_all,
     show_scored,
 )
 from tasks.store import keeping, open_store
+
+_WORTH_A_ROLLUP = 4  # objects; the next runs read fewer one by one, and judge rolls them up
 
 
 @flow(name="score", flow_run_name="score {project}", validate_parameters=True)
@@ -58,7 +57,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     store = keeping(open_store(settings.store))
     champion = head(store, project).version  # raises LogError if there is no champion
     registry = Registry(settings)
-    repair_projections_step(store, registry, project)
+    repair_projections_step(store, registry, project, page=False)  # at which judge looks
     came = versions_step(store, registry, project)
 
     before = [batch] if batch and read_manifest(store, project, batch) else []
@@ -68,18 +67,10 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     arrivals = look_step(store, settings, latest, moment)
     batches = [batch] if batch else arrivals.unscored
 
-    scored: list[Manifest] = []
     costs: dict[str, list[VersionCost]] = {}
-    faults: list[DethroneError] = []
     replayed: list[str] = []
     with versions_of(store, registry, settings) as versions:
-        for one in batches:
-            try:
-                scored.append(score_step(versions, one, batch_date(one, batch_dated), latest, quoted(costs)))
-            except ClusterError:  # of no batch
-                raise
-            except DethroneError as error:  # the other batches are scored all the same
-                faults.append(error)
+        scored, faults = score_all(versions, {one: batch_date(one, batch_dated) for one in batches}, latest, costs)
         if batch is None and settings.replay != "none":  # after what is new: years of the past do not hold it up
             failed = {s.version for m in scored for s in m.scored if s.failure}
             replayed = replay_all(versions, latest, failed)
@@ -90,7 +81,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         raise faults[0]
     if faults:
         raise BatchError("; ".join(map(str, faults)))
-    roll_up_step(store, project)
+    roll_up_step(store, project, _WORTH_A_ROLLUP)
     new = [m.batch for m in scored if m.batch not in before]
     not_read = [passed_over_step(store, f"{project}/batches/{one}", f"batch {one}") for one in new]
     return " ".join(filter(None, [score_summary(scored, before, arrivals, not_read), came, *replayed]))

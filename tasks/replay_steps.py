@@ -21,7 +21,7 @@ from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
 from tasks.reigns import head
 from tasks.steps import quoted
-from tasks.store import Store
+from tasks.store import Store, look_anew
 
 __all__ = ["replay_all", "versions_step"]
 
@@ -81,6 +81,7 @@ def replay_step(
     versions: Versions, manifest: Manifest, wanted: Sequence[ModelVersion], today: date, batch: str, position: str
 ) -> dict[str, str | None] | str:
     """Replay versions on a batch; logs those that failed, and returns why, by version, or why its rows cannot be used."""
+    look_anew(versions.store)  # whoever replays years may have listed the rows hours ago
     versions.progress = Progress(batch, get_run_logger().info, time.monotonic)
     try:
         results = replay_batch(versions, manifest, wanted, today)

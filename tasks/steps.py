@@ -21,9 +21,9 @@ from prefect.runtime import deployment
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from tasks.base.errors import without_traceback
+from tasks.base.errors import DethroneError, without_traceback
 from tasks.base.project import Project
-from tasks.batches.arrivals import Arrivals, changed_since, look_at_batches
+from tasks.batches.arrivals import Arrivals, look_at_batches
 from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
 from tasks.batches.predictions import Manifest
 from tasks.batches.progress import Progress, VersionCost, cost_table
@@ -35,6 +35,7 @@ from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
 from tasks.models.versions import Versions
+from tasks.models.workers import ClusterError
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
@@ -43,14 +44,14 @@ from tasks.reigns.projections import repair_projections
 from tasks.reports.look_runs import keep_look, repair_looks
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
-from tasks.store import KeptStore, Store, StoreError
+from tasks.store import KeptStore, Store, StoreError, look_anew
 from tasks.tables.files import PassedOver
 from tasks.tables.opening import passed_over
 
 __all__ = [
     "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
-    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_step", "show_scored",
+    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_all", "score_step", "show_scored",
     "suspends_for_approval", "watch_step",
 ]  # fmt: skip
 
@@ -186,14 +187,29 @@ def _key(project: Project, what: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-{what}".lower())
 
 
+def score_all(
+    versions: Versions, batches: Mapping[str, date], today: date, costs: dict[str, list[VersionCost]]
+) -> tuple[list[Manifest], list[DethroneError]]:
+    """Score these batches, which have these dates, each under the reign that is in force by then; and why others were not scored."""
+    scored: list[Manifest] = []
+    faults: list[DethroneError] = []
+    for number, (batch, day) in enumerate(batches.items()):
+        if number:  # the one before may have taken hours
+            look_anew(versions.store)
+        try:
+            scored.append(score_step(versions, batch, day, today, quoted(costs)))
+        except ClusterError:  # of no batch
+            raise
+        except DethroneError as error:  # the other batches are scored all the same
+            faults.append(error)
+    return scored, faults
+
+
 @task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
 def close_step(store: Store, project: Project, as_of: date) -> Closed:
-    """Close the batches that are due; logs files of labels that are not read, and rows that came after their batch."""
+    """Close the batches that are due; logs files of labels that are not read."""
     _log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
-    closed = close_batches(store, project, as_of)
-    for said in changed_since(store, project.name, [*(b.manifest for b in closed.batches), *closed.waiting]):
-        get_run_logger().warning(said)
-    return closed
+    return close_batches(store, project, as_of)
 
 
 @task(name="watch the champion", task_run_name="watch the champion", cache_policy=NO_CACHE)
@@ -218,10 +234,13 @@ def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look
 
 
 @task(name="roll up", task_run_name="roll up", cache_policy=NO_CACHE)
-def roll_up_step(store: KeptStore, project_name: str) -> None:
-    """Copy what this run read and wrote into a roll-up, so that the next one reads less; a store that refuses stops nothing."""
+def roll_up_step(store: KeptStore, project_name: str, fewest: int = 1) -> None:
+    """Copy what this run read and wrote, if that is no less than the ``fewest`` objects worth it, into a roll-up: the next reads less.
+
+    A store that refuses stops nothing.
+    """
     try:
-        store.roll_up(project_name)
+        store.roll_up(project_name, fewest=fewest)
     except StoreError as error:
         get_run_logger().warning("the next runs read more than they need: %s", error)
 
@@ -237,9 +256,14 @@ def save_decision_step(store: Store, project: Project, decision: Decision) -> bo
 
 
 @task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
-def report_step(store: Store, registry: Registry, project: Project, decision: Decision, closed: Closed) -> list[str]:
-    """Write the report, and keep the decision in MLflow; returns a sentence for each place where it is missing, and why."""
-    markdown, missing = publish(store, registry, project, decision, closed, reigns(store, project.name))
+def report_step(
+    store: Store, registry: Registry, project: Project, decision: Decision, closed: Closed, new: bool
+) -> list[str]:
+    """Write the report, of which nothing is there if the decision is ``new``, and keep the decision in MLflow.
+
+    Returns a sentence for each place where it is missing, and why.
+    """
+    markdown, missing = publish(store, registry, project, decision, closed, reigns(store, project.name), new=new)
     in_mlflow, not_kept = keep_look(store, registry, project, decision.record)
     missing += not_kept
     where = f"In the store: `{project.store}/{project.name}/reports/{decision.id}/report.md`"
@@ -282,9 +306,11 @@ def rollback_step(
 
 
 @task(name="repair projections", task_run_name="repair projections", cache_policy=NO_CACHE)
-def repair_projections_step(store: Store, registry: Registry, project_name: str) -> list[str]:
+def repair_projections_step(
+    store: Store, registry: Registry, project_name: str, pointers: bool = True, page: bool = True
+) -> list[str]:
     """Write the projections that differ from the promotion log; returns and logs a line for each."""
-    corrected = repair_projections(store, registry, project_name)
+    corrected = repair_projections(store, registry, project_name, pointers=pointers, page=page)
     for item in corrected:
         get_run_logger().info("put right from the promotion log: %s", item)
     return corrected

@@ -38,9 +38,11 @@ def in_runs(entries: Sequence[Entry]) -> tuple[list[Entry], dict[str, bytes]]:
 
 def keep_runs(store: Store, project_name: str, runs: Mapping[str, bytes]) -> None:
     """Write the runs that are not there."""
+    there = set(store.keys(f"{project_name}/decisions")) if runs else set()
     for digest, data in runs.items():
-        with contextlib.suppress(AlreadyThereError):
-            store.create(_key(project_name, digest), data)
+        if (key := _key(project_name, digest)) not in there:
+            with contextlib.suppress(AlreadyThereError):
+                store.create(key, data)
 
 
 def number_of_batches(named: Sequence[Entry]) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from analysis.tables.record import digest
 from tasks.batches.predictions import Manifest, read_parts
-from tasks.store import Store
+from tasks.store import Store, keeping
 
 __all__ = ["BatchIds", "IdRange", "as_key", "is_whole", "key_type"]
 
@@ -68,10 +70,13 @@ class IdRange:
 
 
 class BatchIds:
-    """The ids of scored batches, as they are in their files. Every method raises DamagedError and DeletedError."""
+    """The ids of scored batches, as they are in their files. Every method raises DamagedError and DeletedError.
+
+    Their ranges are remembered from run to run, so that files whose ids cannot meet are not read.
+    """
 
     def __init__(self, store: Store, *, most_bytes: int = _MOST_BYTES) -> None:
-        self._store, self._most_bytes = store, most_bytes
+        self._store, self._most_bytes = keeping(store), most_bytes
         self._kept: dict[str, list[pl.Series]] = {}  # the one that was read last comes last
         self._sizes: dict[str, int] = {}
         self._ranges: dict[str, IdRange] = {}
@@ -92,18 +97,23 @@ class BatchIds:
                 found.append(ids)
             yield ids
         self._ranges[batch] = known
+        self._store.note(_range_key(manifest), json.dumps([known.least, known.greatest]).encode())
         if size <= self._most_bytes:
             self._keep(batch, found, size)
 
     def range(self, manifest: Manifest) -> IdRange:
         """The least and the greatest id of the batch."""
         if manifest.batch not in self._ranges:
+            noted = self._store.noted(_range_key(manifest))
+            if noted is not None:
+                self._ranges[manifest.batch] = IdRange(*json.loads(noted))
+                return self._ranges[manifest.batch]
             for _ in self.parts(manifest):
                 pass
         return self._ranges[manifest.batch]
 
     def meeting(self, manifest: Manifest, others: Iterable[Manifest]) -> list[Manifest]:
-        """Those of the other batches that can have an id of this one. The files of every batch are read once in a run."""
+        """Those of the other batches that can have an id of this one. The files of every batch are read at most once in a run."""
         own = self.range(manifest)
         return [m for m in others if own.meets(self.range(m))]
 
@@ -111,3 +121,9 @@ class BatchIds:
         self._kept[batch], self._sizes[batch] = found, size
         while sum(self._sizes[b] for b in self._kept) > self._most_bytes:
             del self._kept[next(iter(self._kept))]
+
+
+def _range_key(manifest: Manifest) -> str:
+    """Under which the range of the ids is remembered: these files have no other."""
+    project_name = manifest.parts[0].key.partition("/")[0]
+    return f"{project_name}/footers/ids-{digest([p.sha256 for p in manifest.parts])}"

@@ -59,9 +59,11 @@ def _is_due(manifest: Manifest, project: Project, as_of: date) -> bool:
 
 def _prefetch(store: KeptStore, project: Project, due: Sequence[Manifest], as_of: date) -> None:
     """Read the tallies that there are, several at once."""
-    endings = {True: (".parquet", ".scores.parquet", SETTLED), False: (".parquet", ".scores.parquet")}
-    settled = {m.batch: as_of >= settled_date(m.date, project.maturity_days) for m in due}
-    store.prefetch(f"{project.name}/tallies/{m.batch}{e}" for m in due for e in endings[settled[m.batch]])
+    tallies = {m.batch: f"{project.name}/tallies/{m.batch}.parquet" for m in due}
+    settled = [m.batch for m in due if as_of >= settled_date(m.date, project.maturity_days)]
+    absent = store.prefetch([*tallies.values(), *(f"{project.name}/tallies/{b}{SETTLED}" for b in settled)])
+    # the sums of scores are written before their tally
+    store.prefetch(f"{project.name}/tallies/{b}.scores.parquet" for b, key in tallies.items() if key not in absent)
 
 
 def _without_needless_settled(closed: list[ClosedBatch]) -> list[ClosedBatch]:
@@ -106,7 +108,8 @@ def _close(
     key = f"{project.name}/tallies/{manifest.batch}.parquet"
     scores_key = f"{project.name}/tallies/{manifest.batch}.scores.parquet"
     try:
-        frames = {scores_key: store.frame(scores_key), key: store.frame(key)}
+        there = store.frame(key)
+        frames = {scores_key: store.frame(scores_key), key: there}
     except NotThereError:
         deadline = closing_date(manifest.date, project.maturity_days)
         labelled = label_rows(store, project, labels, manifest, scored, deadline, strict=True)

@@ -1,8 +1,12 @@
-"""Projections of the promotion log: copies that other systems read. Written after each commit, repaired by every later run."""
+"""Projections of the promotion log: copies that other systems read.
+
+They are written after each commit, and repaired by later runs: the pointers by ``score``, the page of the reigns by ``judge``.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 
 from tasks.models.errors import RegistryError
@@ -16,8 +20,12 @@ from tasks.store.kept import as_it_is
 __all__ = ["repair_projections"]
 
 
-def repair_projections(store: Store, registry: Registry, project_name: str) -> list[str]:
+def repair_projections(
+    store: Store, registry: Registry, project_name: str, *, pointers: bool = True, page: bool = True
+) -> list[str]:
     """Write every projection that differs from the log; returns a line for each.
+
+    Without ``pointers`` the two files of run ids are not looked at, without ``page`` that of the reigns is not.
 
     ``live_model_run`` holds the champion's run id, ``live_model_run_history`` the run ids of its predecessors, newest
     first, one per line. ``reports/index.md`` shows the reigns. MLflow gets the aliases ``champion`` and ``previous`` and, on
@@ -27,29 +35,36 @@ def repair_projections(store: Store, registry: Registry, project_name: str) -> l
     """
     corrected: list[str] = []
     entries = reigns(store, project_name)
-    while entries:
-        written = _write(store, registry, project_name, entries)
-        corrected += written
-        after = reigns(as_it_is(store) if written else store, project_name)
-        if len(after) == len(entries):  # else somebody has committed a reign in the meantime
-            break
+    while entries and (changes := _changes(store, registry, project_name, entries, pointers, page)):
+        if len(after := reigns(as_it_is(store), project_name)) == len(entries):
+            corrected += [line for change, apply in changes for line in _attempt(apply, change)]
+            after = reigns(as_it_is(store), project_name)
+            if len(after) == len(entries):  # else somebody has committed a reign in the meantime
+                break
         entries = after
     return corrected
 
 
-def _write(store: Store, registry: Registry, project_name: str, entries: list[Reign]) -> list[str]:
-    corrected = []
+def _changes(
+    store: Store, registry: Registry, project_name: str, entries: list[Reign], pointers: bool, page: bool
+) -> list[tuple[str, Callable[[], None]]]:
+    """A line for each projection that differs, and what puts it right."""
+    changes: list[tuple[str, Callable[[], None]]] = []
     prefix = f"{project_name}/mlflow/{project_name}"
-    page = history_page(project_name, registry.model, entries, denials(store, project_name))
     champion, *before = reversed(entries)
-    for key, content in (
-        (f"{prefix}/live_model_run", champion.run_id),
-        (f"{prefix}/live_model_run_history", "\n".join(r.run_id for r in before)),
-        (f"{project_name}/reports/index.md", page),
-    ):
-        if _text(store, key) != content:
-            store.write(key, content.encode())
-            corrected.append(key.rpartition("/")[2])
+    texts: dict[str, str] = {}
+    known: dict[str, str | None] = {}
+    if pointers:
+        known = {o.key: o.etag for o in store.objects(prefix)}
+        texts[f"{prefix}/live_model_run"] = champion.run_id
+        texts[f"{prefix}/live_model_run_history"] = "\n".join(r.run_id for r in before)
+    if page:
+        shown = denials(store, project_name)
+        texts[f"{project_name}/reports/index.md"] = history_page(project_name, registry.model, entries, shown)
+    for key, content in texts.items():
+        # of two equal files the listing tells it, in one request for both
+        if known.get(key) != _md5(content) and _text(store, key) != content:
+            changes.append((key.rpartition("/")[2], functools.partial(store.write, key, content.encode())))
     aliases = registry.aliases()
     line = [*(r.version for r in reversed(entries)), None, None]
     for alias, version, earlier in (("champion", line[0], line[1]), ("previous", line[1], line[2])):
@@ -57,29 +72,38 @@ def _write(store: Store, registry: Registry, project_name: str, entries: list[Re
         if current != version:
             by_hand = "" if current in (earlier, None) else " (it had been moved by hand)"
             change = f"alias {alias}: {current or 'none'} -> {version or 'none'}{by_hand}"
-            corrected += _attempt(functools.partial(registry.set_alias, alias, version), change)
+            changes.append((change, functools.partial(registry.set_alias, alias, version)))
     latest = {r.version: r for r in entries}
     for version, reign in latest.items():
         tags = {"dethrone.reign": str(reign.number), "dethrone.decision": reign.decision or reign.kind}
-        corrected += _attempt(functools.partial(_tag, registry, version, tags), f"tags of version {version}")
-    return corrected
+        if not _has_tags(registry, version, tags):
+            changes.append((f"tags of version {version}", functools.partial(_tag, registry, version, tags)))
+    return changes
 
 
-def _tag(registry: Registry, version: str, tags: dict[str, str]) -> bool:
-    """Set the tags of a version; False if they are set already."""
-    current = registry.version(version).tags
-    if all(current.get(k) == v for k, v in tags.items()):
+def _has_tags(registry: Registry, version: str, tags: dict[str, str]) -> bool:
+    try:
+        current = registry.version(version).tags
+    except RegistryError:  # which is told where the tags are set
         return False
-    registry.set_tags(version, tags)
-    return True
+    return all(current.get(k) == v for k, v in tags.items())
 
 
-def _attempt(apply: Callable[[], bool | None], change: str) -> list[str]:
+def _tag(registry: Registry, version: str, tags: dict[str, str]) -> None:
+    registry.set_tags(registry.version(version).version, tags)
+
+
+def _attempt(apply: Callable[[], None], change: str) -> list[str]:
     """Apply one change and report it; an error is reported too, as a deleted version must not stop scoring or promotion."""
     try:
-        return [] if apply() is False else [change]
+        apply()
     except RegistryError as error:
         return [f"{change}: not possible, {error}"]
+    return [change]
+
+
+def _md5(content: str) -> str:
+    return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
 
 
 def _text(store: Store, key: str) -> str | None:

@@ -49,13 +49,20 @@ def _waves(look: Decision) -> dict[str, int]:
 
 
 def publish(
-    store: Store, registry: Registry, project: Project, look: Decision, closed: Closed, reigns: list[Reign]
+    store: Store,
+    registry: Registry,
+    project: Project,
+    look: Decision,
+    closed: Closed,
+    reigns: list[Reign],
+    *,
+    new: bool = False,
 ) -> tuple[str, list[str]]:
     """Write ``reports/<decision>/`` and log it with every challenger's run.
 
     ``report.json`` is the record of the decision with the judgement in full. Returns the markdown with the plots inside it, and where else
     the report should lie and does not, a sentence each: the one in the store is the one that counts. A report that is there already is
-    not written again.
+    not written again; there is none of a decision that is ``new``, as this run recorded it.
     """
     missing: list[str] = []
     drawn = draw(project, look, closed, reigns)
@@ -65,7 +72,7 @@ def publish(
     watched = watched_in(project, closed, look.reign)
     values = page_values(project, look, reigns, denials(store, project.name), watched)
     files["report.md"] = page(values, {name: f"{name}.svg" for name in drawn}).encode()
-    if f"{prefix}/report.md" not in store.keys(prefix):
+    if new or f"{prefix}/report.md" not in store.keys(prefix):
         for name, data in files.items():
             if name != "report.md":
                 store.write(f"{prefix}/{name}", data)

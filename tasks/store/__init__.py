@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.store.directory import DirectoryStore
-from tasks.store.kept import KeptStore, keeping
+from tasks.store.kept import KeptStore, keeping, look_anew
 from tasks.store.port import (
     AlreadyThereError,
     NotThereError,
@@ -21,7 +21,7 @@ from tasks.store.rollups import StoredFrame
 
 __all__ = [
     "AlreadyThereError", "DirectoryStore", "KeptStore", "NotThereError", "Store", "StoreError", "StoredFrame", "StoredObject",
-    "UnknownOutcomeError", "UnsafeStoreError", "is_key", "keeping", "key_parts", "open_store",
+    "UnknownOutcomeError", "UnsafeStoreError", "is_key", "keeping", "key_parts", "look_anew", "open_store",
 ]  # fmt: skip
 
 

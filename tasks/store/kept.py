@@ -5,40 +5,36 @@ from __future__ import annotations
 import bisect
 import hashlib
 import io
-import logging
 import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import polars as pl
 
 from tasks.base.errors import DamagedError
+from tasks.store.known_rollups import READERS, KnownRollups, rollup_folder
 from tasks.store.port import AlreadyThereError, NotThereError, Store, StoredObject
-from tasks.store.rollups import DamagedRollupError, Rollup, StoredFrame, pack, unpack
+from tasks.store.rollups import StoredFrame
 
-__all__ = ["KeptStore", "as_it_is", "keeping", "rollup_folder"]
+__all__ = ["KeptStore", "as_it_is", "keeping", "look_anew", "rollup_folder"]
 
-_READERS = 8  # objects that are read at once
 _LARGEST = 1 << 20  # bytes of an object that is worth a copy
+_MOST_PARTS = 32 << 20  # bytes of predictions that are remembered
 _CREATE_ONLY = re.compile(
-    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|decisions|reigns)/.+)"
+    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|decisions|reigns|approvals)/.+)"
 )
 _ROLLED_UP = re.compile(
-    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|footers)/.+|decisions/batches/.+)"
+    r"[^/]+/(predictions/[^/]+/manifest\.json|(replays|tallies|contenders|versions|footers|approvals|decisions)/.+)"
 )
+_MANIFEST = re.compile(r"(?P<predictions>[^/]+/predictions)/(?P<batch>[^/]+)/manifest\.json")
+_PART = re.compile(r"[^/]+/predictions/.+\.parquet")
 _LOGS = re.compile(r"[^/]+/(reigns|approvals)")
-_LABELS = re.compile(r"[^/]+/labels/?")
+_FILES = re.compile(r"[^/]+/(labels|batches(/[^/]+)?)")
+_BATCHES = re.compile(r"[^/]+/batches(/.+)?")
 _GROWING = re.compile(r"[^/]+/(predictions|replays|tallies|decisions)(/.*)?")
-
-log = logging.getLogger("dethrone")
-
-
-def rollup_folder(project_name: str) -> str:
-    """The folder of the roll-ups of a project."""
-    return f"{project_name}/rollups"
 
 
 def keeping(store: Store) -> KeptStore:
@@ -51,11 +47,18 @@ def as_it_is(store: Store) -> Store:
     return store._store if isinstance(store, KeptStore) else store  # noqa: SLF001
 
 
-class KeptStore:
-    """A store that remembers, for one run, the create-only objects that were read or written, and the listings of folders that only grow.
+def look_anew(store: Store) -> None:
+    """Let whoever next asks for the promotion log, for denials or for files of batches see what others have written by then."""
+    if isinstance(store, KeptStore):
+        store.look_anew()
 
-    To this run, these folders are as they were when it first listed them, with what it wrote itself. It sees what others wrote in
-    between once a ``create`` finds a key taken. Logs are listed anew after each write of this run; labels are listed once.
+
+class KeptStore:
+    """A store that remembers, for one run, the create-only objects that were read or written, and listings.
+
+    To this run, folders that only grow are as they were when it first listed them, with what it wrote itself. It sees what others wrote
+    in between once a ``create`` finds a key taken. Logs and files of batches are listed anew after ``look_anew``, and logs also after
+    this run has written to them; labels are listed once.
     """
 
     def __init__(self, store: Store) -> None:
@@ -63,8 +66,9 @@ class KeptStore:
         self._lock = threading.RLock()
         self._bytes: dict[str, bytes] = {}
         self._frames: dict[str, StoredFrame] = {}
+        self._parts: dict[str, bytes] = {}  # the one that was read last comes last
         self._listings: dict[tuple[str, str], list[str]] = {}
-        self._rollups: dict[str, dict[str, Rollup]] = {}
+        self._rollups = KnownRollups(store, self.read)
         self._large: set[str] = set()
         self._objects: dict[str, list[StoredObject]] = {}
         self._absent: set[str] = set()  # for the next who asks; the one after asks the store
@@ -74,15 +78,15 @@ class KeptStore:
         return self._store.uri
 
     def read(self, key: str) -> bytes:
+        if _PART.fullmatch(key):
+            return self._part(key)
         if not _CREATE_ONLY.fullmatch(key):
             return self._store.read(key)
-        if key in self._absent:
+        if key in self._absent or self._lacks_manifest(key):
             self._absent.discard(key)
             msg = f"{self.uri}: there is no {key}"
             raise NotThereError(msg)
-        data = self._bytes.get(key)
-        if data is None:
-            data = self._rolled_up(key)
+        data = self.noted(key)
         if data is None:
             data = self._store.read(key)
             self._bytes[key] = data
@@ -90,14 +94,10 @@ class KeptStore:
 
     def frame(self, key: str) -> StoredFrame:
         """The frame in a create-only Parquet object. Raises NotThereError, and DamagedError if it is none."""
-        known = self._frames.get(key)
+        known = self._frames.get(key) or self._rollups.frame(key)
         if known:
+            self._frames[key] = known
             return known
-        for rollup in self._rollups_of(key).values():
-            found = rollup.frame(key)
-            if found:
-                self._frames[key] = found
-                return found
         data = self.read(key)
         try:
             frame = pl.read_parquet(io.BytesIO(data))
@@ -110,18 +110,21 @@ class KeptStore:
         self._bytes.pop(key, None)
         return self._frames[key]
 
-    def prefetch(self, keys: Iterable[str]) -> None:
-        """Read what is not known of these create-only objects, several at once; those that do not exist are left out."""
+    def prefetch(self, keys: Iterable[str]) -> set[str]:
+        """Read what is not known of these create-only objects, several at once; returns those that do not exist."""
         missing = [k for k in keys if not self._knows(k)]
+        absent = set()
 
         def read(key: str) -> None:
             try:
                 self.read(key)
             except NotThereError:
-                self._absent.add(key)
+                absent.add(key)
 
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(read, missing))
+        self._absent |= absent
+        return absent
 
     def note(self, key: str, data: bytes) -> None:
         """Remember something that can be found out again, and is no object: later runs know it from roll-ups alone."""
@@ -130,37 +133,24 @@ class KeptStore:
     def noted(self, key: str) -> bytes | None:
         """What was noted under this key, by this run or one before; None if nothing was, or its roll-up is lost."""
         known = self._bytes.get(key)
-        return self._rolled_up(key) if known is None else known
+        return self._rollups.document(key) if known is None and _ROLLED_UP.fullmatch(key) else known
 
-    def roll_up(self, project_name: str) -> None:
-        """Write a roll-up of what this run has read and written, and no roll-up has.
+    def roll_up(self, project_name: str, *, fewest: int = 1) -> None:
+        """Write a roll-up of what this run has read and written, and no roll-up has; nothing if these are less than ``fewest`` objects."""
+        seen = {*self._bytes, *self._frames} - self._large
+        worth = [k for k in seen if _ROLLED_UP.fullmatch(k) and len(self._bytes.get(k, b"")) <= _LARGEST]
+        if sum(k not in self._rollups for k in worth) >= fewest:
+            self._rollups.write(project_name, worth, self.frame, self.noted)
 
-        It takes in smaller ones, so that of n objects there are about log2(n) roll-ups, and each is copied as often.
-        """
-        known = self._rollups_of(f"{project_name}/")
-        rolled = {k for r in known.values() for k in r.keys}
-        seen = {*self._bytes, *self._frames} - rolled - self._large
-        new = {k for k in seen if _ROLLED_UP.fullmatch(k) and len(self._bytes.get(k, b"")) <= _LARGEST}
-        if not new:
-            return
-        taken_in = []
-        for name, rollup in sorted(known.items(), key=lambda item: len(item[1].keys)):
-            if len(rollup.keys - new) > len(new):
-                break
-            taken_in.append(name)
-            new |= rollup.keys
-        frames = {k: self.frame(k) for k in new if k.endswith(".parquet")}
-        documents = {k: d for k in new - frames.keys() if (d := self.noted(k)) is not None}
-        data = pack(documents, frames, self._origin(project_name))
-        try:
-            self._store.create(_key(project_name, data), data)
-        except AlreadyThereError:
-            log.debug("another run wrote the same roll-up")
-        for name in taken_in:
-            self._store.delete(name)
+    def look_anew(self) -> None:
+        """Forget the listings of logs and of batches."""
+        with self._lock:
+            self._listings = {at: listed for at, listed in self._listings.items() if not _LOGS.fullmatch(at[1])}
+            self._objects = {at: listed for at, listed in self._objects.items() if not _BATCHES.fullmatch(at)}
 
     def write(self, key: str, data: bytes) -> None:
         self._store.write(key, data)
+        self._parts.pop(key, None)
         self._list_written(key)
 
     def create(self, key: str, data: bytes) -> None:
@@ -178,15 +168,15 @@ class KeptStore:
         except AlreadyThereError:
             self._forget_listings(key)
             raise
-        self._remove_rollups_of(key)
+        self._rollups.remove(key)
         with self._lock:
             self._bytes[key] = data
         self._list_written(key)
 
     def delete(self, key: str) -> None:
         self._store.delete(key)
-        self._bytes.pop(key, None)
-        self._frames.pop(key, None)
+        for known in (self._bytes, self._frames, self._parts):
+            known.pop(key, None)
         self._forget_listings(key)
 
     def keys(self, prefix: str) -> list[str]:
@@ -196,17 +186,39 @@ class KeptStore:
         return self._listed("folders", prefix)
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        if not _LABELS.fullmatch(prefix):
+        folder = prefix.removesuffix("/")
+        if not _FILES.fullmatch(folder):
             return self._store.objects(prefix)
-        if prefix not in self._objects:
-            self._objects[prefix] = self._store.objects(prefix)
-        return self._objects[prefix]
+        if folder not in self._objects:
+            above = self._objects.get(folder.rpartition("/")[0])
+            inside = above and [o for o in above if o.key.startswith(f"{folder}/")]
+            self._objects[folder] = self._store.objects(prefix) if inside is None else inside
+        return self._objects[folder]
 
     def read_start(self, key: str, size: int) -> bytes:
         return self._store.read_start(key, size)
 
     def local(self, key: str) -> AbstractContextManager[Path]:
         return self._store.local(key)
+
+    def _part(self, key: str) -> bytes:
+        """A file of predictions: those that were read last are remembered."""
+        with self._lock:
+            data = self._parts.pop(key, None)
+        if data is None:
+            data = self._store.read(key)
+        with self._lock:
+            self._parts[key] = data
+            size = sum(map(len, self._parts.values()))
+            while size > _MOST_PARTS:
+                size -= len(self._parts.pop(next(iter(self._parts))))
+        return data
+
+    def _lacks_manifest(self, key: str) -> bool:
+        """Whether the listing of the scored batches says that there is no such manifest."""
+        match = _MANIFEST.fullmatch(key)
+        listed = match and self._listings.get(("folders", match["predictions"]))
+        return listed is not None and match is not None and match["batch"] not in listed
 
     def _listed(self, what: str, prefix: str) -> list[str]:
         ask = self._store.keys if what == "keys" else self._store.folders
@@ -222,9 +234,10 @@ class KeptStore:
         return list(self._listings[at])
 
     def _list_written(self, key: str) -> None:
-        """Add the key to what was listed; logs are to be listed again."""
+        """Add the key to what was listed; a log is to be listed again."""
         with self._lock:
-            self._listings = {at: listed for at, listed in self._listings.items() if not _LOGS.fullmatch(at[1])}
+            for at in [at for at in self._listings if _LOGS.fullmatch(at[1]) and key.startswith(f"{at[1]}/")]:
+                del self._listings[at]
             for (what, prefix), listed in self._listings.items():
                 if key.startswith(f"{prefix}/"):
                     name = key if what == "keys" else key.removeprefix(f"{prefix}/").partition("/")[0]
@@ -236,53 +249,4 @@ class KeptStore:
             self._listings = {at: listed for at, listed in self._listings.items() if not key.startswith(f"{at[1]}/")}
 
     def _knows(self, key: str) -> bool:
-        return key in self._bytes or key in self._frames or any(key in r.keys for r in self._rollups_of(key).values())
-
-    def _rolled_up(self, key: str) -> bytes | None:
-        return next((r.documents[key] for r in self._rollups_of(key).values() if key in r.documents), None)
-
-    def _rollups_of(self, key: str) -> dict[str, Rollup]:
-        """The roll-ups, by key, of the project that the key is of; nothing that is damaged."""
-        project_name = key.partition("/")[0]
-        with self._lock:
-            if project_name not in self._rollups:
-                names = [k for k in self._store.keys(rollup_folder(project_name)) if k.endswith(".zip")]
-                with ThreadPoolExecutor(_READERS) as pool:
-                    read = list(pool.map(self._unpacked, names))
-                origin = self._origin(project_name) if names else ""
-                self._rollups[project_name] = {
-                    n: r for n, r in zip(names, read, strict=True) if r and r.origin == origin
-                }
-            return self._rollups[project_name]
-
-    def _origin(self, project_name: str) -> str:
-        """The digest of the first entry of the promotion log: a project that was begun anew in the same place has another one."""
-        key = f"{project_name}/reigns/00000001.json"
-        try:
-            if key not in self._bytes:
-                self._bytes[key] = self._store.read(key)
-        except NotThereError:
-            return ""
-        return hashlib.sha256(self._bytes[key]).hexdigest()
-
-    def _remove_rollups_of(self, key: str) -> None:
-        """Remove roll-ups with an object that somebody removed from the store, and that was created anew just now."""
-        known = self._rollups_of(key)
-        for name in [n for n, r in known.items() if key in r.keys]:
-            self._store.delete(name)
-            del known[name]
-
-    def _unpacked(self, name: str) -> Rollup | None:
-        try:
-            data = self._store.read(name)
-        except NotThereError:  # another run has taken it in
-            return None
-        try:
-            return unpack(data, PurePosixPath(name).stem)
-        except DamagedRollupError:
-            log.warning("%s: %s is damaged, and what it sums up is read one by one; remove it", self.uri, name)
-            return None
-
-
-def _key(project_name: str, data: bytes) -> str:
-    return f"{rollup_folder(project_name)}/{hashlib.sha256(data).hexdigest()}.zip"
+        return key in self._bytes or key in self._frames or key in self._rollups

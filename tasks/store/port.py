@@ -44,13 +44,15 @@ class UnsafeStoreError(StoreError):
 class StoredObject:
     """An object of a listing: its size in bytes, and when it came or last changed.
 
-    Where one file has several names, they share its ``identity``. ``key`` is no key if a part of it is hidden.
+    Where one file has several names, they share its ``identity``. ``key`` is no key if a part of it is hidden. ``etag`` is in most
+    stores in S3 the MD5 of its bytes, in hex; a directory tells none.
     """
 
     key: str
     size: int
     changed: datetime
     identity: tuple[int, int] | None = None
+    etag: str | None = None
 
 
 class Store(Protocol):

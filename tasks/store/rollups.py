@@ -6,6 +6,7 @@ A roll-up is a zip file, ``<project>/rollups/<its sha256>.zip``:
 - ``documents`` has the bytes of JSON objects, one after the other;
 - ``tables/<n>.parquet`` have the rows of Parquet objects, one after the other, with the columns of all.
 
+Records of decisions are long, and only the last is read again, so that a roll-up does not have those of the ones that it takes in.
 Roll-ups are for speed only: each can be removed, and what it holds is then read one by one.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ __all__ = ["DamagedRollupError", "Rollup", "StoredFrame", "copy_faults", "pack",
 
 _INDEX, _DOCUMENTS = "index.json", "documents"
 _MOST_TABLES = 32  # before those with different columns share one, from which columns must be taken out again
+_RECORD = re.compile(r"[^/]+/decisions/[^/]+\.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 
 
@@ -44,40 +47,79 @@ class StoredFrame:
 
 
 class Rollup:
-    """The objects in one roll-up: ``documents`` are bytes by key, ``frames`` are named by their keys and cut out when asked for."""
+    """The objects in one roll-up: ``documents`` are bytes by key, ``frames`` are named by their keys and cut out when asked for.
+
+    ``size`` is that of the roll-up, in bytes.
+    """
 
     def __init__(
-        self, origin: str, documents: Mapping[str, bytes], frames: Mapping[str, Sequence[Any]], archive: zipfile.ZipFile
+        self, data: bytes, origin: str, documents: Mapping[str, bytes], frames: Mapping[str, Sequence[Any]]
     ) -> None:
-        self.origin, self.documents, self._frames, self._archive = origin, documents, frames, archive
+        self.size, self.origin, self.documents, self._frames = len(data), origin, documents, frames
+        self._archive = zipfile.ZipFile(io.BytesIO(data))
         self._tables: dict[int, pl.DataFrame] = {}
         self.keys = frozenset((*documents, *frames))
+
+    def places(self) -> list[tuple[pl.DataFrame, dict[str, Sequence[Any]]]]:
+        """Each table, with what its rows are: as in the index, by key."""
+        found: dict[int, dict[str, Sequence[Any]]] = {}
+        for key, place in self._frames.items():
+            found.setdefault(place[1], {})[key] = place
+        return [(self._table(number), places) for number, places in sorted(found.items())]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether each table has the columns of its frames, and no more; earlier roll-ups have tables with those of all."""
+        return all(columns == table.columns for table, rows in self.places() for *_, columns in rows.values())
 
     def frame(self, key: str) -> StoredFrame | None:
         """The frame in this object; None if the roll-up does not have it."""
         if key not in self._frames:
             return None
         sha256, table, start, height, columns = self._frames[key]
-        if table not in self._tables:
-            self._tables[table] = pl.read_parquet(io.BytesIO(self._archive.read(_table(table))))
-        rows = self._tables[table].slice(start, height)
+        rows = self._table(table).slice(start, height)
         return StoredFrame(rows if rows.columns == columns else rows.select(columns), sha256)
 
+    def _table(self, number: int) -> pl.DataFrame:
+        if number not in self._tables:
+            self._tables[number] = pl.read_parquet(io.BytesIO(self._archive.read(_table(number))))
+        return self._tables[number]
 
-def pack(documents: Mapping[str, bytes], frames: Mapping[str, StoredFrame], origin: str = "") -> bytes:
-    """The bytes of a roll-up of these objects. ``origin`` tells a project from one that was begun anew in the same place."""
+
+def pack(
+    documents: Mapping[str, bytes],
+    frames: Mapping[str, StoredFrame],
+    origin: str = "",
+    taken_in: Sequence[Rollup] = (),
+) -> bytes:
+    """The bytes of a roll-up of these objects, and of those in the roll-ups ``taken_in``.
+
+    ``origin`` tells a project from one that was begun anew in the same place.
+    """
     blob = io.BytesIO()
     places = {}
+    kept = {k: d for r in taken_in for k, d in r.documents.items() if not _RECORD.fullmatch(k)}
+    documents = kept | dict(documents)
+    frames = dict(frames)
+    whole: list[Rollup] = []
+    for rollup in taken_in:
+        if rollup.is_uniform and all(rollup.keys.isdisjoint(r.keys) for r in whole):
+            whole.append(rollup)  # its tables are appended as they are, which is much faster
+        else:  # or two runs have copied the same objects
+            frames |= {k: f for k in rollup.keys if not any(k in r.keys for r in whole) and (f := rollup.frame(k))}
     for key, data in sorted(documents.items()):
         places[key] = [hashlib.sha256(data).hexdigest(), blob.tell(), len(data)]
         blob.write(data)
     tables: list[_Table] = []
-    positions = {}
+    positions: dict[str, Sequence[Any]] = {}
+    for rows_of_many, rows in (p for r in whole for p in r.places()):
+        number, first = _append(tables, rows_of_many)
+        positions |= {
+            k: [sha256, number, first + start, height, columns]
+            for k, (sha256, _, start, height, columns) in rows.items()
+        }
     for key, stored in sorted(frames.items()):
-        number = _number_for(stored.frame, tables)
-        if number == len(tables):
-            tables.append(_Table())
-        start = tables[number].add(stored.frame)
+        number, start = _append(tables, stored.frame)
         positions[key] = [stored.sha256, number, start, stored.frame.height, stored.frame.columns]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -98,18 +140,22 @@ def unpack(data: bytes, sha256: str) -> Rollup:
         index = json.loads(archive.read(_INDEX))
         blob = archive.read(_DOCUMENTS)
         documents = {key: blob[start : start + length] for key, (_, start, length) in index["documents"].items()}
-        return Rollup(index["origin"], documents, index["frames"], archive)
+        return Rollup(data, index["origin"], documents, index["frames"])
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
         raise DamagedRollupError from error
 
 
-def _number_for(frame: pl.DataFrame, tables: Sequence[_Table]) -> int:
-    """Of the table with the columns of the frame; a new one, or if there are many, one with other columns too."""
-    equal = next((i for i, t in enumerate(tables) if t.schema == list(frame.schema.items())), None)
-    if equal is not None:
-        return equal
-    known = tables if len(tables) >= _MOST_TABLES else ()
-    return next((i for i, t in enumerate(known) if t.takes(frame)), len(tables))
+def _append(tables: list[_Table], frame: pl.DataFrame) -> tuple[int, int]:
+    """Append a frame to the table with its columns, or if there are many tables, to one with other columns too, or to a new one.
+
+    Returns the number of the table, and that of the frame's first row.
+    """
+    number = next((i for i, t in enumerate(tables) if t.schema == list(frame.schema.items())), len(tables))
+    if number == len(tables) >= _MOST_TABLES:
+        number = next((i for i, t in enumerate(tables) if t.takes(frame)), number)
+    if number == len(tables):
+        tables.append(_Table())
+    return number, tables[number].add(frame)
 
 
 class _Table:

@@ -137,7 +137,12 @@ class S3Store:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._settings.bucket, Prefix=folder)
             items = [item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
         found = (
-            StoredObject(i["Key"].removeprefix(self._settings.root), i["Size"], i["LastModified"].astimezone(UTC))
+            StoredObject(
+                i["Key"].removeprefix(self._settings.root),
+                i["Size"],
+                i["LastModified"].astimezone(UTC),
+                etag=i.get("ETag", "").strip('"'),
+            )
             for i in items
         )
         return sorted(found, key=lambda o: o.key)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from weeks import BETTER, found, look_on, play_week, week
+from weeks import BETTER, WrappedStore, found, look_on, play_week, week
 
 from analysis.policy import Policy
 from tasks.base.errors import DamagedError
@@ -54,12 +54,17 @@ def record(store: Store, number: int) -> dict[str, object]:
     return value
 
 
+class _Refusing(WrappedStore):
+    def create(self, key: str, data: bytes) -> None:
+        pytest.fail(f"{key} is there already, and {len(data)} bytes are written again")
+
+
 @pytest.mark.parametrize("number", [0, 1, 63, 64, 65, 1000])
 def test_entries_are_the_same_in_runs_and_few_are_named(store: Store, number: int) -> None:
     entries = [{"batch": str(i), "files": {f"p/tallies/{i}.parquet": "0" * 64}} for i in range(number)]
     named, runs = in_runs(entries)
     keep_runs(store, "p", runs)
-    keep_runs(store, "p", runs)
+    keep_runs(_Refusing(store), "p", runs)
     assert entries_of(store, "p", named) == entries
     assert number_of_batches(named) == number
     assert len(named) <= number // 64 + 63

@@ -24,14 +24,14 @@ from analysis.evidence import Contender
 from analysis.evidence.score_tally import score_tally
 from analysis.policy import Policy
 from tasks.base.project import Columns, Project
-from tasks.batches.predictions import Manifest, Part, Scored
+from tasks.batches.predictions import DeletedError, Manifest, Part, Scored
 from tasks.batches.staging import Staging
 from tasks.labels import buckets
 from tasks.labels.batch_labels import Labelled, label_rows
 from tasks.labels.buckets import Buckets, TemporaryFolderError
 from tasks.labels.label_files import LabelError, LabelFiles
 from tasks.labels.row_ids import BatchIds, IdRange, as_key
-from tasks.store import DirectoryStore
+from tasks.store import DirectoryStore, keeping
 from tasks.tables.sources import ParquetSource
 
 
@@ -270,3 +270,15 @@ class TestIds:
             for _ in range(2):
                 assert pl.concat(ids.parts(manifest)).to_list() == list(range(50))
             assert ids.range(manifest) == IdRange(0, 49)
+
+    @pytest.mark.parametrize("ids", [list(range(50)), [f"r{n:02}" for n in range(50)]])
+    def test_a_later_run_knows_the_range_of_the_ids_without_reading_them(self, tmp_path: Path, ids: list[Any]) -> None:
+        store = DirectoryStore(tmp_path)
+        manifest = committed(store, pl.DataFrame({"id": ids, "s1": 0.5, "s2": 0.5}), cut=7)
+        run = keeping(store)
+        assert BatchIds(run).range(manifest) == IdRange(ids[0], ids[-1])
+        run.roll_up(manifest.parts[0].key.partition("/")[0])
+        store.delete(manifest.parts[0].key)
+        assert BatchIds(store).range(manifest) == IdRange(ids[0], ids[-1])
+        with pytest.raises(DeletedError):
+            list(BatchIds(store).parts(manifest))

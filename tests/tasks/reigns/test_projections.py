@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from weeks import BEGIN, InterferingStore, everything, found, week
+from weeks import BEGIN, InterferingStore, SpyStore, everything, found, week
 
 from tasks.base.project import Project
 from tasks.decisions.promotion import roll_back
 from tasks.models.registry import Registry
 from tasks.reigns import Reign, commit, head, reign_after, reigns
 from tasks.reigns.projections import repair_projections
-from tasks.store import Store
+from tasks.store import Store, keeping
 
 LIVE = "parcels/mlflow/parcels/live_model_run"
 HISTORY = "parcels/mlflow/parcels/live_model_run_history"
@@ -160,6 +160,28 @@ def test_a_crash_between_commit_and_projection_is_healed(
     repair_projections(store, registry, project.name)
     assert store.read(LIVE) == reign.run_id.encode()
     assert registry.aliases() == {"champion": "1", "previous": "2"}
+
+
+def test_a_flow_can_leave_the_pointers_or_the_page_to_another(
+    store: Store, registry: Registry, project: Project, log: list[Reign]
+) -> None:
+    assert repair_projections(store, registry, project.name, pointers=False)[0] == "index.md"
+    said = repair_projections(store, registry, project.name, page=False)
+    assert said == ["live_model_run", "live_model_run_history"]
+    assert repair_projections(store, registry, project.name) == []
+
+
+def test_a_run_that_listed_the_log_long_ago_does_not_undo_what_another_projected_since(
+    store: Store, registry: Registry, project: Project, log: list[Reign]
+) -> None:
+    spy = SpyStore(store)
+    run = keeping(spy)
+    assert head(run, project.name) == log[-1]
+    promoted(store, registry, project, "1", "decision-c")
+    repair_projections(store, registry, project.name)
+    assert head(run, project.name) == log[-1]
+    assert repair_projections(run, registry, project.name) == []
+    assert spy.written == []
 
 
 def test_a_reign_that_begins_meanwhile_is_projected_too(

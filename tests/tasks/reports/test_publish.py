@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import mlflow
 import pytest
 from mlflow.cli import gc as mlflow_gc
-from weeks import BETTER, EQUAL, SpyStore, everything, judged, look_on, play_week, week
+from weeks import BETTER, EQUAL, SpyStore, WrappedStore, everything, judged, look_on, play_week, week
 
 from analysis.policy import Policy
 from analysis.tables.record import canonical_json
@@ -125,6 +125,21 @@ class TestAgain:
         promote(store, registry, project.name, taken.id)
         published(store, registry, project, taken)
         assert {k: v for k, v in everything(store, project).items() if k in before} == before
+
+    def test_of_a_decision_that_this_run_recorded_no_report_is_looked_for(
+        self, store: Store, registry: Registry, project: Project, taken: Decision
+    ) -> None:
+        closed, log = close_batches(store, project, week(5)), reigns(store, project.name)
+        markdown, _ = publish(_Unlisted(store), registry, project, taken, closed, log, new=True)
+        written = everything(store, project)
+        assert published(store, registry, project, taken) == markdown
+        assert everything(store, project) == written
+
+
+class _Unlisted(WrappedStore):
+    def keys(self, prefix: str) -> list[str]:
+        assert "/reports/" not in prefix
+        return super().keys(prefix)
 
 
 class TestPlots:

@@ -12,7 +12,17 @@ import polars as pl
 import pytest
 from weeks import WrappedStore
 
-from tasks.store import AlreadyThereError, DirectoryStore, KeptStore, NotThereError, Store, keeping
+from tasks.store import (
+    AlreadyThereError,
+    DirectoryStore,
+    KeptStore,
+    NotThereError,
+    Store,
+    keeping,
+    kept,
+    known_rollups,
+    look_anew,
+)
 from tasks.store.kept import as_it_is
 from tasks.store.rollups import copy_faults
 
@@ -103,7 +113,24 @@ def test_a_listing_has_what_this_run_wrote_and_what_others_did_once_a_key_is_tak
     assert store.folders("p/predictions") == ["0001", "0002", "0003"]
 
 
-def test_n_objects_are_in_about_log2_n_rollups_and_a_new_run_reads_only_these(counted: CountingStore) -> None:
+def test_n_objects_are_in_one_small_rollup_and_a_new_run_reads_only_it(counted: CountingStore) -> None:
+    weeks = 12
+    for week in range(weeks):
+        put(counted, week)
+        store = keeping(counted)
+        read(store, week + 1)
+        store.roll_up("p")
+        assert len(counted.keys("p/rollups")) == 1
+    counted.asked.clear()
+    read(keeping(counted), weeks)
+    assert len([a for a in counted.asked if "rollups" in a]) == 2
+    assert {a for a in counted.asked if "rollups" not in a} <= {"p/reigns/00000001.json"}
+
+
+def test_n_objects_are_in_about_log2_n_large_rollups_and_a_new_run_reads_only_these(
+    counted: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_rollups, "SMALL", 0)
     weeks = 40
     for week in range(weeks):
         put(counted, week)
@@ -171,6 +198,62 @@ class _Losing(WrappedStore):
         return listed
 
 
+def test_a_few_objects_are_rolled_up_only_where_that_is_wanted(disk: DirectoryStore) -> None:
+    put(disk, 0)
+    put(disk, 1)
+    store = keeping(disk)
+    read(store, 2)
+    store.roll_up("p", fewest=5)
+    assert disk.keys("p/rollups") == []
+    store.roll_up("p", fewest=4)
+    assert len(disk.keys("p/rollups")) == 1
+
+
+def test_files_of_batches_are_listed_once_until_the_run_looks_anew_and_labels_once(disk: DirectoryStore) -> None:
+    store = keeping(disk)
+    for name in ("batches/1/a", "batches/10/a", "labels/a"):
+        disk.write(f"p/{name}", b"1")
+    assert [o.key for o in store.objects("p/batches/")] == ["p/batches/1/a", "p/batches/10/a"]
+    assert [o.key for o in store.objects("p/labels")] == ["p/labels/a"]
+    disk.write("p/batches/1/b", b"1")
+    disk.write("p/labels/b", b"1")
+    assert [o.key for o in store.objects("p/batches/1")] == ["p/batches/1/a"]
+    assert store.objects("p/batches/2") == []
+    look_anew(store)
+    look_anew(disk)
+    assert [o.key for o in store.objects("p/batches/1/")] == ["p/batches/1/a", "p/batches/1/b"]
+    assert [o.key for o in store.objects("p/labels/")] == ["p/labels/a"]
+
+
+def test_files_of_predictions_that_were_read_last_are_remembered(
+    counted: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_MOST_PARTS", 10)
+    store = keeping(counted)
+    one, other = (f"p/predictions/1/{v}/part-0.parquet" for v in "12")
+    for key in (one, other):
+        counted.write(key, key[-14:-8].encode())
+    for key in (one, one, other, other, one):
+        assert store.read(key) == counted.inner.read(key)
+    assert counted.asked == [one, other, one]
+    store.write(one, b"2")
+    assert store.read(one) == b"2"
+
+
+def test_a_manifest_that_the_listing_does_not_have_is_not_asked_for(counted: CountingStore) -> None:
+    store = keeping(counted)
+    put(counted, 1)
+    assert store.folders("p/predictions") == ["0001"]
+    put(counted, 2)
+    counted.asked.clear()
+    with pytest.raises(NotThereError):
+        store.read("p/predictions/0002/manifest.json")
+    assert counted.asked == []
+    with pytest.raises(AlreadyThereError):
+        store.create("p/predictions/0002/manifest.json", b"other")
+    assert store.read("p/predictions/0002/manifest.json") == b"2"
+
+
 def test_large_objects_are_not_copied(disk: DirectoryStore) -> None:
     big = b" " * (1 << 21) + b"1"
     disk.create("p/predictions/big/manifest.json", big)
@@ -189,16 +272,20 @@ def test_what_does_not_exist_stays_unknown(disk: DirectoryStore) -> None:
     assert store.read("p/tallies/x.parquet") == b"not Parquet"
 
 
-def test_a_log_is_listed_anew_once_this_run_has_written(counted: CountingStore) -> None:
+def test_a_log_is_listed_anew_once_this_run_has_written_to_it_or_wants_to_know(counted: CountingStore) -> None:
     store = keeping(counted)
     counted.create("p/reigns/00000001.json", b"1")
     assert store.keys("p/reigns") == store.keys("p/reigns/") == ["p/reigns/00000001.json"]
     counted.create("p/reigns/00000002.json", b"2")
     assert len(store.keys("p/reigns")) == 1
     store.write("p/mlflow/x", b"")
+    assert len(store.keys("p/reigns")) == 1
+    store.look_anew()
     assert len(store.keys("p/reigns")) == 2
     counted.create("p/reigns/00000003.json", b"3")
     assert len(as_it_is(store).keys("p/reigns")) == 3
+    store.create("p/reigns/00000004.json", b"4")
+    assert len(store.keys("p/reigns")) == 4
     assert as_it_is(counted) is counted
 
 

@@ -71,6 +71,31 @@ def test_the_same_content_in_another_order_is_the_same_bytes(
     assert pack(documents, known) == pack(shuffled(documents), shuffled(known))
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.dictionaries(NAMES, st.binary(max_size=20)), st.dictionaries(NAMES, frames())), max_size=4)
+)
+def test_what_other_rollups_hold_comes_out_of_the_one_that_takes_them_in(
+    parts: list[tuple[dict[str, bytes], dict[str, pl.DataFrame]]],
+) -> None:
+    """A key has one content, whichever roll-ups hold it."""
+    documents, tables = {}, {}
+    taken_in = []
+    for own_documents, own_tables in parts:
+        documents |= {k: d for k, d in own_documents.items() if k not in documents and k not in tables}
+        tables |= {k: f for k, f in own_tables.items() if k not in documents and k not in tables}
+        kept = {k: documents[k] for k in own_documents if k in documents}
+        taken_in.append(unpacked(pack(kept, {k: stored(tables[k]) for k in own_tables if k in tables})))
+    found = unpacked(pack({"new": b"1"}, {}, taken_in=taken_in))
+    assert found.documents == {**documents, "new": b"1"}
+    assert found.keys == {*documents, *tables, "new"}
+    for key, frame in tables.items():
+        assert_frame_equal(found.frame(key).frame, frame)
+        assert found.frame(key).sha256 == stored(frame).sha256
+    rows = sum(table.height for table, _ in found.places())
+    assert rows == sum(f.height for f in tables.values())
+
+
 @pytest.mark.parametrize("at", range(0, 700, 7))
 def test_a_changed_byte_is_noticed(at: int) -> None:
     data = pack({"a": b"1"}, {"b": stored(pl.DataFrame({"n": [1, 2]}))})
