@@ -235,7 +235,7 @@ def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look
 
 @task(name="roll up", task_run_name="roll up", cache_policy=NO_CACHE)
 def roll_up_step(store: KeptStore, project_name: str, fewest: int = 1) -> None:
-    """Copy what this run read and wrote, if that is no less than the ``fewest`` objects worth it, into a roll-up: the next reads less.
+    """Copy what this run read and wrote into a roll-up, so that the next one reads less; nothing if that is less than ``fewest`` objects.
 
     A store that refuses stops nothing.
     """

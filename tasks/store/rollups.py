@@ -100,13 +100,15 @@ def pack(
     places = {}
     kept = {k: d for r in taken_in for k, d in r.documents.items() if not _RECORD.fullmatch(k)}
     documents = kept | dict(documents)
-    frames = dict(frames)
-    whole: list[Rollup] = []
+    whole: list[Rollup] = []  # whose tables are appended as they are, which is much faster
     for rollup in taken_in:
-        if rollup.is_uniform and all(rollup.keys.isdisjoint(r.keys) for r in whole):
-            whole.append(rollup)  # its tables are appended as they are, which is much faster
-        else:  # or two runs have copied the same objects
-            frames |= {k: f for k in rollup.keys if not any(k in r.keys for r in whole) and (f := rollup.frame(k))}
+        if rollup.is_uniform and all(
+            rollup.keys.isdisjoint(r.keys) for r in whole
+        ):  # two runs can copy the same objects
+            whole.append(rollup)
+    done = frozenset[str]().union(*(r.keys for r in whole))
+    apart = {k: f for r in taken_in if r not in whole for k in r.keys - done if (f := r.frame(k))}
+    frames = {**apart, **frames}
     for key, data in sorted(documents.items()):
         places[key] = [hashlib.sha256(data).hexdigest(), blob.tell(), len(data)]
         blob.write(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,14 @@ class TestCopies:
         sentence = r"a temporary copy cannot be written to /nowhere \(No such file or directory\); make room"
         with pytest.raises(StoreError, match=sentence), store.local("a"):
             pass
+
+
+def test_a_listing_tells_the_md5_of_the_bytes(calm: str) -> None:
+    store = open_store(calm)
+    store.write("a/1", b"first")
+    store.create("a/2", b"second")
+    digests = [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (b"first", b"second")]
+    assert [o.etag for o in store.objects("a")] == digests
 
 
 class TestUri:
