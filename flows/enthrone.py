@@ -31,7 +31,7 @@ def enthrone(
         as_of: The day to use as today.
     """
     settings = load_project(project)
-    since = not_after(as_of, today())
+    since = not_after(as_of, today(settings.timezone))
     store, registry = open_store(settings.store), Registry(settings)
 
     reign = enthrone_step(store, registry, project, version, since, author, reason)

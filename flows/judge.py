@@ -41,10 +41,11 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
         as_of: Judge as of the end of this day, by default yesterday; it determines which batches are closed.
         dry_run: Judge and return what would happen; write nothing.
     """
-    if dry_run:
-        return look(project, as_of or last_complete_day(), look_back=as_of is not None)
     settings = load_project(project)
-    day = not_after(as_of, last_complete_day())
+    latest = last_complete_day(settings.timezone)
+    if dry_run:
+        return look(project, as_of or latest, look_back=as_of is not None)
+    day = not_after(as_of, latest)
     store = keeping(open_store(settings.store))
     newest = head(store, project)  # a damaged log stops the run before any batch is closed
     closed = close_step(store, settings, day)

@@ -48,7 +48,7 @@ def plan(
     settings = load_project(project)
     volumes = Volumes(rows, prevalence, recall, fpr, disagreement)
     question = Question(batches, runs, tuple(gains) if gains is not None else None, challengers, seed, volumes)
-    return plan_step(open_store(settings.store), settings, question, last_complete_day())
+    return plan_step(open_store(settings.store), settings, question, last_complete_day(settings.timezone))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def replay(project: str, version: str | None = None, *, as_of: date | None = Non
         as_of: The day to use as today; a model that is new counts as found on it.
     """
     settings = load_project(project)
-    latest = not_after(as_of, today())
+    latest = not_after(as_of, today(settings.timezone))
     if settings.replay == "none":  # which only says that score replays nothing by itself
         settings = settings.model_copy(update={"replay": "reign"})
     store = keeping(open_store(settings.store))

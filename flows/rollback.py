@@ -29,7 +29,7 @@ def rollback(project: str, *, author: str, reason: str, to: int | None = None, a
         as_of: The day to use as today.
     """
     settings = load_project(project)
-    since = not_after(as_of, today())
+    since = not_after(as_of, today(settings.timezone))
     store, registry = open_store(settings.store), Registry(settings)
 
     reign = rollback_step(store, registry, settings, since, author, reason, to)

@@ -48,7 +48,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
         as_of: The day to use as today.
     """
     settings = load_project(project)
-    latest = not_after(as_of, today())
+    latest = not_after(as_of, today(settings.timezone))
     if batch_dated and batch is None:
         msg = "batch_dated is the date of one batch; name the batch too"
         raise BatchError(msg)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec
+from zoneinfo import ZoneInfo
 
 from tasks.base.errors import DethroneError, first_line
 from tasks.command_line import parser_of, words_of
@@ -42,19 +43,19 @@ class ServerError(DethroneError):
     """The Prefect server that is to record the run cannot be reached."""
 
 
-def today() -> date:
-    """The day in UTC. Only flows read this clock."""
-    return datetime.now(UTC).date()
-
-
 def now() -> datetime:
     """The moment in UTC. Only flows read this clock."""
     return datetime.now(UTC)
 
 
-def last_complete_day() -> date:
-    """Yesterday in UTC, the latest day whose labels have all been observed."""
-    return today() - timedelta(days=1)
+def today(timezone: str) -> date:
+    """The day in this time zone, an IANA name. Only flows read this clock."""
+    return now().astimezone(ZoneInfo(timezone)).date()
+
+
+def last_complete_day(timezone: str) -> date:
+    """Yesterday in this time zone, the latest day whose labels have all been observed."""
+    return today(timezone) - timedelta(days=1)
 
 
 def not_after(day: date | None, latest: date) -> date:
@@ -98,12 +99,14 @@ def answer_at_once(folder: Path) -> None:
     name, arguments = started
     if name not in ("history", "verify") and not (name == "judge" and arguments.get("dry_run")):
         return
-    from tasks import reading
+    from tasks import reading  # which takes long to import
+    from tasks.base.project import load_project
 
     try:
         if name == "judge":
-            day = arguments.get("as_of")
-            said = reading.look(arguments["project"], day or last_complete_day(), look_back=day is not None)
+            project, day = arguments["project"], arguments.get("as_of")
+            latest = last_complete_day(load_project(project).timezone)
+            said = reading.look(project, day or latest, look_back=day is not None)
         else:
             said = {"history": reading.history, "verify": reading.verify}[name](**arguments)
     except DethroneError as error:

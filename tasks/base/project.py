@@ -16,6 +16,8 @@ from analysis.policy import Costs, Horizon, Policy, Sampling
 from tasks.base.cluster import Runner, cluster_fault
 from tasks.base.completeness import Complete
 from tasks.base.errors import DethroneError
+from tasks.base.label_settings import LabelValue, LabelValues
+from tasks.base.time_zone import zone_fault
 
 __all__ = ["Absent", "Columns", "LabelValue", "LabelValues", "Project", "ProjectFileError", "load_project"]
 
@@ -49,58 +51,6 @@ class Columns(BaseModel):
 
 Absent = Literal["missing", "negative"]
 Environment = Literal["shared", "model"]
-LabelValue = bool | int | float | str
-"""A value as YAML reads it."""
-
-
-class LabelValues(BaseModel):
-    """The meaning of the values in the label column. Without it, they are read as 0 or 1, class names, or numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    positive: tuple[LabelValue, ...] = Field((), strict=False, description="Values that mean 1.")
-    negative: tuple[LabelValue, ...] = Field((), strict=False, description="Values that mean 0.")
-    ignored: tuple[LabelValue, ...] = Field(
-        (), strict=False, description="Values that are not a label yet, such as 'under investigation'."
-    )
-
-    @field_validator("positive", "negative", "ignored", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)) or not all(isinstance(v, (bool, int, float, str)) for v in value):
-            msg = "write a list whose values are texts, numbers, true or false"
-            raise ValueError(msg)
-        return tuple(value)
-
-    @model_validator(mode="after")
-    def _each_once(self) -> LabelValues:
-        spellings = [w for v in (*self.positive, *self.negative, *self.ignored) for w in self.spellings(v)]
-        twice = sorted({w for w in spellings if spellings.count(w) > 1})
-        if twice:
-            msg = f"'{twice[0]}' is listed twice; remove one, as a value has one meaning"
-            raise ValueError(msg)
-        return self
-
-    @staticmethod
-    def spellings(value: LabelValue) -> tuple[str, ...]:
-        """All ways to write the value in a column of text. YAML reads yes, on and true alike as true."""
-        if isinstance(value, bool):
-            words = ("true", "yes", "on") if value else ("false", "no", "off")
-            return tuple(w for word in words for w in (word, word.title(), word.upper()))
-        if isinstance(value, float) and value.is_integer():
-            return (str(value), str(int(value)))
-        return (str(value),)
-
-    @staticmethod
-    def number(value: LabelValue) -> float | None:
-        """The value in a column of numbers or booleans; None if it is not a number there."""
-        word = str(value).strip().lower()
-        if word in ("true", "false"):
-            return float(word == "true")
-        try:
-            return float(word)
-        except ValueError:
-            return None
 
 
 class Project(BaseModel):
@@ -127,6 +77,11 @@ class Project(BaseModel):
     )
     complete: Complete | None = Field(None, description="When a batch is whole; until then it is not scored.")
     maturity_days: int = Field(ge=0, description="A batch is closed this many days after its date.")
+    timezone: str = Field(
+        "UTC",
+        description="Whose midnight ends a day: an IANA name, such as `Europe/Berlin`. It says what is today, which batches are due, and "
+        "on which day a label was observed whose time has a zone. Batches that have closed stay as they are.",
+    )
     model_seconds: float = Field(
         3600,
         gt=0,
@@ -242,6 +197,14 @@ class Project(BaseModel):
         if not _NAME.fullmatch(value):
             msg = f"'{value}' cannot be the name of a project; use letters, digits, '-' and '_' only"
             raise ValueError(msg)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        fault = zone_fault(value)
+        if fault:
+            raise ValueError(fault)
         return value
 
     @field_validator("store", "mlflow")

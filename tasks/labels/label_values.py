@@ -31,11 +31,11 @@ def labels_of(project: Project, key: str, chunk: pl.DataFrame) -> pl.DataFrame:
     day, ``period_day``; ``probability`` and ``file``, where the project file names the column ``label_probability``.
     """
     names = project.columns
-    frame = chunk.with_columns(_times(key, chunk[names.observed_at]))
+    frame = chunk.with_columns(_times(key, chunk[names.observed_at], project.timezone))
     schema = frame.schema
     observed = pl.col(names.observed_at)
     zone = getattr(schema[names.observed_at], "time_zone", None)
-    observed = observed.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else observed
+    observed = observed.dt.convert_time_zone(project.timezone).dt.replace_time_zone(None) if zone else observed
     read = _class_labels if project.policy.kind.names_classes else _number_labels
     label, unusable = read(names.label, schema, project.labels)
     labels = frame.select(
@@ -53,12 +53,13 @@ def labels_of(project: Project, key: str, chunk: pl.DataFrame) -> pl.DataFrame:
     return labels.hstack(frame.select(raw=raw, unusable=unusable.cast(REASONS)))
 
 
-def _times(key: str, values: pl.Series) -> pl.Series:
-    """Dates and times that are written as text, as ISO writes them. Raises LabelError for others."""
+def _times(key: str, values: pl.Series, timezone: str) -> pl.Series:
+    """Dates and times that are written as text, as ISO writes them; those with a zone in this one. Raises LabelError for others."""
     if values.dtype != pl.String:
         return values
     plain = from_text(values, ISO)
-    times = plain.fill_null(from_text(values, pl.Datetime("us", "UTC")).dt.replace_time_zone(None))
+    zoned = from_text(values, pl.Datetime("us", "UTC")).dt.convert_time_zone(timezone)
+    times = plain.fill_null(zoned.dt.replace_time_zone(None))
     wrong = values.filter(times.is_null() & values.is_not_null())
     if len(wrong):
         msg = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import mlflow
@@ -25,7 +25,7 @@ from flows.verify import verify
 from tasks.base.project import Project
 from tasks.batches.failures import LOST
 from tasks.batches.rows import BatchError
-from tasks.command import CalendarError
+from tasks.command import CalendarError, today
 from tasks.decisions import UnknownDecisionError, all_records
 from tasks.reigns import head, reigns
 from tasks.store import Store
@@ -231,6 +231,21 @@ def test_a_day_that_is_not_over_is_refused_before_anything_is_closed(scored: str
         with pytest.raises(CalendarError, match="2999-01-01 is not over yet; the latest day to take is"):
             flow(date(2999, 1, 1))
     assert store.keys("parcels") == before
+
+
+def test_today_is_that_of_the_projects_time_zone(parcels: Path) -> None:
+    """Today in Kiritimati is never today in Pago Pago, 25 hours behind."""
+    east, file = today("Pacific/Kiritimati"), parcels / "parcels.yaml"
+    content = file.read_text()
+    file.write_text(f"{content}timezone: Pacific/Pago_Pago\n")
+    with pytest.raises(CalendarError, match=f"{east} is not over yet; the latest day to take is"):
+        enthrone("parcels", "1", author="test", as_of=east)
+    file.write_text(f"{content}timezone: Pacific/Kiritimati\n")
+    assert enthrone("parcels", "1", author="test", as_of=east).endswith(f"version 1 leads since {east}.")
+    with pytest.raises(
+        CalendarError, match=f"{east} is not over yet; the latest day to take is {east - timedelta(days=1)}"
+    ):
+        judge("parcels", as_of=east)
 
 
 def test_a_bad_batch_does_not_keep_the_others_waiting(store: Store) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from answering import answering
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tasks.base.errors import DethroneError
-from tasks.command import main, run
+from tasks.command import last_complete_day, main, run, today
 from tasks.reigns import SupersededError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +38,14 @@ def test_what_the_flow_returns_is_printed(monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setattr(sys, "argv", ["program", *words])
         main(flow, "Lead back.")
         assert capsys.readouterr().out == said
+
+
+def test_a_day_begins_where_it_begins() -> None:
+    """Between these two zones lie 25 hours, so that their days always differ."""
+    east, west = today("Pacific/Kiritimati"), today("Pacific/Pago_Pago")
+    assert west < today("UTC") or today("UTC") < east
+    assert west < east
+    assert last_complete_day("Pacific/Kiritimati") == east - timedelta(days=1)
 
 
 @pytest.mark.parametrize("error", [DethroneError, SupersededError])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
+import polars as pl
 import pytest
 import yaml
 
 from analysis.policy import Policy
 from tasks.base.project import Columns, Project, ProjectFileError, load_project
+from tasks.base.time_zone import zone_fault
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD: dict[str, Any] = {"store": "/data/store", "mlflow": "http://mlflow:5000", "model": "late", "maturity_days": 14}
@@ -54,6 +58,12 @@ class TestGood:
         assert project.columns == Columns(id="parcel", label="late", observed_at="seen")
         assert project.segments == ("region", "carrier")
         assert project.policy == Policy(**more["policy"])
+
+    def test_every_zone_of_the_database_is_taken_but_that_of_the_machine(self) -> None:
+        """And polars, which reads the times of labels, knows each."""
+        for name in sorted(available_timezones() - {"localtime", "Factory"}):
+            assert zone_fault(name) is None
+            pl.Series([datetime(2024, 1, 1, tzinfo=UTC)]).dt.convert_time_zone(name)
 
     def test_the_flights_of_the_demo_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DETHRONE_PROJECTS", raising=False)
@@ -108,7 +118,7 @@ class TestFaults:
                 {"qqqq": 1},
                 (
                     "unknown key 'qqqq'; the known keys are: store, mlflow, model, task, columns, labels, absent, segments, complete, "
-                    "maturity_days, model_seconds, model_memory_gb, environment, runner, cluster, challengers, replay, policy"
+                    "maturity_days, timezone, model_seconds, model_memory_gb, environment, runner, cluster, challengers, replay, policy"
                 ),
             ),
             ({"policy": {"min_gian": 0.1}}, "unknown key 'policy.min_gian'; did you mean 'min_gain'?"),
@@ -204,6 +214,14 @@ class TestFaults:
             ({"maturity_days": "two weeks"}, "maturity_days", "integer"),
             ({"maturity_days": 1.5}, "maturity_days", "integer"),
             ({"maturity_days": -1}, "maturity_days", "greater than or equal to 0"),
+            ({"timezone": 1}, "timezone", "string"),
+            ({"timezone": "Berlin"}, "timezone", "no such time zone; did you mean 'Europe/Berlin'?"),
+            ({"timezone": "europe/berlin"}, "timezone", "did you mean 'Europe/Berlin'?"),
+            ({"timezone": "America/NewYork"}, "timezone", "did you mean 'America/New_York'?"),
+            ({"timezone": "Europe"}, "timezone", "write an IANA name, such as Europe/Berlin"),
+            ({"timezone": "localtime"}, "timezone", "write an IANA name"),
+            ({"timezone": "../UTC"}, "timezone", "write an IANA name"),
+            ({"timezone": ""}, "timezone", "write an IANA name"),
             ({"segments": "region"}, "segments", "tuple"),
             ({"segments": ["region", "region"]}, "segments", "listed twice"),
             ({"columns": ["id"]}, "columns", "dictionary"),

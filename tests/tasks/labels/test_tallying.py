@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -97,6 +99,22 @@ class TestCalendar:
         put_labels(store, project, ["a"], [1], midnight - timedelta(microseconds=1), name="1")
         put_labels(store, project, ["b"], [1], midnight, name="2")
         assert labelled(close(store, project)) == [1, 0, 0, 0]
+
+    @pytest.mark.parametrize("text", [False, True])
+    @pytest.mark.parametrize("place", ["Europe/Berlin", "America/New_York", "Pacific/Kiritimati"])
+    @pytest.mark.usefixtures("scored")
+    def test_the_last_day_ends_at_midnight_in_the_time_zone_of_the_project(
+        self, make_project: Callable[..., Project], store: Store, project: Project, place: str, text: bool
+    ) -> None:
+        """Whatever zone a label's time has; a time without a zone is one of the project's."""
+        there = make_project(model=project.model, timezone=place)
+        midnight = datetime(DEADLINE.year, DEADLINE.month, DEADLINE.day, tzinfo=ZoneInfo(place)) + DAY
+        for number, moment in enumerate((midnight.astimezone(UTC), midnight.replace(tzinfo=None))):
+            times = [moment - timedelta(seconds=1), moment]
+            said = [t.isoformat() if text else t for t in times]
+            for row, time in zip(IDS[2 * number :], said, strict=False):
+                put_labels(store, there, [row], [1], time, name=f"{row}-{number}")
+        assert labelled(close(store, there)) == [1, 0, 1, 0]  # a and c in time, b and d not
 
 
 class TestForGood:
