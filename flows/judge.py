@@ -11,14 +11,14 @@ from prefect import flow
 
 from flows.promote import promote
 from tasks.base.project import load_project
-from tasks.command import as_state, last_complete_day, main, not_after
+from tasks.command import as_state, last_complete_day, main, not_after, run_seconds
 from tasks.events import approval_waiting, tell
 from tasks.models.registry import Registry
 from tasks.reading import look, nothing_to_judge
-from tasks.reigns import head
 from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
     close_step,
+    head_step,
     judge_step,
     quoted,
     repair_projections_step,
@@ -31,7 +31,7 @@ from tasks.steps import (
 from tasks.store import keeping, look_anew, open_store
 
 
-@flow(name="judge", flow_run_name="judge {project}", validate_parameters=True)
+@flow(name="judge", flow_run_name="judge {project}", validate_parameters=True, timeout_seconds=run_seconds())
 @as_state
 def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> str:
     """Close batches, judge the evidence, record and report the decision, and promote; returns the decision in a sentence.
@@ -47,7 +47,7 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
         return look(project, as_of or latest, look_back=as_of is not None)
     day = not_after(as_of, latest)
     store = keeping(open_store(settings.store))
-    newest = head(store, project)  # a damaged log stops the run before any batch is closed
+    newest = head_step(store, project)  # a damaged log stops the run before any batch is closed
     closed = close_step(store, settings, day)
 
     alarms = watch_step(store, settings, quoted(closed), newest)
@@ -55,7 +55,7 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     decision = judge_step(store, settings, quoted(closed), day, look_back=as_of is not None)
     if decision is None:
         return ". ".join([nothing_to_judge(project, closed, newest, day).removesuffix("."), *alarms]) + "."
-    newest = head(store, project)
+    newest = head_step(store, project)
 
     summary = ". ".join([f"{sentence(settings, decision)} Decision {decision.id}", *alarms])
     in_force, registry = decision.reign == newest, Registry(settings)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import last_complete_day, main
+from tasks.command import last_complete_day, main, run_seconds
 from tasks.plan import Question
 from tasks.plan.plan_volumes import Volumes
 from tasks.steps import plan_step
 from tasks.store import open_store
 
 
-@flow(name="plan", flow_run_name="plan {project}", validate_parameters=True)
+@flow(name="plan", flow_run_name="plan {project}", validate_parameters=True, timeout_seconds=run_seconds())
 def plan(
     project: str,
     *,

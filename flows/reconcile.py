@@ -10,8 +10,7 @@ from prefect import flow
 from tasks.base.project import load_project
 from tasks.command import as_state, main
 from tasks.models.registry import Registry
-from tasks.reigns import head
-from tasks.steps import repair_looks_step, repair_projections_step
+from tasks.steps import head_step, repair_looks_step, repair_projections_step
 from tasks.store import open_store
 
 
@@ -25,7 +24,7 @@ def reconcile(project: str) -> str:
     """
     settings = load_project(project)
     store = open_store(settings.store)
-    reign = head(store, project)
+    reign = head_step(store, project)
 
     registry = Registry(settings)
     corrected = repair_projections_step(store, registry, project)

@@ -10,16 +10,15 @@ from datetime import date
 from prefect import flow
 
 from tasks.base.project import load_project
-from tasks.command import as_state, main, not_after, today
+from tasks.command import as_state, main, not_after, run_seconds, today
 from tasks.models.registry import Registry
-from tasks.reigns import head
 from tasks.replay_steps import replay_all
 from tasks.runner import versions_of
-from tasks.steps import repair_projections_step
+from tasks.steps import head_step, repair_projections_step
 from tasks.store import keeping, open_store
 
 
-@flow(name="replay", flow_run_name="replay {project}", validate_parameters=True)
+@flow(name="replay", flow_run_name="replay {project}", validate_parameters=True, timeout_seconds=run_seconds())
 @as_state
 def replay(project: str, version: str | None = None, *, as_of: date | None = None) -> str:
     """Replay what ``score`` would replay, at once; returns a summary in a few sentences.
@@ -34,7 +33,7 @@ def replay(project: str, version: str | None = None, *, as_of: date | None = Non
     if settings.replay == "none":  # which only says that score replays nothing by itself
         settings = settings.model_copy(update={"replay": "reign"})
     store = keeping(open_store(settings.store))
-    head(store, project)  # raises LogError if there is no champion
+    head_step(store, project)  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project)
     others = [v.version for v in registry.versions() if version not in (None, v.version)]

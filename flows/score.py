@@ -15,13 +15,13 @@ from tasks.batches.failures import failures, score_summary
 from tasks.batches.predictions import read_manifest
 from tasks.batches.progress import VersionCost
 from tasks.batches.rows import BatchError, batch_date
-from tasks.command import as_state, main, not_after, now, require_over, today
+from tasks.command import as_state, main, not_after, now, require_over, run_seconds, today
 from tasks.events import challengers_failed, tell
 from tasks.models.registry import Registry
-from tasks.reigns import head
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
 from tasks.steps import (
+    head_step,
     look_step,
     passed_over_step,
     repair_projections_step,
@@ -34,7 +34,7 @@ from tasks.store import keeping, open_store
 _WORTH_A_ROLLUP = 4  # objects; the next runs read fewer one by one, and judge rolls them up
 
 
-@flow(name="score", flow_run_name="score {project}", validate_parameters=True)
+@flow(name="score", flow_run_name="score {project}", validate_parameters=True, timeout_seconds=run_seconds())
 @as_state
 def score(project: str, batch: str | None = None, *, batch_dated: date | None = None, as_of: date | None = None) -> str:
     """Score one batch, or every batch in the store that is not scored yet; returns a summary in a few sentences.
@@ -55,7 +55,7 @@ def score(project: str, batch: str | None = None, *, batch_dated: date | None = 
     if batch:
         require_over(batch, batch_date(batch, batch_dated), latest)
     store = keeping(open_store(settings.store))
-    champion = head(store, project).version  # raises LogError if there is no champion
+    champion = head_step(store, project).version  # raises LogError if there is no champion
     registry = Registry(settings)
     repair_projections_step(store, registry, project, page=False)  # at which judge looks
     came = versions_step(store, registry, project)

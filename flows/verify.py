@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks import reading
-from tasks.command import as_state, main
+from tasks.command import as_state, main, run_seconds
+from tasks.steps import verify_step
 
 
-@flow(name="verify", flow_run_name="verify {project}", validate_parameters=True)
+@flow(name="verify", flow_run_name="verify {project}", validate_parameters=True, timeout_seconds=run_seconds())
 @as_state
 def verify(project: str, decision: str | None = None) -> str:
     """Compute again from stored tallies, policy and seed; returns a sentence, or fails with one per fault.
@@ -20,7 +20,7 @@ def verify(project: str, decision: str | None = None) -> str:
         project: Name of a file in deployments/.
         decision: Id of a decision, as in its report. Without it, every decision and both logs.
     """
-    return reading.verify(project, decision)
+    return verify_step(project, decision)
 
 
 if __name__ == "__main__":

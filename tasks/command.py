@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 import sqlite3
 import sys
@@ -27,6 +28,7 @@ __all__ = [
     "now",
     "require_over",
     "run",
+    "run_seconds",
     "today",
     "unwatched",
 ]
@@ -34,9 +36,16 @@ __all__ = [
 
 P = ParamSpec("P")
 
+_RUN_SECONDS = "DETHRONE_RUN_SECONDS"
+_LONGEST = 2_592_000  # 30 days
+
 
 class CalendarError(DethroneError):
     """A day that is not over yet."""
+
+
+class RunTimeError(DethroneError):
+    """A run took longer than it may, or what it may take is no number."""
 
 
 class ServerError(DethroneError):
@@ -73,6 +82,21 @@ def require_over(batch: str, dated: date, latest: date) -> None:
         raise CalendarError(msg)
 
 
+def run_seconds() -> float | None:
+    """How many seconds a run of a flow may take, from DETHRONE_RUN_SECONDS; None without it. Raises RunTimeError if it is none."""
+    said = os.environ.get(_RUN_SECONDS, "")
+    if not said:
+        return None
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= _LONGEST:
+        msg = f"{_RUN_SECONDS} is '{said}'; write how many seconds a run may take, above 0 and up to {_LONGEST}, or remove it"
+        raise RunTimeError(msg)
+    return seconds
+
+
 def as_state(flow: Callable[P, str]) -> Callable[P, str]:
     """Make the sentence that a flow returns also the message of its final state, for Prefect's pages and automations."""
 
@@ -97,6 +121,10 @@ def answer_at_once(folder: Path) -> None:
     if started is None:
         return
     name, arguments = started
+    try:
+        run_seconds()  # which the flow's file reads, where an error has a traceback
+    except RunTimeError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
     if name not in ("history", "verify") and not (name == "judge" and arguments.get("dry_run")):
         return
     from tasks import reading  # which takes long to import
@@ -116,12 +144,18 @@ def answer_at_once(folder: Path) -> None:
 
 
 def run(flow: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call the flow; on a DethroneError exit with status 1 and its sentence."""
+    """Call the flow; on a DethroneError, or if the run takes too long, exit with status 1 and a sentence."""
+    from prefect.flow_engine import FlowRunTimeoutError
+
     try:
         with unwatched():
             return flow(**arguments)
     except DethroneError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except FlowRunTimeoutError:
+        sys.exit(
+            f"RunTimeError: the run was ended after {run_seconds():g} seconds ({_RUN_SECONDS}); it can be run again"
+        )
 
 
 @contextlib.contextmanager

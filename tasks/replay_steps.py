@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from tasks.batches.failures import came_and_left, replay_sentences
@@ -20,13 +19,13 @@ from tasks.models.registry import Registry
 from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
 from tasks.reigns import head
-from tasks.steps import quoted
+from tasks.steps import PATIENT, quoted
 from tasks.store import Store, look_anew
 
 __all__ = ["replay_all", "versions_step"]
 
 
-@task(name="look at versions", task_run_name="look at versions", cache_policy=NO_CACHE)
+@task(name="look at versions", task_run_name="look at versions", **PATIENT)
 def versions_step(store: Store, registry: Registry, project_name: str) -> str:
     """Log which versions came and left since the newest batch was scored; returns it as a sentence."""
     batches = scored_batches(store, project_name)
@@ -63,7 +62,7 @@ def replay_all(versions: Versions, today: date, left_out: Collection[str] = ()) 
     return [*claims, *replay_sentences(done, failed), *not_there]
 
 
-@task(name="look for replays", task_run_name="look for replays", cache_policy=NO_CACHE)
+@task(name="look for replays", task_run_name="look for replays", **PATIENT)
 def look_for_replays_step(versions: Versions, today: date, left_out: Collection[str]) -> tuple[Due, list[str]]:
     """Log on how many batches which versions are to be replayed; returns that, and a sentence for each claim that does not count."""
     claims = keep_claims(versions, today)
@@ -76,7 +75,7 @@ def look_for_replays_step(versions: Versions, today: date, left_out: Collection[
     return due, claims
 
 
-@task(task_run_name="replay {batch} ({position})", cache_policy=NO_CACHE)
+@task(task_run_name="replay {batch} ({position})", **PATIENT)
 def replay_step(
     versions: Versions, manifest: Manifest, wanted: Sequence[ModelVersion], today: date, batch: str, position: str
 ) -> dict[str, str | None] | str:

@@ -1,4 +1,7 @@
-"""The steps of the flows as Prefect tasks: each calls a function of the rooms and logs its result."""
+"""The steps of the flows as Prefect tasks: each calls a function of the rooms and logs its result.
+
+A step can be repeated: what it commits it commits once, and what is there it finds. That of ``rollback`` is not: twice, it goes back twice.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from prefect import task
+from prefect import Task, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.input import RunInput
@@ -21,10 +24,12 @@ from prefect.runtime import deployment
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
+from tasks import reading
 from tasks.base.errors import DethroneError, without_traceback
 from tasks.base.project import Project
+from tasks.base.transient import may_pass
 from tasks.batches.arrivals import Arrivals, look_at_batches
-from tasks.batches.failures import failed_sentences, failures, notes, passed_over_sentence
+from tasks.batches.failures import notes, passed_over_sentence
 from tasks.batches.predictions import Manifest
 from tasks.batches.progress import Progress, VersionCost, cost_table
 from tasks.batches.scoring import score_with
@@ -49,16 +54,31 @@ from tasks.tables.files import PassedOver
 from tasks.tables.opening import passed_over
 
 __all__ = [
-    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "judge_step", "look_step",
+    "PATIENT", "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "head_step", "judge_step", "look_step",
     "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
     "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_all", "score_step", "show_scored",
-    "suspends_for_approval", "watch_step",
+    "suspends_for_approval", "verify_step", "watch_step",
 ]  # fmt: skip
 
 T = TypeVar("T")
 
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(without_traceback)
+
+
+def may_be_repeated(_: Task[..., Any], __: TaskRun, failed: State[Any]) -> bool:
+    """Whether a step that failed is tried again: if its error may pass, and a worker runs it. At a terminal somebody waits, and is told."""
+    return isinstance(failed.data, Exception) and may_pass(failed.data) and bool(deployment.id)
+
+
+PATIENT: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [10, 60, 300],  # a server that restarts, or is moved to another machine
+    "retry_jitter_factor": 0.2,  # so that the projects of one server do not come back at the same moment
+    "retry_condition_fn": may_be_repeated,
+    "cache_policy": NO_CACHE,
+}
+"""How steps are repeated on errors that may pass. boto3 and MLflow have tried before, for some seconds."""
 
 
 def quoted(argument: T) -> T:
@@ -74,6 +94,7 @@ class Approval(RunInput):
     reason: str = Field(min_length=1, description="Why.")
 
 
+@task(name="look for approval", task_run_name="look for approval", **PATIENT)
 def suspends_for_approval(store: Store, project_name: str, decision_id: str) -> bool:
     """Whether the decision waits for approval, and this run can be suspended until it has it."""
     waiting = promotion.waits_for_approval(store, project_name, decision_id)
@@ -115,19 +136,19 @@ def request_approval(store: Store, project_name: str, decision_id: str) -> str:
     return f"The flow run {waiting.name}, in which it waited for approval, is {state.name.lower()}. {by_hand}"  # type: ignore[union-attr]
 
 
-def failed_so_far(closed: Closed, reign: Reign) -> str:
-    """A sentence per challenger that failed in the closed batches of the reign, as the reason why none can be judged."""
-    of_reign = [b.manifest.with_replays() for b in closed.batches if b.manifest.reign == reign.number]
-    return failed_sentences(failures(of_reign))
+@task(name="read promotion log", task_run_name="read promotion log", **PATIENT)
+def head_step(store: Store, project_name: str) -> Reign:
+    """The reign in force. Raises LogError if there is no champion."""
+    return head(store, project_name)
 
 
-@task(name="keep denial", task_run_name="keep denial", cache_policy=NO_CACHE)
+@task(name="keep denial", task_run_name="keep denial", **PATIENT)
 def deny_step(store: Store, project_name: str, decision_id: str, author: str, reason: str) -> str:
     """Store that a promotion was not approved; returns the denial as a sentence."""
     return str(deny(store, project_name, decision_id, author, reason))
 
 
-@task(name="look at batches", task_run_name="look at batches", cache_policy=NO_CACHE)
+@task(name="look at batches", task_run_name="look at batches", **PATIENT)
 def look_step(store: Store, project: Project, as_of: date, moment: datetime) -> Arrivals:
     """Look at what has come; logs batches that are not whole, cannot be read or are overdue, and rows that came after their batch."""
     arrivals = look_at_batches(store, project, as_of, moment)
@@ -142,7 +163,7 @@ def look_step(store: Store, project: Project, as_of: date, moment: datetime) -> 
     return arrivals
 
 
-@task(task_run_name="name files of {what} that are not read", cache_policy=NO_CACHE)
+@task(task_run_name="name files of {what} that are not read", **PATIENT)
 def passed_over_step(store: Store, folder: str, what: str) -> str:
     """Log each file below the folder that is not read; returns a sentence on those that may hold rows, empty if none does."""
     passed = passed_over(store, folder)
@@ -156,7 +177,7 @@ def _log_passed_over(what: str, passed: Sequence[PassedOver]) -> None:
         log("not read of %s: %s", what, file)
 
 
-@task(task_run_name="score {batch}", cache_policy=NO_CACHE)
+@task(task_run_name="score {batch}", **PATIENT)
 def score_step(versions: Versions, batch: str, day: date, today: date, costs: dict[str, list[VersionCost]]) -> Manifest:
     """Score a batch under the reign in force; logs how far it is, and failures of challengers.
 
@@ -205,14 +226,14 @@ def score_all(
     return scored, faults
 
 
-@task(task_run_name="close batches as of {as_of}", cache_policy=NO_CACHE)
+@task(task_run_name="close batches as of {as_of}", **PATIENT)
 def close_step(store: Store, project: Project, as_of: date) -> Closed:
     """Close the batches that are due; logs files of labels that are not read."""
     _log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
     return close_batches(store, project, as_of)
 
 
-@task(name="watch the champion", task_run_name="watch the champion", cache_policy=NO_CACHE)
+@task(name="watch the champion", task_run_name="watch the champion", **PATIENT)
 def watch_step(store: Store, project: Project, closed: Closed, reign: Reign) -> list[str]:
     """Keep and log each alarm on the champion's own level; returns them as sentences without a full stop."""
     rung, new = keep_alarms(store, project, closed, reign)
@@ -223,7 +244,7 @@ def watch_step(store: Store, project: Project, closed: Closed, reign: Reign) -> 
     return alarms
 
 
-@task(task_run_name="judge as of {as_of}", cache_policy=NO_CACHE)
+@task(task_run_name="judge as of {as_of}", **PATIENT)
 def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look_back: bool) -> Decision | None:
     """Judge the reign in force, or with ``look_back`` the one that was in force on that day."""
     reign = judged_on(store, project.name, as_of) if look_back else head(store, project.name)
@@ -233,7 +254,7 @@ def judge_step(store: Store, project: Project, closed: Closed, as_of: date, look
     return decision
 
 
-@task(name="roll up", task_run_name="roll up", cache_policy=NO_CACHE)
+@task(name="roll up", task_run_name="roll up", **PATIENT)
 def roll_up_step(store: KeptStore, project_name: str, fewest: int = 1) -> None:
     """Copy what this run read and wrote into a roll-up, so that the next one reads less; nothing if that is less than ``fewest`` objects.
 
@@ -245,7 +266,7 @@ def roll_up_step(store: KeptStore, project_name: str, fewest: int = 1) -> None:
         get_run_logger().warning("the next runs read more than they need: %s", error)
 
 
-@task(name="record decision", task_run_name="record decision", cache_policy=NO_CACHE)
+@task(name="record decision", task_run_name="record decision", **PATIENT)
 def save_decision_step(store: Store, project: Project, decision: Decision) -> bool:
     """Record the decision, and tell what is new in it; False if it was on record already."""
     new = save_decision(store, project.name, decision)
@@ -255,7 +276,7 @@ def save_decision_step(store: Store, project: Project, decision: Decision) -> bo
     return new
 
 
-@task(name="write report", task_run_name="write report", cache_policy=NO_CACHE)
+@task(name="write report", task_run_name="write report", **PATIENT)
 def report_step(
     store: Store, registry: Registry, project: Project, decision: Decision, closed: Closed, new: bool
 ) -> list[str]:
@@ -275,7 +296,7 @@ def report_step(
     return missing
 
 
-@task(name="commit promotion", task_run_name="commit promotion", cache_policy=NO_CACHE)
+@task(name="commit promotion", task_run_name="commit promotion", **PATIENT)
 def promote_step(
     store: Store, registry: Registry, project: Project, decision_id: str, author: str | None, reason: str
 ) -> Reign:
@@ -287,7 +308,7 @@ def promote_step(
     return reign
 
 
-@task(name="commit first reign", task_run_name="commit first reign", cache_policy=NO_CACHE)
+@task(name="commit first reign", task_run_name="commit first reign", **PATIENT)
 def enthrone_step(
     store: Store, registry: Registry, project_name: str, version: str, since: date, author: str, reason: str
 ) -> Reign:
@@ -305,7 +326,7 @@ def rollback_step(
     return reign
 
 
-@task(name="repair projections", task_run_name="repair projections", cache_policy=NO_CACHE)
+@task(name="repair projections", task_run_name="repair projections", **PATIENT)
 def repair_projections_step(
     store: Store, registry: Registry, project_name: str, pointers: bool = True, page: bool = True
 ) -> list[str]:
@@ -316,7 +337,7 @@ def repair_projections_step(
     return corrected
 
 
-@task(name="repair runs in MLflow", task_run_name="repair runs in MLflow", cache_policy=NO_CACHE)
+@task(name="repair runs in MLflow", task_run_name="repair runs in MLflow", **PATIENT)
 def repair_looks_step(store: Store, registry: Registry, project: Project) -> list[str]:
     """Make the runs in MLflow of the decisions that have none; returns and logs a line for each."""
     made = repair_looks(store, registry, project)
@@ -325,7 +346,13 @@ def repair_looks_step(store: Store, registry: Registry, project: Project) -> lis
     return made
 
 
-@task(name="simulate the policy", task_run_name="simulate the policy", cache_policy=NO_CACHE)
+@task(name="compute verdicts again", task_run_name="compute verdicts again", **PATIENT)
+def verify_step(project_name: str, decision_id: str | None) -> str:
+    """Verify one decision or all; returns a sentence. Raises VerificationError with one per fault."""
+    return reading.verify(project_name, decision_id)
+
+
+@task(name="simulate the policy", task_run_name="simulate the policy", **PATIENT)
 def plan_step(store: Store, project: Project, question: Question, as_of: date) -> str:
     """Simulate and write the report; returns the plan in a sentence, with its caveats."""
     plan = make_plan(store, project, question, as_of, get_run_logger().info, time.monotonic)

@@ -14,6 +14,7 @@ import yaml
 from feeds import Feed, Scored
 from parcels import decisions_frame, put_batch, put_labels, register_version
 from prefect_server import PrefectServer
+from s3_servers import moto  # noqa: F401
 from spoilt import NEVER, World, make_template, make_world
 
 from tasks.base.project import Project

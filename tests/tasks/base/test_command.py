@@ -6,16 +6,18 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from answering import answering
+from prefect import flow
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tasks.base.errors import DethroneError
-from tasks.command import last_complete_day, main, run, today
+from tasks.command import last_complete_day, main, run, run_seconds, today
 from tasks.reigns import SupersededError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,6 +81,43 @@ def test_the_shell_sees_status_1_and_one_line() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "DethroneError: correct the date\n")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_that_takes_too_long_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETHRONE_RUN_SECONDS", "0.05")
+
+    @flow(timeout_seconds=run_seconds())
+    def hangs() -> None:
+        threading.Event().wait()
+
+    with pytest.raises(SystemExit) as caught:
+        run(hangs, {})
+    said = "RunTimeError: the run was ended after 0.05 seconds (DETHRONE_RUN_SECONDS); it can be run again"
+    assert caught.value.code == said
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_timeout_that_is_none_is_told_before_anything_starts(said: str) -> None:
+    environment = os.environ | {"DETHRONE_RUN_SECONDS": said}
+    command = [sys.executable, "-m", "flows.score", "flights"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"RunTimeError: DETHRONE_RUN_SECONDS is '{said}'; write how many seconds a run may take, above 0 and up to 2592000, or remove it\n"
+    )
+
+
+def test_the_flows_that_can_take_long_have_the_timeout_that_is_set() -> None:
+    program = (
+        "from flows.judge import judge\nfrom flows.plan import plan\nfrom flows.replay import replay\nfrom flows.score import score\n"
+        "from flows.verify import verify\nprint(*{f.timeout_seconds for f in (judge, plan, replay, score, verify)})\n"
+    )
+    for environment, seconds in ((os.environ, "None"), (os.environ | {"DETHRONE_RUN_SECONDS": "90"}, "90.0")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert done.stdout == f"{seconds}\n"
 
 
 def test_heartbeats_are_off_where_the_server_is_temporary_and_as_set_where_it_is_not() -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 
 import mlflow
 import pytest
+from mlflow_server import mlflow_server
 from postgres import free_port
 from weeks import BETTER, judged
 
@@ -28,40 +23,11 @@ from tasks.store import Store
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120
-
 
 @pytest.fixture(scope="module")
 def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server for this module, which keeps the artifacts too; what it says may tell of no error."""
-    folder = tmp_path_factory.mktemp("mlflow-server")
-    uri = f"http://127.0.0.1:{free_port()}"
-    keeps = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "kept")]
-    listens = ["--host", "127.0.0.1", "--port", uri.rpartition(":")[2], "--workers", "1"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *keeps, *listens],
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not _answers(uri):
-            assert server.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as uri:
         yield uri
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=PATIENCE)
-    said = (folder / "log").read_text()
-    assert not re.search(r"Traceback|\bERROR\b", said), said
-
-
-def _answers(uri: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
-            return True
-    except OSError:
-        return False
 
 
 def test_versions_are_registered_loaded_judged_promoted_and_reported_over_http(
