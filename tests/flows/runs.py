@@ -30,6 +30,13 @@ class Runs:
         run = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
         return self._message(run.id)
 
+    def within(self, seconds: float, flow: str, **parameters: str) -> str:
+        """The same with another timeout than that of prefect.yaml."""
+        deployment = self.client.read_deployment_by_name(f"{flow}/{self._project}")
+        own = {"env": {"DETHRONE_RUN_SECONDS": str(seconds)}}
+        run = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters, job_variables=own)
+        return self._message(run.id)
+
     def asking(self, decision: str) -> list[FlowRun]:
         """Those that were started to ask for approval of this decision."""
         named = FlowRunFilter(name=FlowRunFilterName(any_=[f"promote {decision}"]))

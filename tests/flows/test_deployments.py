@@ -103,6 +103,16 @@ def test_the_deployments_score_judge_and_promote(
 
 
 @pytest.mark.slow
+def test_a_run_that_takes_too_long_is_ended_and_the_next_one_does_its_work(
+    runs: Runs, store: Store, project: Project
+) -> None:
+    runs("enthrone", version="1", author="test", as_of="2024-01-07")
+    assert runs.within(0.001, "score").startswith("TimedOut: Flow run exceeded timeout of 0.001 second(s)")
+    assert store.keys("flights/predictions") == []
+    assert runs("score").startswith("Completed: Scored: 2024-01-07, ")
+
+
+@pytest.mark.slow
 def test_a_promotion_that_needs_approval_waits_for_it_and_is_signed(
     approved: Project, runs: Runs, server: PrefectServer, store: Store
 ) -> None:
