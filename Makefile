@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help env env-dev demo test test-all coverage mutants mutation calibration settings docs benchmark check lock clean
+.PHONY: help env env-dev demo up down test test-all coverage mutants mutation calibration settings docs benchmark check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,12 @@ $(BIN)/.env-dev: $(BIN)/uv requirements-dev.lock $(OWN)
 demo: env ## play a season of 2013 New York flights (again: goes on where it stands)
 	$(BIN)/python -m demo
 	$(BIN)/python -m demo.season flights
+
+up: env ## start Prefect, MLflow and a worker on this machine and deploy prefect.yaml (again: starts what is down)
+	$(BIN)/python -m deployments.up
+
+down: env ## stop what make up has started; what it keeps in .dethrone stays
+	$(BIN)/python -m deployments.down
 
 test: env-dev ## run the tests but for the slow ones, which repeat at length what others show once
 	$(BIN)/python -m pytest -m "not slow"
