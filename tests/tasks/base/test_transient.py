@@ -170,10 +170,12 @@ def test_a_certificate_that_nobody_trusts_is_a_mistake(self_signed: str, client:
 def test_a_locked_sqlite_may_pass_and_a_table_that_is_missing_does_not(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/some.db"
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": 0})
-    with contextlib.closing(sqlite3.connect(tmp_path / "some.db", isolation_level=None)) as writer:
+    with (
+        engine.connect() as reader,
+        contextlib.closing(sqlite3.connect(tmp_path / "some.db", isolation_level=None)) as writer,
+    ):
         writer.execute("BEGIN EXCLUSIVE")
-        with engine.connect() as reader:
-            assert may_pass(raised(lambda: reader.execute(sqlalchemy.text("CREATE TABLE rows (a)"))))
+        assert may_pass(raised(lambda: reader.execute(sqlalchemy.text("CREATE TABLE rows (a)"))))
     with engine.connect() as reader:
         missing = raised(lambda: reader.execute(sqlalchemy.text("SELECT * FROM rows")))
     assert not may_pass(missing)
