@@ -14,13 +14,13 @@ from tasks.base.project import load_project
 from tasks.command import as_state, last_complete_day, main, not_after, run_seconds
 from tasks.events import approval_waiting, tell
 from tasks.models.registry import Registry
+from tasks.patience import quoted
 from tasks.reading import look, nothing_to_judge
 from tasks.reports.report_verdicts import sentence, since_then
 from tasks.steps import (
     close_step,
     head_step,
     judge_step,
-    quoted,
     repair_projections_step,
     report_step,
     request_approval,

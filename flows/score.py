@@ -20,15 +20,8 @@ from tasks.events import challengers_failed, tell
 from tasks.models.registry import Registry
 from tasks.replay_steps import replay_all, versions_step
 from tasks.runner import versions_of
-from tasks.steps import (
-    head_step,
-    look_step,
-    passed_over_step,
-    repair_projections_step,
-    roll_up_step,
-    score_all,
-    show_scored,
-)
+from tasks.score_steps import look_step, passed_over_step, score_all, show_scored
+from tasks.steps import head_step, repair_projections_step, roll_up_step
 from tasks.store import keeping, open_store
 
 _WORTH_A_ROLLUP = 4  # objects; the next runs read fewer one by one, and judge rolls them up

@@ -18,8 +18,8 @@ from tasks.batches.rows import BatchError
 from tasks.models.registry import Registry
 from tasks.models.version import ModelVersion
 from tasks.models.versions import Versions
+from tasks.patience import PATIENT, quoted
 from tasks.reigns import head
-from tasks.steps import PATIENT, quoted
 from tasks.store import Store, look_anew
 
 __all__ = ["replay_all", "versions_step"]

@@ -6,41 +6,30 @@ A step can be repeated: what it commits it commits once, and what is there it fi
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, TypeVar, cast
+from datetime import date
 
-from prefect import Task, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
-from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from tasks import reading
-from tasks.base.errors import DethroneError, without_traceback
+from tasks.base.errors import without_traceback
 from tasks.base.project import Project
-from tasks.base.transient import may_pass
-from tasks.batches.arrivals import Arrivals, look_at_batches
-from tasks.batches.failures import notes, passed_over_sentence
-from tasks.batches.predictions import Manifest
-from tasks.batches.progress import Progress, VersionCost, cost_table
-from tasks.batches.scoring import score_with
 from tasks.decisions import Decision, decide, promotion, read_record, record_before, save_decision
 from tasks.decisions.watching import alarm_sentence, keep_alarms
-from tasks.events import champion_changed, champion_decaying, decision_events, no_batch_came, tell
+from tasks.events import champion_changed, champion_decaying, decision_events, tell
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.models.registry import Registry
-from tasks.models.versions import Versions
-from tasks.models.workers import ClusterError
+from tasks.patience import PATIENT, artifact_key, log_passed_over
 from tasks.plan import Question, make_plan
 from tasks.plan.plan_report import plan_caveats, plan_sentence, write_plan
 from tasks.reigns import Reign, head, judged_on, reigns
@@ -49,41 +38,17 @@ from tasks.reigns.projections import repair_projections
 from tasks.reports.look_runs import keep_look, repair_looks
 from tasks.reports.publish import publish
 from tasks.reports.report_verdicts import sentence
-from tasks.store import KeptStore, Store, StoreError, look_anew
-from tasks.tables.files import PassedOver
+from tasks.store import KeptStore, Store, StoreError
 from tasks.tables.opening import passed_over
 
 __all__ = [
-    "PATIENT", "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "head_step", "judge_step", "look_step",
-    "passed_over_step", "plan_step", "promote_step", "quoted", "repair_looks_step", "repair_projections_step", "report_step",
-    "request_approval", "roll_up_step", "rollback_step", "save_decision_step", "score_all", "score_step", "show_scored",
-    "suspends_for_approval", "verify_step", "watch_step",
+    "Approval", "approval_question", "close_step", "deny_step", "enthrone_step", "head_step", "judge_step", "plan_step",
+    "promote_step", "repair_looks_step", "repair_projections_step", "report_step", "request_approval", "roll_up_step",
+    "rollback_step", "save_decision_step", "suspends_for_approval", "verify_step", "watch_step",
 ]  # fmt: skip
-
-T = TypeVar("T")
 
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(without_traceback)
-
-
-def may_be_repeated(_: Task[..., Any], __: TaskRun, failed: State[Any]) -> bool:
-    """Whether a step that failed is tried again: if its error may pass, and a worker runs it. At a terminal somebody waits, and is told."""
-    return isinstance(failed.data, Exception) and may_pass(failed.data) and bool(deployment.id)
-
-
-PATIENT: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": [10, 60, 300],  # a server that restarts, or is moved to another machine
-    "retry_jitter_factor": 0.2,  # so that the projects of one server do not come back at the same moment
-    "retry_condition_fn": may_be_repeated,
-    "cache_policy": NO_CACHE,
-}
-"""How steps are repeated on errors that may pass. boto3 and MLflow have tried before, for some seconds."""
-
-
-def quoted(argument: T) -> T:
-    """An argument of a step that Prefect passes on as it is; else it would search the evidence for futures, number by number."""
-    return cast("T", quote(argument))
 
 
 class Approval(RunInput):
@@ -148,88 +113,10 @@ def deny_step(store: Store, project_name: str, decision_id: str, author: str, re
     return str(deny(store, project_name, decision_id, author, reason))
 
 
-@task(name="look at batches", task_run_name="look at batches", **PATIENT)
-def look_step(store: Store, project: Project, as_of: date, moment: datetime) -> Arrivals:
-    """Look at what has come; logs batches that are not whole, cannot be read or are overdue, and rows that came after their batch."""
-    arrivals = look_at_batches(store, project, as_of, moment)
-    for batch, why in arrivals.waiting.items():
-        get_run_logger().info("batch %s is not whole yet: %s", batch, why)
-    for said in (*arrivals.unreadable, *arrivals.changed):
-        get_run_logger().warning(said)
-    if arrivals.overdue:
-        get_run_logger().warning("no new batch has come; going by those before, one was due by %s", arrivals.overdue)
-        champion = head(store, project.name).version
-        tell(project, [no_batch_came(project, champion, arrivals.overdue, as_of)], again=False)
-    return arrivals
-
-
-@task(task_run_name="name files of {what} that are not read", **PATIENT)
-def passed_over_step(store: Store, folder: str, what: str) -> str:
-    """Log each file below the folder that is not read; returns a sentence on those that may hold rows, empty if none does."""
-    passed = passed_over(store, folder)
-    _log_passed_over(what, passed)
-    return passed_over_sentence(what, passed)
-
-
-def _log_passed_over(what: str, passed: Sequence[PassedOver]) -> None:
-    for file in passed:
-        log = get_run_logger().warning if file.may_hold_rows else get_run_logger().info
-        log("not read of %s: %s", what, file)
-
-
-@task(task_run_name="score {batch}", **PATIENT)
-def score_step(versions: Versions, batch: str, day: date, today: date, costs: dict[str, list[VersionCost]]) -> Manifest:
-    """Score a batch under the reign in force; logs how far it is, and failures of challengers.
-
-    What each version cost is added to ``costs`` if this run scored the batch.
-    """
-    versions.progress = Progress(batch, get_run_logger().info, time.monotonic)
-    manifest = score_with(versions, head(versions.store, versions.project.name), batch, day, today, costs)
-    failures = [f"version {s.version} {s.failure}" for s in manifest.scored if s.failure]
-    get_run_logger().info(
-        "batch %s: %d rows scored by versions %s", batch, manifest.rows, ", ".join(manifest.versions())
-    )
-    for failure in (*failures, *notes([manifest])):
-        get_run_logger().warning("batch %s: %s", batch, failure)
-    return manifest
-
-
-def show_scored(project: Project, scored: Sequence[Manifest], costs: Mapping[str, Sequence[VersionCost]]) -> None:
-    """Show what each version did on the batches that this run has scored, if any, as a table on Prefect's pages."""
-    if scored:
-        said = (
-            f"{sum(m.rows for m in scored):,} rows of {project.name}, batches {scored[0].batch} to {scored[-1].batch}"
-        )
-        create_table_artifact(cost_table(scored, costs), key=_key(project, "scored"), description=said)
-
-
-def _key(project: Project, what: str) -> str:
-    """The key of an artifact, which takes small letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9-]+", "-", f"{project.name}-{what}".lower())
-
-
-def score_all(
-    versions: Versions, batches: Mapping[str, date], today: date, costs: dict[str, list[VersionCost]]
-) -> tuple[list[Manifest], list[DethroneError]]:
-    """Score these batches, which have these dates, each under the reign that is in force by then; and why others were not scored."""
-    scored: list[Manifest] = []
-    faults: list[DethroneError] = []
-    for number, (batch, day) in enumerate(batches.items()):
-        if number:  # the one before may have taken hours
-            look_anew(versions.store)
-        try:
-            scored.append(score_step(versions, batch, day, today, quoted(costs)))
-        except ClusterError:  # of no batch
-            raise
-        except DethroneError as error:  # the other batches are scored all the same
-            faults.append(error)
-    return scored, faults
-
-
 @task(task_run_name="close batches as of {as_of}", **PATIENT)
 def close_step(store: Store, project: Project, as_of: date) -> Closed:
     """Close the batches that are due; logs files of labels that are not read."""
-    _log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
+    log_passed_over("the labels", passed_over(store, f"{project.name}/labels"))
     return close_batches(store, project, as_of)
 
 
@@ -290,7 +177,7 @@ def report_step(
     where = f"In the store: `{project.store}/{project.name}/reports/{decision.id}/report.md`"
     where += f"; in MLflow: [the run of this decision]({in_mlflow})." if in_mlflow else "."
     markdown = markdown.replace("\n\n", f"\n\n{where}\n\n", 1)
-    create_markdown_artifact(markdown, key=_key(project, "verdict"), description=sentence(project, decision))
+    create_markdown_artifact(markdown, key=artifact_key(project, "verdict"), description=sentence(project, decision))
     for item in missing:
         get_run_logger().warning(item)
     return missing
@@ -357,5 +244,5 @@ def plan_step(store: Store, project: Project, question: Question, as_of: date) -
     """Simulate and write the report; returns the plan in a sentence, with its caveats."""
     plan = make_plan(store, project, question, as_of, get_run_logger().info, time.monotonic)
     markdown, summary = write_plan(store, project, plan), " ".join([plan_sentence(project, plan), *plan_caveats(plan)])
-    create_markdown_artifact(markdown, key=_key(project, "plan"), description=summary)
+    create_markdown_artifact(markdown, key=artifact_key(project, "plan"), description=summary)
     return summary

@@ -19,16 +19,19 @@ from s3_servers import Server, use
 from flows.enthrone import enthrone
 from flows.judge import judge
 from flows.score import score
-from tasks import replay_steps, steps
+from tasks import replay_steps, score_steps, steps
 from tasks.base.project import Project
 from tasks.models.errors import RegistryError
+from tasks.patience import may_be_repeated
 from tasks.reigns import LogError, reigns
 from tasks.store import DirectoryStore, Store, UnknownOutcomeError, open_store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 LATER = date(2024, 3, 1)
-STEPS = [step for module in (steps, replay_steps) for step in vars(module).values() if isinstance(step, Task)]
+STEPS = [
+    step for module in (steps, score_steps, replay_steps) for step in vars(module).values() if isinstance(step, Task)
+]
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def committed(store: Store) -> dict[str, bytes]:
 def test_every_step_but_a_rollback_is_patient() -> None:
     impatient = [step.name for step in STEPS if not step.retries]
     assert impatient == ["commit rollback"]
-    assert all(step.retry_condition_fn is steps.may_be_repeated for step in STEPS if step.retries)
+    assert all(step.retry_condition_fn is may_be_repeated for step in STEPS if step.retries)
 
 
 @pytest.mark.slow
