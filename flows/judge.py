@@ -67,7 +67,7 @@ def judge(project: str, *, as_of: date | None = None, dry_run: bool = False) -> 
     if in_force and decision.promote and settings.policy.approval == "automatic":
         promote(project, decision.id)
         return f"{summary}."
-    # where no reign was committed meanwhile, score looks at the pointers
+    # at those that somebody moved by hand score looks
     repair_projections_step(store, registry, project, pointers=not in_force)
     if in_force and decision.promote:
         asked = request_approval(store, project, decision.id)

@@ -25,7 +25,7 @@ def repair_projections(
 ) -> list[str]:
     """Write every projection that differs from the log; returns a line for each.
 
-    Without ``pointers`` the two files of run ids are not looked at, without ``page`` that of the reigns is not.
+    Without ``pointers`` the two files of run ids are looked at only if the page of the reigns is wrong, and without ``page`` that is not.
 
     ``live_model_run`` holds the champion's run id, ``live_model_run_history`` the run ids of its predecessors, newest
     first, one per line. ``reports/index.md`` shows the reigns. MLflow gets the aliases ``champion`` and ``previous`` and, on
@@ -52,19 +52,20 @@ def _changes(
     changes: list[tuple[str, Callable[[], None]]] = []
     prefix = f"{project_name}/mlflow/{project_name}"
     champion, *before = reversed(entries)
-    texts: dict[str, str] = {}
-    known: dict[str, str | None] = {}
-    if pointers:
-        known = {o.key: o.etag for o in store.objects(prefix)}
-        texts[f"{prefix}/live_model_run"] = champion.run_id
-        texts[f"{prefix}/live_model_run_history"] = "\n".join(r.run_id for r in before)
+    index, shown = f"{project_name}/reports/index.md", ""
     if page:
-        shown = denials(store, project_name)
-        texts[f"{project_name}/reports/index.md"] = history_page(project_name, registry.model, entries, shown)
-    for key, content in texts.items():
-        # of two equal files the listing tells it, in one request for both
-        if known.get(key) != _md5(content) and _text(store, key) != content:
-            changes.append((key.rpartition("/")[2], functools.partial(store.write, key, content.encode())))
+        shown = history_page(project_name, registry.model, entries, denials(store, project_name))
+    stale = page and _text(store, index) != shown
+    if pointers or stale:  # the page is written last: where it is right, a crash has left no pointer wrong
+        known = {o.key: o.etag for o in store.objects(prefix)}
+        runs = {"live_model_run": champion.run_id, "live_model_run_history": "\n".join(r.run_id for r in before)}
+        for name, content in runs.items():
+            key = f"{prefix}/{name}"
+            # of two equal files the listing tells it, in one request for both
+            if known.get(key) != _md5(content) and _text(store, key) != content:
+                changes.append((name, functools.partial(store.write, key, content.encode())))
+    if stale:
+        changes.append(("index.md", functools.partial(store.write, index, shown.encode())))
     aliases = registry.aliases()
     line = [*(r.version for r in reversed(entries)), None, None]
     for alias, version, earlier in (("champion", line[0], line[1]), ("previous", line[1], line[2])):

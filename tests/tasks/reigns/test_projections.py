@@ -165,10 +165,20 @@ def test_a_crash_between_commit_and_projection_is_healed(
 def test_a_flow_can_leave_the_pointers_or_the_page_to_another(
     store: Store, registry: Registry, project: Project, log: list[Reign]
 ) -> None:
-    assert repair_projections(store, registry, project.name, pointers=False)[0] == "index.md"
-    said = repair_projections(store, registry, project.name, page=False)
-    assert said == ["live_model_run", "live_model_run_history"]
-    assert repair_projections(store, registry, project.name) == []
+    """But for a wrong page, after which a crash may have left wrong pointers."""
+    page, name = "parcels/reports/index.md", project.name
+    assert repair_projections(store, registry, name, pointers=False)[:3] == [
+        "live_model_run",
+        "live_model_run_history",
+        "index.md",
+    ]
+    store.write(LIVE, b"edited")
+    assert repair_projections(store, registry, name, pointers=False) == []
+    store.write(page, b"edited")
+    assert repair_projections(store, registry, name, page=False) == ["live_model_run"]
+    store.write(HISTORY, b"edited")
+    assert repair_projections(store, registry, name, pointers=False) == ["live_model_run_history", "index.md"]
+    assert repair_projections(store, registry, name) == []
 
 
 def test_a_run_that_listed_the_log_long_ago_does_not_undo_what_another_projected_since(
