@@ -48,10 +48,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What the e-process of a fall says after the last batch.
+    """What the e-process of a fall says of the current year.
 
-    ``log_e`` is the evidence of the current year, ``reached`` the position of the first batch in this year after which it was enough,
-    None if it never was; ``since`` is the position of the batch from which the fall is clearest.
+    ``log_e`` is the evidence after the batch at the position ``reached``, the first with which it was enough; None if it was with none,
+    then it is that after the last batch. ``since`` is the position of the batch from which the fall was clearest then.
     """
 
     log_e: float
@@ -105,15 +105,14 @@ def alarm(share: Share, level: float, *, begins: int, threshold: float) -> Alarm
     good, bad = (
         np.concatenate([[0.0], (sums[first:] / phi).cumsum()]) for sums in (share.total, share.n - share.total)
     )
-    reached, log_e, since = None, 0.0, first
     for end in range(1, len(good)):
         log_es = _log_mixture(good[end] - good[:end], bad[end] - bad[:end], level)
         unused = max(0.0, 1.0 - float(np.exp(log_weights[:end]).sum()))
         log_e = float(np.logaddexp(scipy.special.logsumexp(log_weights[:end] + log_es), np.log(max(unused, 1e-300))))
         since = first + int(np.argmax(log_es))
-        if reached is None and log_e >= threshold:
-            reached = first + end - 1
-    return Alarm(log_e, reached, since)
+        if log_e >= threshold:
+            return Alarm(log_e, first + end - 1, since)
+    return Alarm(log_e, None, since)
 
 
 def _log_mixture(good: Floats, bad: Floats, level: float) -> Floats:

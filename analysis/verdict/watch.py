@@ -29,16 +29,17 @@ TOO_FEW = Undefined(f"fewer than {FIRST_BATCHES + 1} closed batches of its reign
 class Watched:
     """One measure of the champion against the level that it must not fall below.
 
-    ``first`` is its value over the first batches of the reign, ``now`` over those from ``since`` on, where a fall is clearest. ``level`` is
-    the policy's floor, or else what it had at least at first. Log E reaches ``threshold`` in a year in which nothing falls with
-    probability exp(-threshold) at most; ``alarmed`` is the day of the batch with which it did, None if it has not in the current year.
+    ``first`` is its value over the first batches of the reign, ``then`` over those from ``since`` on, where a fall is clearest, up to the
+    alarm, or else to the newest. ``level`` is the policy's floor, or else what it had at least at first. Log E reaches ``threshold`` in a
+    year in which nothing falls with probability exp(-threshold) at most; ``alarmed`` is the day of the batch with which it did, None if
+    it has not in the current year.
     """
 
     measure: str
     level: float
     is_floor: bool
     first: float
-    now: float
+    then: float
     since: date
     log_e: float
     threshold: float
@@ -116,6 +117,8 @@ def _watched(measure: str, share: Share, policy: Policy, threshold: float) -> Wa
     if found is None:
         return None
 
+    last = len(share.n) - 1 if found.reached is None else found.reached
+
     def on(position: int) -> date:
         day = share.days[position].item()
         assert isinstance(day, date)
@@ -126,7 +129,7 @@ def _watched(measure: str, share: Share, policy: Policy, threshold: float) -> Wa
         _in_units(measure, level, policy),
         floor is not None,
         _in_units(measure, first.mean, policy),
-        _in_units(measure, share.of(slice(found.since, None)).mean, policy),
+        _in_units(measure, share.of(slice(found.since, last + 1)).mean, policy),
         on(found.since),
         found.log_e,
         threshold,

@@ -53,6 +53,6 @@ def alarm_sentence(reign: Reign, rung: Watched) -> str:
     way, than = ("risen", "above") if rung.measure == "cost" else ("fallen", "below")
     level = "the floor" if rung.is_floor else f"what it had at least at first, when it was {rung.first:.3f}"
     return (
-        f"ALARM: {rung.measure} of version {reign.version}, the champion, has {way} {than} {rung.level:.3f}, {level}: it is {rung.now:.3f} "
-        f"since {rung.since} (E = {e_value(rung.log_e)}, told by the batch of {rung.alarmed})"
+        f"ALARM: {rung.measure} of version {reign.version}, the champion, has {way} {than} {rung.level:.3f}, {level}: it was "
+        f"{rung.then:.3f} from {rung.since} to {rung.alarmed}, with which E reached {e_value(rung.log_e)}"
     )

@@ -91,7 +91,7 @@ def test_it_says_since_when_and_with_which_batch_it_was_told() -> None:
     found = alarm(share(before + fallen, [100.0] * 36), 0.5, begins=FIRST_BATCHES, threshold=ENOUGH)
     assert found is not None
     assert (found.since, found.reached) == (30, 30)
-    assert found.log_e > 20
+    assert found.log_e > ENOUGH
 
 
 def test_a_year_later_another_year_begins() -> None:

@@ -48,7 +48,7 @@ def test_a_share_is_what_the_metric_is(measure: str) -> None:
     assert isinstance(found, list)
     (one,) = found
     assert one.first == pytest.approx(metric(measure, USUAL))
-    assert one.now == pytest.approx(metric(measure, USUAL))
+    assert one.then == pytest.approx(metric(measure, USUAL))
     assert one.level < one.first
     assert (one.alarmed, one.is_floor) == (None, False)
 
@@ -59,7 +59,7 @@ def test_a_fall_rings_with_its_first_batches() -> None:
     (one,) = found
     assert one.since == FIRST_DAY + timedelta(weeks=12)
     assert one.alarmed == FIRST_DAY + timedelta(weeks=12)
-    assert (one.first, one.now) == (pytest.approx(0.6), pytest.approx(0.2))
+    assert (one.first, one.then) == (pytest.approx(0.6), pytest.approx(0.2))
 
 
 def test_cost_is_in_the_users_money_and_must_not_rise() -> None:
@@ -68,14 +68,14 @@ def test_cost_is_in_the_users_money_and_must_not_rise() -> None:
     found = watch("1", reign(*[USUAL] * 10), costly)
     assert isinstance(found, list)
     (one,) = found
-    assert (one.level, one.now) == (pytest.approx(0.9), pytest.approx(per_row))
+    assert (one.level, one.then) == (pytest.approx(0.9), pytest.approx(per_row))
     assert one.alarmed is None
     fallen = watch("1", reign(*[USUAL] * 10, *[FALLEN] * 6), costly)
     assert isinstance(fallen, list)
     assert fallen[0].since == FIRST_DAY + timedelta(weeks=10)
     assert fallen[0].alarmed is not None
     assert fallen[0].alarmed >= fallen[0].since
-    assert fallen[0].now == pytest.approx((10 + 400 - 20) / 300)
+    assert fallen[0].then == pytest.approx((10 + 400 - 20) / 300)
 
 
 def test_a_floor_is_watched_from_the_first_batch_and_the_false_alarms_are_shared() -> None:

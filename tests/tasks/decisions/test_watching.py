@@ -53,7 +53,7 @@ def test_an_alarm_is_kept_once_and_told_as_long_as_its_year_lasts(
     assert (event.name, event.champion, str(event.day)) == ("dethrone.champion.decaying", "1", "2024-03-17")
     assert alarm_sentence(reign, rung) == (
         "ALARM: recall of version 1, the champion, has fallen below 0.589, what it had at least at first, when it was 0.630: "
-        "it is 0.100 since 2024-03-17 (E = 10^20, told by the batch of 2024-03-17)"
+        "it was 0.100 from 2024-03-17 to 2024-03-17, with which E reached 10^20"
     )
     kept = {k: v for k, v in everything(store, project).items() if "/alarms/" in k}
     (key,) = kept
