@@ -14,8 +14,9 @@ import yaml
 from feeds import Feed, Scored
 from parcels import decisions_frame, put_batch, put_labels, register_version
 from prefect_server import PrefectServer
-from s3_servers import moto  # noqa: F401
+from s3_servers import moto, seaweedfs  # noqa: F401
 from spoilt import NEVER, World, make_template, make_world
+from webhook import Receiver
 
 from tasks.base.project import Project
 from tasks.store import Store
@@ -97,3 +98,10 @@ def scored_weeks(tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> S
 def feed(project: Project, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scored_weeks: Scored) -> Feed:
     monkeypatch.setenv("DETHRONE_PROJECTS", str(tmp_path))
     return Feed(project, store, tmp_path, scored_weeks)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    running = Receiver()
+    yield running
+    running.stop()

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from prefect_server import ROOT, PrefectServer
+from prefect_server import PrefectServer
+from webhook import FILE, Receiver, make_automations
 
 from tasks.base.project import Project
 from tasks.decisions import all_records
 from tasks.events import NAMES
 from tasks.store import Store
 
-FILE = ROOT / "deployments" / "automations.yml"
-
 
 def test_every_event_has_an_automation() -> None:
     automations = yaml.safe_load(FILE.read_text())["automations"]
     expected = [name for a in automations for name in a["trigger"]["expect"]]
     assert sorted(n for n in expected if n.startswith("dethrone.")) == sorted(NAMES)
-
-
-class Receiver:
-    """A webhook on this machine that notes the texts that it is sent."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        texts = self.texts
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                texts.append(json.loads(body)["text"])
-                self.send_response(200)
-                self.end_headers()
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    running = Receiver()
-    yield running
-    running.stop()
-
-
-def shown() -> str:
-    """The commands that the page on events shows."""
-    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "events.md").read_text(), flags=re.DOTALL)
-    return str(block)
 
 
 @pytest.mark.slow
@@ -75,15 +33,7 @@ def test_a_promotion_and_a_run_that_fails_are_messages_with_all_that_a_reader_ne
     project: Project,
     tmp_path: Path,
 ) -> None:
-    own = shutil.copy(FILE, tmp_path)
-    script = shown().replace("https://hooks.slack.com/services/T000/B000/XXX", receiver.url)
-    script = script.replace("deployments/automations.yml", str(own))
-    script = script.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
-    made = subprocess.run(
-        ["/bin/bash", "-euc", script],
-        env=prefect.environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stdout + made.stderr
+    make_automations(receiver, prefect.environment, tmp_path)
 
     for flow, arguments in (
         ("enthrone", ["1", "--author", "test", "--as-of", "2024-01-01"]),

@@ -6,7 +6,6 @@ Dethrone is for scheduled deployments, and a server whose scheduler fails looks 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from postgres import postgres
 from prefect_server import ROOT, PrefectServer
+from scheduling import QUICK, complaints
 
 from tasks.base.project import Project
 from tasks.decisions.promotion import enthrone
@@ -25,18 +25,6 @@ from tasks.store import Store
 pytestmark = pytest.mark.slow
 
 EVERY_SECONDS = 60  # longer than a run takes on a busy machine, or overdue ones would keep judge waiting
-# short loops, so that every service of the server has run, and would have failed, before the test is over
-QUICK = {
-    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "5",
-    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
-    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "5",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "10",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "10",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": '["events", "flow_runs"]',
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "600",  # runs wait for one another here, and are not late for it
-    "PREFECT_WORKER_QUERY_SECONDS": "2",
-}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -61,17 +49,6 @@ def scheduled(path: Path, project: str) -> Path:
             deployment["schedules"] = [{"interval": EVERY_SECONDS, "active": True}]
     path.write_text(yaml.safe_dump({**content, "deployments": chosen}))
     return path
-
-
-def complaints(log: str) -> list[str]:
-    """The entries of a log that say that something failed.
-
-    SQLite refuses whoever has read and then writes if somebody else has written in between, however long its timeout: that a service
-    found the database locked, and came again, is no failure.
-    """
-    entries = re.split(r"^(?=\d\d:\d\d:\d\d\.\d+ \|)", log, flags=re.MULTILINE)
-    failed = [e for e in entries if re.search(r"\| (ERROR|CRITICAL) |Traceback|^\w*Error\b", e, flags=re.MULTILINE)]
-    return [e for e in failed if "database is locked" not in e]
 
 
 def completed(prefect: PrefectServer) -> set[tuple[str, str]]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgres import free_port, postgres
-from prefect_server import ROOT
+from postgres import postgres
+from terminal import Terminal, with_this_in_their_environment
 
 from deployments.processes import Service, Started, _of_proc, _of_ps
 from deployments.up import Machine, UpError
@@ -29,18 +29,6 @@ subprocess.Popen({WAITS!r}, start_new_session=True)
 print("started", flush=True)
 signal.pause()
 """
-
-
-def with_this_in_their_environment(text: str) -> list[int]:
-    """The processes of this machine that were started with it."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and text.encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture
@@ -134,32 +122,6 @@ class TestMistakes:
 def project(make_project: Callable[..., Project]) -> Project:
     """One of the name that prefect.yaml deploys."""
     return make_project(name="flights")
-
-
-class Terminal:
-    """Commands in the root of the clone, as ``make up`` and ``make down`` start them."""
-
-    def __init__(self, state: Path, **environment: str) -> None:
-        self.state = state
-        ports = {"PREFECT_SERVER_API_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
-        api = f"http://127.0.0.1:{ports['PREFECT_SERVER_API_PORT']}/api"
-        own = {"DETHRONE_STATE": str(state), "PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-        self.environment = {**os.environ, **own, **ports, **environment}
-
-    def __call__(self, *command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def pids(self) -> dict[str, int]:
-        return {f.stem: json.loads(f.read_text())["pid"] for f in (self.state / "run").glob("*.json")}
 
 
 @pytest.mark.slow
