@@ -28,6 +28,7 @@ __all__ = ["Machine", "UpError"]
 _ROOT = Path(__file__).resolve().parent.parent
 _HOST = "127.0.0.1"
 _POOL = "dethrone"
+_DEAD_RUNS = "dethrone: a run that died"
 _PATIENCE = 300  # seconds, as a first start makes both databases
 _PAUSE = 0.5
 
@@ -84,6 +85,8 @@ class Machine:
         self._wait("mlflow", servers["mlflow"], lambda: _answers(f"{self.mlflow}/health"))
         if not _answers(f"{self.prefect}/api/work_pools/{_POOL}"):
             self._run("work-pool", "create", _POOL, "--type", "process")
+        if not self._has_automation(_DEAD_RUNS):
+            self._run("automation", "create", "--from-file", str(_ROOT / "deployments" / "dead-runs.yml"))
         worker = self.services["worker"].running() or self._new_worker()
         self._wait("worker", worker, lambda: self._is_online(worker.said))
         deployed = re.findall(r"Deployment '(\S+)'\s+successfully", self._run("deploy", "--all"))
@@ -130,6 +133,10 @@ class Machine:
         except OSError:
             return False
         return worker in (w["name"] for w in found)
+
+    def _has_automation(self, name: str) -> bool:
+        body = json.dumps({"automations": {"name": {"any_": [name]}}}).encode()
+        return bool(_ask(f"{self.prefect}/api/automations/filter", body))
 
     def _wait(self, name: str, started: Started, holds: Callable[[], bool]) -> None:
         """Raises UpError if it ends before, or does not answer in time."""
