@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-__all__ = ["By", "Cut", "Fault", "FaultProxy", "Late", "Lost", "Pass", "Reply", "Request", "Slow", "Truncate"]
+__all__ = ["By", "Cut", "Fault", "FaultProxy", "Late", "Lost", "Never", "Pass", "Reply", "Request", "Slow", "Truncate"]
 
 PATIENCE = 30
 
@@ -63,6 +63,11 @@ class Late(Fault):
     """The client hears nothing and gives up; the request gets to the server only after this many more of the client's."""
 
     after: int = 1
+
+
+@dataclass(frozen=True)
+class Never(Fault):
+    """The client hears nothing until it gives up, or dies; the request never gets to the server."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ class FaultProxy:
                 case Cut():
                     self._forward_half(message)
                     return _reset(client)
+                case Never():
+                    pass
                 case Late():
                     self._late.append([fault.after, message])
                 case Reply(landed=False):

@@ -5,10 +5,12 @@ How long each part took is printed, a line each: ``-rP`` shows it.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import boto3
 import mlflow
 import pytest
+from fault_proxy import Fault, FaultProxy, Never, Pass, Request
 from postgres import postgres
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
@@ -25,8 +28,12 @@ from scheduling import QUICK, complaints
 from terminal import Terminal
 from webhook import Receiver, make_automations
 
+from deployments.processes import _below
 from tasks.base.project import Project
+from tasks.batches.scoring import score_batch
 from tasks.decisions import all_records
+from tasks.decisions.promotion import enthrone
+from tasks.models.registry import Registry
 from tasks.reigns import reigns
 from tasks.store import Store, open_store
 
@@ -52,9 +59,29 @@ class Clone:
 
     def ended(self, name: str, by: str) -> list[str]:
         """How the runs of this name ended that were created by this, such as a schedule or an automation."""
-        assert self.complaints() == []
         found = [run for run in self.runs() if run.name == name and run.created_by and run.created_by.type == by]
         return [run.state.type.value for run in found if run.state and run.state.is_final()]
+
+    def start(self, flow: str, endpoint: str) -> FlowRun:
+        """Start a run of a deployment that finds S3 at this address."""
+        deployment = self.client.read_deployment_by_name(f"{flow}/flights")
+        own = {"env": {**deployment.job_variables["env"], "AWS_ENDPOINT_URL": endpoint}}
+        return self.client.create_flow_run_from_deployment(deployment.id, job_variables=own)
+
+    def state(self, run: FlowRun) -> str:
+        state = self.client.read_flow_run(run.id).state
+        return f"{state.name}: {state.message}" if state else ""
+
+    def turns_taken(self, flow: str) -> int:
+        limit = self.client.read_deployment_by_name(f"{flow}/flights").global_concurrency_limit
+        assert limit
+        return limit.active_slots
+
+    def kill_worker(self) -> None:
+        """The worker dies with all that it has started, as a machine does: nobody is left to tell Prefect."""
+        worker = self.terminal.pids()["worker"]
+        for pid in [worker, *(process.pid for process in _below(worker))]:
+            os.kill(pid, signal.SIGKILL)
 
     def complaints(self) -> list[str]:
         logs = (self.terminal.state / "run").glob("*.log")
@@ -171,3 +198,60 @@ def test_a_schedule_scores_an_automation_judges_and_the_promotion_is_seen_wherev
     assert message.startswith("*flights*: Version 2 takes over from version 1 in flights since ")
     assert f"Report: {project.store}/flights/reports/{decision}/report.md" in message
     assert clone.complaints() == []
+
+
+class Middle:
+    """Holds back the write that commits a batch, and the one that commits a decision, until whoever waits for them gives up."""
+
+    HELD = (f"/flights/predictions/{BATCHES[-1]}/manifest.json", "/flights/decisions/")
+
+    def __init__(self) -> None:
+        self.reached: set[str] = set()
+
+    def __call__(self, request: Request) -> Fault:
+        for held in self.HELD:
+            if request.method == "PUT" and held in request.path:
+                self.reached.add(held)
+                return Never()
+        return Pass()
+
+
+def test_a_worker_that_is_killed_amid_score_and_judge_frees_their_turns_and_the_next_runs_do_what_it_left(
+    clone: Clone, receiver: Receiver, project: Project, store: Store, seaweedfs: Server, parcels: Path, tmp_path: Path
+) -> None:
+    assert (parcels / "flights.yaml").is_file()
+    make_automations(receiver, clone.terminal.environment, tmp_path)
+    registry, first = Registry(project), date(2024, 1, 7)
+    reign = enthrone(store, registry, "flights", version="1", since=first, author="ada", reason="the first")
+    for batch in BATCHES[:-1]:
+        score_batch(store, registry, project, reign, batch, date.fromisoformat(batch))
+
+    middle = Middle()
+    with FaultProxy(seaweedfs.endpoint, middle) as proxy:
+        with timed("score and judge, until each is about to commit"):
+            killed = [clone.start(flow, proxy.endpoint) for flow in ("score", "judge")]
+            clone.wait_for(lambda: len(middle.reached) == 2, "both to be in the middle")
+        clone.kill_worker()
+        assert manifests(store) == BATCHES[:-1]
+        assert any(f"/predictions/{BATCHES[-1]}/" in key for key in store.keys("flights/predictions"))
+        assert store.keys("flights/tallies")
+        assert all_records(store, "flights") == []
+        assert [clone.turns_taken(flow) for flow in ("score", "judge")] == [1, 1]
+
+        with timed("make up: another worker"):
+            clone.terminal("deployments.up")
+        with timed("until the runs that died are known to have, and a score and its judge have taken their turns"):
+            again = clone.start("score", seaweedfs.endpoint)
+            clone.wait_for(lambda: clone.state(again).startswith("Completed"), "the next score", 240)
+            clone.wait_for(lambda: clone.ended("judge flights", "AUTOMATION"), "the next judge", 240)
+
+    for run in killed:
+        assert clone.state(run).startswith("Crashed: It has given no sign of life for 70 seconds")
+    assert clone.ended("judge flights", "AUTOMATION") == ["COMPLETED"]
+    assert [clone.turns_taken(flow) for flow in ("score", "judge")] == [0, 0]
+    assert manifests(store) == BATCHES
+    require_promotion_everywhere(clone, project, store)
+    clone.wait_for(lambda: len(receiver.texts) >= 3, f"three messages {receiver.texts}")
+    assert sorted(text.partition(": ")[0] for text in receiver.texts) == [
+        "*flights*", "*judge flights* failed", "*score flights* failed",
+    ]  # fmt: skip
