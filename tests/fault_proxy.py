@@ -27,6 +27,7 @@ class Request:
     method: str
     path: str
     create_only: bool
+    checksum: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Reply(Fault):
     status: int
     code: str
     landed: bool = False
+    message: str = "as dictated"
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,13 @@ def _read(stream: object, client: socket.socket) -> _Message | None:
     body = stream.read(int(headers.get("content-length", 0)))
     kept = [line for line in lines if not line.lower().startswith((b"expect:", b"connection:"))]
     head = b"".join(kept) + b"Connection: close\r\n\r\n"
-    return _Message(Request(method, path, headers.get("if-none-match") == "*"), head, body)
+    return _Message(
+        Request(
+            method, path, headers.get("if-none-match") == "*", method == "PUT" and any("checksum" in h for h in headers)
+        ),
+        head,
+        body,
+    )
 
 
 def _pass_on(client: socket.socket, fault: Fault, request: Request, reply: bytes) -> bool:
@@ -244,9 +252,7 @@ def _pass_on(client: socket.socket, fault: Fault, request: Request, reply: bytes
 
 
 def _error(fault: Reply, request: Request) -> bytes:
-    body = (
-        f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{fault.code}</Code><Message>as dictated</Message></Error>'
-    )
+    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{fault.code}</Code><Message>{fault.message}</Message></Error>'
     head = (
         f"HTTP/1.1 {fault.status} {fault.code}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
     )

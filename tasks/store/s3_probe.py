@@ -26,23 +26,19 @@ def require_create_only(client: S3Client, settings: S3Settings) -> None:
     """Create one hidden object twice: the server must refuse one of the two. Raises UnsafeStoreError if it does not.
 
     The object stays, so each later probe is a single request, which is refused. ``client`` may retry, as a repeated
-    request does no harm. Raises boto3's errors if the server does not answer.
+    request does no harm. Raises boto3's errors if the server does not answer, or refuses the write for another reason.
     """
     uri = settings.uri
+    write = {"Bucket": settings.bucket, "Key": settings.root + PROBE, "Body": _NOTICE, **settings.encryption}
     for _ in range(2):
         try:
-            client.put_object(
-                Bucket=settings.bucket,
-                Key=settings.root + PROBE,
-                Body=_NOTICE,
-                IfNoneMatch="*",
-                **settings.encryption,
-            )
+            client.put_object(**write, IfNoneMatch="*")
         except ClientError as error:
             status, code = status_of(error)
             if status in (409, 412):
                 return
             if status == 501 or code == "NotImplemented":
+                client.put_object(**write)  # if that is refused too, it is not for the condition: of the checksum, say
                 msg = f"{uri}: the server does not support create-only writes ({status} {code}), so two runs could both promote; {_INSTEAD}"
                 raise UnsafeStoreError(msg) from error
             raise

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 from botocore.config import Config
 
+from tasks.base.uris import public_text
 from tasks.store.port import (
     AlreadyThereError,
     NotThereError,
@@ -278,7 +279,8 @@ class S3Store:
             with _NEW_CLIENT:
                 return (self._session or boto3).client("s3", config=config)
         except (*FAILURES, ValueError) as error:  # ValueError: the endpoint is not a URL
-            msg = f"{self.uri}: boto3 cannot create an S3 client from its configuration ({error}); correct the AWS_ variables or its file"
+            said = public_text(str(error))
+            msg = f"{self.uri}: boto3 cannot create an S3 client from its configuration ({said}); correct the AWS_ variables or its file"
             raise StoreError(msg) from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from fault_proxy import Cut, Fault, Late, Lost, Pass, Reply, Slow
+from fault_proxy import By, Cut, Fault, FaultProxy, Late, Lost, Pass, Reply, Slow
 from s3_servers import Server, use
 from troubled import DATA, KEY, Trouble
 
@@ -144,6 +146,28 @@ class TestProbe:
         with pytest.raises(UnsafeStoreError, match=r"does not support create-only writes \(501 NotImplemented\)"):
             store.create(KEY, DATA)
         assert store.keys("parcels") == []
+
+    @pytest.mark.parametrize(
+        "message",
+        ["Header x-amz-checksum-crc32 is not implemented", "A header implies functionality that is not implemented"],
+    )
+    def test_a_server_without_checksums_is_told_from_one_without_create_only_writes_and_cured_by_the_setting(
+        self, calm: str, moto: Server, trouble: Trouble, monkeypatch: pytest.MonkeyPatch, message: str
+    ) -> None:
+        """As older MinIO and Ceph do: any write that comes with a checksum is refused."""
+        trouble.every = lambda request: Reply(501, "NotImplemented", message=message) if request.checksum else None
+        setting = "AWS_REQUEST_CHECKSUM_CALCULATION"
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        with FaultProxy(moto.endpoint, trouble) as proxy:
+            with pytest.raises(StoreError, match=f"set {setting}=when_required") as caught:
+                S3Store(calm, session=By(proxy)).create(KEY, DATA)
+            assert type(caught.value) is StoreError
+            use(monkeypatch, moto, **{setting: "when_required"})
+            store = S3Store(calm, session=By(proxy))
+            store.create(KEY, DATA)
+            with pytest.raises(AlreadyThereError):
+                store.create(KEY, b"another")
+        assert open_store(calm).read(KEY) == DATA
 
     def test_a_store_is_probed_once_and_a_later_one_with_a_single_request(
         self, store: S3Store, trouble: Trouble, calm: str

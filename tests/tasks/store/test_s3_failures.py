@@ -10,7 +10,7 @@ from fault_proxy import Cut, Fault, Lost, Pass, Reply, Slow, Truncate
 from s3_servers import Server, use
 from troubled import DATA, Trouble, table
 
-from tasks.store import NotThereError, StoreError, open_store
+from tasks.store import NotThereError, StoreError, keeping, open_store
 from tasks.store.s3_store import ATTEMPTS, PAUSES, S3Store
 
 
@@ -35,12 +35,27 @@ class TestSentences:
     @pytest.mark.parametrize(
         ("fault", "sentence"),
         [
-            (Reply(403, "AccessDenied"), r"access to a.* was denied \(403 AccessDenied\); check the credentials and their policy"),
+            (Reply(403, "AccessDenied"), r"access to a.* was denied \(403 AccessDenied: as dictated\); check the credentials"),
             (Reply(403, "RequestTimeTooSkewed"), "this machine's clock"),
-            (Reply(400, "ExpiredToken"), r"the credentials have expired \(ExpiredToken\); sign in again"),
+            (Reply(400, "ExpiredToken"), r"the credentials have expired \(ExpiredToken: as dictated\); sign in again"),
             (Reply(400, "AuthorizationHeaderMalformed"), "the bucket is in another region .*; set AWS_REGION"),
-            (Reply(503, "SlowDown"), r"the server is overloaded \(503 SlowDown\) and did not serve a.*; run again later"),
-            (Reply(500, "InternalError"), r"the server failed \(500 InternalError\) on a.*; run again later"),
+            (Reply(503, "SlowDown"), r"the server is overloaded \(503 SlowDown: as dictated\) and did not serve a.*; run again later"),
+            (Reply(500, "InternalError"), r"the server failed \(500 InternalError: as dictated\) on a.*; run again later"),
+            (Reply(403, "InvalidObjectState"), r"a.* is archived \(403 InvalidObjectState: as dictated\); restore it"),
+            (
+                Reply(403, "AccessDenied", message="User: arn:aws:iam::1:role/r is not authorized to perform: kms:GenerateDataKey"),
+                r"the KMS key cannot be used for a.* \(403 AccessDenied: User: .* kms:GenerateDataKey\); enable it and allow",
+            ),
+            (Reply(400, "KMS.DisabledException"), r"the KMS key cannot be used for a.* \(400 KMS.DisabledException: as dictated\)"),
+            (Reply(403, "AccessDenied", message="protected by object lock."), r"access .* denied \(.*: protected by object lock\)"),
+            (
+                Reply(400, "InvalidArgument", message="Invalid trailing header names in x-amz-trailer"),
+                r"the server refuses the checksum that boto3 sends with a.*; set AWS_REQUEST_CHECKSUM_CALCULATION=when_required",
+            ),
+            (
+                Reply(501, "NotImplemented", message="A header you provided implies functionality that is not implemented"),
+                r"the server does not know what boto3 asks .*; if it takes no checksums, set AWS_REQUEST_CHECKSUM_CALCULATION",
+            ),
             (Lost(), r"the connection was closed before the server answered \(http://127.*\); run again"),
         ],
         ids=repr,
@@ -66,7 +81,7 @@ class TestSentences:
         ("changes", "uri", "sentence"),
         [
             ({"AWS_ACCESS_KEY_ID": ""}, None, r"there are no credentials \(.*\); set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"),
-            ({}, "s3://no-such-bucket/a", "there is no such bucket; create it, or correct the store's URI"),
+            ({}, "s3://no-such-bucket/a", r"no such bucket \(NoSuchBucket: The specified bucket does not exist\); create it, or"),
             ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, None, r"the server cannot be reached \(http://127.0.0.1:9/.*\); check"),
             ({"AWS_ENDPOINT_URL": "https://127.0.0.1:PORT"}, None, "the server's certificate is not trusted, or it does not use TLS"),
             ({"AWS_ENDPOINT_URL": "nonsense"}, None, "boto3 cannot create an S3 client from its configuration .*nonsense"),
@@ -129,3 +144,16 @@ class TestABodyThatBreaksOff:
             store.write("a", bytes(1_000_000))
         assert len(trouble.asked) == ATTEMPTS
         assert open_store(calm).keys("a") == []
+
+
+def test_a_roll_up_that_may_not_be_deleted_costs_a_sentence_and_nothing_else(store: S3Store, trouble: Trouble) -> None:
+    """As under a policy without s3:DeleteObject: the new one is there, and both are read."""
+    first, second = keeping(store), keeping(store)
+    first.create("p/versions/1.json", DATA)
+    first.roll_up("p")
+    trouble.every = lambda request: Reply(403, "AccessDenied") if request.method == "DELETE" else None
+    second.create("p/versions/2.json", DATA)
+    with pytest.raises(StoreError, match=r"access to p/rollups/.* was denied"):
+        second.roll_up("p")
+    assert len(store.keys("p/rollups")) == 2
+    assert [keeping(store).read(f"p/versions/{n}.json") for n in (1, 2)] == [DATA, DATA]
