@@ -18,6 +18,7 @@ from analysis.verdict.judge import Verdict
 from analysis.verdict.watch import Watched
 from tasks.base.errors import first_line
 from tasks.base.project import Project
+from tasks.base.uris import public_uri
 from tasks.batches.failures import Failure
 from tasks.decisions import Decision
 from tasks.decisions.watching import alarm_sentence
@@ -74,7 +75,9 @@ class Event:
             "decision": self.decision,
             "batch": self.batch,
             "day": self.day.isoformat(),
-            "report": f"{project.store}/{project.name}/reports/{self.decision}/report.md" if self.decision else None,
+            "report": f"{public_uri(project.store)}/{project.name}/reports/{self.decision}/report.md"
+            if self.decision
+            else None,
             "page": page,
         }
 

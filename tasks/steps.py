@@ -23,6 +23,7 @@ from pydantic import Field
 from tasks import reading
 from tasks.base.errors import without_traceback
 from tasks.base.project import Project
+from tasks.base.uris import public_uri
 from tasks.decisions import Decision, decide, promotion, read_record, record_before, save_decision
 from tasks.decisions.watching import alarm_sentence, keep_alarms
 from tasks.events import champion_changed, champion_decaying, decision_events, tell
@@ -70,7 +71,7 @@ def approval_question(store: Store, project: Project, decision_id: str) -> str:
     """The markdown that the approver reads."""
     return (
         f"Decision `{decision_id}` promotes version {read_record(store, project.name, decision_id)['promote']} of "
-        f"{project.model}. Read `{project.name}/reports/{decision_id}/report.md` in {project.store}, then approve it or not."
+        f"{project.model}. Read `{project.name}/reports/{decision_id}/report.md` in {public_uri(project.store)}, then approve it or not."
     )
 
 
@@ -174,7 +175,7 @@ def report_step(
     markdown, missing = publish(store, registry, project, decision, closed, reigns(store, project.name), new=new)
     in_mlflow, not_kept = keep_look(store, registry, project, decision.record)
     missing += not_kept
-    where = f"In the store: `{project.store}/{project.name}/reports/{decision.id}/report.md`"
+    where = f"In the store: `{public_uri(project.store)}/{project.name}/reports/{decision.id}/report.md`"
     where += f"; in MLflow: [the run of this decision]({in_mlflow})." if in_mlflow else "."
     markdown = markdown.replace("\n\n", f"\n\n{where}\n\n", 1)
     create_markdown_artifact(markdown, key=artifact_key(project, "verdict"), description=sentence(project, decision))

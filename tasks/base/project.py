@@ -18,6 +18,7 @@ from tasks.base.completeness import Complete
 from tasks.base.errors import DethroneError
 from tasks.base.label_settings import LabelValue, LabelValues
 from tasks.base.time_zone import zone_fault
+from tasks.base.uris import public_text, rooted
 
 __all__ = ["Absent", "Columns", "LabelValue", "LabelValues", "Project", "ProjectFileError", "load_project"]
 
@@ -59,8 +60,13 @@ class Project(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    store: str = Field(min_length=1, description="A directory, or s3://bucket/prefix.")
-    mlflow: str = Field(min_length=1, description="MLflow's tracking URI.")
+    store: str = Field(min_length=1, repr=False, description="A directory, or s3://bucket/prefix.")
+    mlflow: str = Field(
+        min_length=1,
+        repr=False,  # as it may hold a password
+        description="MLflow's tracking URI: `http://mlflow:5000`, `databricks`, `databricks://PROFILE`, a database or a folder; "
+        "`databricks-uc` is `databricks` with the models in Unity Catalog. A password in it is never shown.",
+    )
     model: str = Field(min_length=1, description="The registered model whose versions compete.")
     task: Task = Field("binary", description="What the model predicts: 0 or 1, one of several classes, or a number.")
     columns: Columns = Field(
@@ -210,10 +216,7 @@ class Project(BaseModel):
     @field_validator("store", "mlflow")
     @classmethod
     def _rooted(cls, value: str) -> str:
-        """Relative paths, also inside sqlite URIs, start at the root of the clone, not in the current folder."""
-        if value.startswith("sqlite:///") and not value.startswith("sqlite:////"):
-            return f"sqlite:///{_ROOT / value.removeprefix('sqlite:///')}"
-        return value if "://" in value else str(_ROOT / value)
+        return rooted(value, _ROOT)  # and not in the current folder
 
     @field_validator("segments")
     @classmethod
@@ -249,7 +252,7 @@ def load_project(name: str) -> Project:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path}: is not valid YAML: {' '.join(str(error).split())}"
+        msg = f"{path}: is not valid YAML: {_yaml_fault(error)}"
         raise ProjectFileError(msg) from error
     if not isinstance(content, dict):
         msg = f"{path}: must contain keys with values, such as 'model: my-model'"
@@ -265,6 +268,14 @@ def load_project(name: str) -> Project:
         raise ProjectFileError(msg) from None
 
 
+def _yaml_fault(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong and where, without the text that stands there, which may hold a password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+    return public_text(" ".join(str(error).split()))
+
+
 def _sentence(error: dict[str, Any]) -> str:
     *parents, key = error["loc"] or ("the file",)
     where = ".".join(str(p) for p in error["loc"])
@@ -278,7 +289,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"unknown key '{where}'; {hint}"
     if error["type"] == "missing":
         return f"the key '{where}' is missing"
-    value = "" if isinstance(error["input"], dict) else f" (it is {error['input']!r})"
+    value = "" if isinstance(error["input"], dict) else f" (it is {public_text(repr(error['input']))})"
     if not where:  # about several keys at once
         return str(error["msg"].removeprefix("Value error, "))
     return f"{where}: {error['msg'].removeprefix('Value error, ')}{value}"

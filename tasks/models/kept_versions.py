@@ -49,7 +49,7 @@ def kept_version(order: Order) -> Iterator[tuple[Versions, LoadedVersion | Failu
             artifacts = kept.versions.artifacts(order.version)
             if artifacts.digest != order.model:
                 msg = (
-                    f"a worker gets other files of version {number} from {order.project.mlflow} (SHA-256 {artifacts.digest[:12]}, "
+                    f"a worker gets other files of version {number} from {kept.versions.registry.shown} (SHA-256 {artifacts.digest[:12]}, "
                     f"and here {order.model[:12]}); let both reach the same MLflow"
                 )
                 raise WorkersError(msg)

@@ -87,7 +87,7 @@ class LookRuns:
 
     def page(self, run_id: str) -> str | None:
         """MLflow's page of a run; None where MLflow is no server."""
-        uri = self._registry.uri.rstrip("/")
+        uri = self._registry.shown.rstrip("/")
         with self._registry.errors(f"MLflow has no run {run_id}"):
             experiment = self._client.get_run(run_id).info.experiment_id
         return f"{uri}/#/experiments/{experiment}/runs/{run_id}" if uri.startswith("http") else None

@@ -18,11 +18,13 @@ import yaml
 
 from tasks.base.errors import first_line
 from tasks.base.project import Project
+from tasks.base.uris import public_text, public_uri
 from tasks.models.errors import RegistryError
 from tasks.models.signature import Signature, read_signature
 from tasks.models.version import ModelVersion
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # as the URL may hold a password
 # with MLflow's own 7 retries of 120 seconds each it takes minutes until an error says that no server is there
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -33,6 +35,8 @@ RETIRED_TAG = "retired"
 _BEGIN, _END = "<!-- dethrone -->", "<!-- /dethrone -->"
 _DESCRIBED = re.compile(f"{_BEGIN}.*?{_END}", re.DOTALL)
 _NO = ("false", "0", "no")  # what a tag says that is set and does not hold
+_REGISTRY = os.environ.get("MLFLOW_REGISTRY_URI", "")  # before MLflow sets it for processes that it starts
+_UNITY = "databricks-uc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,25 @@ class Registry:
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        mlflow.set_tracking_uri(project.mlflow)  # loading from a models:/ URI needs the global setting
         self.project = project
         self.model = project.model
-        self.uri = project.mlflow
+        self.shown = public_uri(project.mlflow)
+        self._tracking, self._registry = _addresses(project)
         self._task = project.task
+        self._use()
         with self.errors(self._missing(None)):
-            self.client = mlflow.MlflowClient(project.mlflow)
+            self.client = mlflow.MlflowClient(self._tracking, self._registry or None)
+
+    def _use(self) -> None:
+        """Point MLflow itself at this registry, as loading from a models:/ URI needs it."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self._tracking)
+        mlflow.set_registry_uri(self._registry)  # "": MLflow's own choice
+
+    def public(self, text: str) -> str:
+        """A text of MLflow's without the credentials that its address may hold."""
+        return public_text(text, self._tracking, self._registry)
 
     @contextlib.contextmanager
     def errors(self, missing: str) -> Iterator[None]:
@@ -74,8 +90,8 @@ class Registry:
             if known and error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise RegistryError(missing) from error
             msg = (
-                f"MLflow at {self.uri} does not answer as it should; start it, or correct 'mlflow' in the project file "
-                f"({first_line(error)})"
+                f"MLflow at {self.shown} does not answer as it should; start it, or correct 'mlflow' in the project file "
+                f"({self.public(first_line(error))})"
             )
             raise RegistryError(msg) from error
 
@@ -123,7 +139,7 @@ class Registry:
 
         number = version.version
         temporary = tempfile.TemporaryDirectory(prefix="dethrone-")  # lives as long as a model may read files from it
-        mlflow.set_tracking_uri(self.uri)  # on a worker, a project with another one may have come meanwhile
+        self._use()  # on a worker, a project with another one may have come meanwhile
         with self.errors(self._missing(number)):
             uri = f"models:/{self.model}/{number}"
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary.name))
@@ -165,6 +181,13 @@ class Registry:
         """Log the files of a report to the run that made the model. Raises RegistryError."""
         with self.errors(f"the registry holds no run {run_id}, which made a version of the model '{self.model}'"):
             self.client.log_artifacts(run_id, str(folder), artifact_path)
+
+
+def _addresses(project: Project) -> tuple[str, str]:
+    """The tracking URI and the registry URI, "" for MLflow's choice. Unity Catalog is a registry, and its runs are those of Databricks."""
+    if project.mlflow.partition("://")[0] == _UNITY:
+        return project.mlflow.replace(_UNITY, "databricks", 1), project.mlflow
+    return project.mlflow, _REGISTRY
 
 
 def _content_digest(path: Path, description: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.base.errors import first_line
 from tasks.base.project import Project
+from tasks.base.uris import public_uri
 from tasks.decisions import read_record
 from tasks.decisions.decision_log import decision_ids, entries, newest_first
 from tasks.models.errors import RegistryError
@@ -69,7 +70,7 @@ def repair_looks(store: Store, registry: Registry, project: Project) -> list[str
 def look_of(project: Project, record: Mapping[str, Any], number: int) -> Look:
     """The decision of this record, the ``number``-th of the project."""
     basis = record["basis"]
-    folder = f"{project.store}/{project.name}"
+    folder = f"{public_uri(project.store)}/{project.name}"
     versions = [_version(a, basis["policy"]) for a in record["judgement"]["assessments"]]
     return Look(
         project=project.name,

@@ -108,7 +108,9 @@ def _log_to_mlflow(registry: Registry, look: Decision, files: dict[str, bytes]) 
                     registry.log_report(version.run_id, Path(folder), f"dethrone/{look.id}")
             except Exception as error:  # noqa: BLE001  each artifact store raises errors of its own
                 text = (
-                    str(error) if isinstance(error, RegistryError) else f"{type(error).__name__}: {first_line(error)}"
+                    str(error)
+                    if isinstance(error, RegistryError)
+                    else registry.public(f"{type(error).__name__}: {first_line(error)}")
                 )
                 missing.append(f"the report is not kept in MLflow with version {number}: {text}")
     return missing

@@ -300,3 +300,21 @@ def test_the_probability_is_that_of_the_class_1_wherever_it_stands(project: Proj
     version = register_version(project, "x1", model=model)
     scores = answers(registry, version, pl.DataFrame({"x1": [3.0]}))
     assert scores[0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "tracking", "models"),
+    [
+        ("databricks", "databricks", "databricks-uc"),
+        ("databricks-uc", "databricks", "databricks-uc"),
+        ("databricks-uc://ours", "databricks://ours", "databricks-uc://ours"),
+    ],
+)
+def test_unity_catalog_holds_models_and_the_runs_are_those_of_databricks(
+    make_project: Callable[..., Project], mlflow_uri: str, given: str, tracking: str, models: str
+) -> None:
+    """And whatever project comes next is sent to its own place again."""
+    client = Registry(make_project(mlflow=given)).client
+    assert (client.tracking_uri, mlflow.get_registry_uri()) == (tracking, models)
+    Registry(make_project())
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (mlflow_uri, mlflow_uri)
