@@ -31,7 +31,7 @@ LIBRARIES = (
 
 NEXT = {
     "decision_cost": "the grid of log odds on which precision's e-value is minimised",
-    "looks": "slicing the tally of every batch out of the roll-ups, and precision's difference in every batch, one after the other",
+    "looks": "the Python objects of each closed batch: its manifest, its tally cut out of the roll-up, its entry in the basis",
     "closing": "the digest and the decoding of the predictions of every version, which the bare query does not check",
     "s3_requests": "the predictions of every version, read as a batch closes and again as its labels settle, and pages of listings",
     "commands": "the import of scipy, which every verdict needs",
