@@ -27,6 +27,10 @@ NEW = (2_000, 500_000)  # of the new one
 
 
 def _one(folder: Path, week: int) -> dict[str, float]:
+    import scipy.optimize
+    import scipy.special
+    import scipy.stats  # noqa: F401  which a judgement imports where it first needs them
+
     import analysis.verdict.judge  # noqa: F401
     import tasks.labels.tallying  # noqa: F401
     from tasks.decisions import all_records
