@@ -11,7 +11,7 @@ from tasks.batches.failures import failed_sentences, failures
 from tasks.decisions import decide
 from tasks.decisions.replayed import replayed_lines
 from tasks.decisions.verification import VerificationError, taken_by_other_rules, verify_all, verify_decision
-from tasks.decisions.watching import alarm_sentence, watched_in
+from tasks.decisions.watching import alarm_sentence, rung_of, watched_in
 from tasks.labels.tally_files import Closed
 from tasks.labels.tallying import close_batches
 from tasks.reigns import Reign, head, judged_on, reigns
@@ -60,8 +60,8 @@ def look(project: str, day: date, *, look_back: bool) -> str:
     decision = decide(store, settings, judged_on(store, project, day) if look_back else newest, closed, day)
     if decision is None:
         return nothing_to_judge(project, closed, newest, day)
-    watched = watched_in(settings, closed, decision.reign)
-    alarms = [alarm_sentence(decision.reign, w) for w in watched if w.alarmed] if isinstance(watched, list) else []
+    rung = rung_of(watched_in(settings, closed, decision.reign))
+    alarms = [alarm_sentence(decision.reign, w) for w in rung]
     said = ". ".join([f"{sentence(settings, decision)} Decision {decision.id} (dry run: nothing was written)", *alarms])
     return f"{said}.{since_then(decision, newest)}"
 

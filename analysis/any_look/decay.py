@@ -7,13 +7,13 @@ e-process that is raised to a power below 1 has a mean of at most 1 still, by Je
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import scipy
 
+from analysis.any_look.mixture import log_mixtures
 from analysis.tables.metrics import Floats
 
 __all__ = ["FIRST_BATCHES", "Alarm", "Share", "alarm", "lower_level"]
@@ -26,6 +26,7 @@ _QUANTILE = (
     0.4  # of chi-square, at which the dispersion is estimated: its mean would be too low in half of all projects
 )
 _YEAR = 365  # days
+_UNIFORM = 1.0  # the prior of u
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,4 @@ def alarm(share: Share, level: float, *, begins: int, threshold: float) -> Alarm
 
 def _log_mixture(good: Floats, bad: Floats, level: float) -> Floats:
     """Log of the mean over u of (1 - u)^good (1 + u level / (1 - level))^bad; the sums have one shape, which the result has too."""
-    u, log_weight = _bets()
-    gain, loss = np.log1p(u * level / (1 - level)), np.log1p(-u)
-    exponent = np.multiply.outer(good, loss) + np.multiply.outer(bad, gain) + log_weight
-    return np.asarray(scipy.special.logsumexp(exponent, axis=-1), dtype=np.float64)
-
-
-@functools.cache
-def _bets(octaves: int = 16, per_octave: int = 10) -> tuple[Floats, Floats]:
-    """Bets in (0, 1), in octaves towards 0, and the logs of their weights, which add up to 1."""
-    nodes, weights = np.polynomial.legendre.leggauss(per_octave)
-    edges = np.concatenate([[0.0], 0.5 ** np.arange(octaves, -1, -1)])
-    half = np.diff(edges)[:, None] / 2
-    w = (half * weights).ravel()
-    return (edges[:-1, None] + half * (nodes + 1)).ravel(), np.log(w / w.sum())
+    return log_mixtures([good, bad], lambda u: np.stack([np.log1p(-u), np.log1p(u * level / (1 - level))]), _UNIFORM)

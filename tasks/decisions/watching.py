@@ -14,7 +14,7 @@ from tasks.labels.tally_files import Closed
 from tasks.reigns import Reign
 from tasks.store import AlreadyThereError, Store
 
-__all__ = ["alarm_sentence", "keep_alarms", "watched_in"]
+__all__ = ["alarm_sentence", "keep_alarms", "rung_of", "watched_in"]
 
 
 def watched_in(project: Project, closed: Closed, reign: Reign) -> list[Watched] | Undefined:
@@ -29,7 +29,7 @@ def keep_alarms(store: Store, project: Project, closed: Closed, reign: Reign) ->
     It is written once, with the tallies that were seen first, and is no part of any decision. Returns all of them, and the new ones.
     """
     watched = watched_in(project, closed, reign)
-    rung = [w for w in watched if w.alarmed] if isinstance(watched, list) else []
+    rung = rung_of(watched)
     new = []
     for one in rung:
         key = f"{project.name}/alarms/{reign.number:08}-{one.measure}-{one.alarmed}.json"
@@ -46,6 +46,11 @@ def keep_alarms(store: Store, project: Project, closed: Closed, reign: Reign) ->
             store.create(key, canonical_json(record))
             new.append(one)
     return rung, new
+
+
+def rung_of(watched: list[Watched] | Undefined) -> list[Watched]:
+    """The measures whose alarm has rung in the current year."""
+    return [w for w in watched if w.alarmed] if isinstance(watched, list) else []
 
 
 def alarm_sentence(reign: Reign, rung: Watched) -> str:

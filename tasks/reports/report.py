@@ -17,7 +17,7 @@ from tasks.base.project import Project
 from tasks.base.templates import fill
 from tasks.batches.failures import LOST
 from tasks.decisions import Decision
-from tasks.decisions.watching import alarm_sentence
+from tasks.decisions.watching import alarm_sentence, rung_of
 from tasks.reigns import Reign
 from tasks.reigns.approvals import Denial, denials_list
 from tasks.reports.limits import MOST_CHALLENGERS, MOST_DENIALS, MOST_LINES, MOST_PANELS, most_telling, whole_lines
@@ -79,7 +79,7 @@ def page_values(
         "notes": notes[:MOST_LINES],
         "notes_left_out": len(notes[MOST_LINES:]),
         "former_looks_better": former_looks_better(look, reigns),
-        "alarms": [alarm_sentence(look.reign, w) for w in watched if w.alarmed] if isinstance(watched, list) else [],
+        "alarms": [alarm_sentence(look.reign, w) for w in rung_of(watched)],
         "watched": watched,
         "denials": denials_list(denials[-MOST_DENIALS:]),
         "denials_left_out": len(denials[:-MOST_DENIALS]),
